@@ -1,0 +1,29 @@
+"""Child registries of MMEngine's, under the scope ``dropblock_mm``.
+
+MMEngine imports this module, and then ``locations``, the first time a config
+says ``type='dropblock_mm.X'``, so a user's config needs no ``custom_imports``.
+"""
+
+from mmengine.registry import DATASETS as MMENGINE_DATASETS
+from mmengine.registry import HOOKS as MMENGINE_HOOKS
+from mmengine.registry import MODELS as MMENGINE_MODELS
+from mmengine.registry import Registry
+
+HOOKS = Registry(
+    'hook',
+    parent=MMENGINE_HOOKS,
+    scope='dropblock_mm',
+    locations=['dropblock_mm.engine'],
+)
+MODELS = Registry(
+    'model',
+    parent=MMENGINE_MODELS,
+    scope='dropblock_mm',
+    locations=['dropblock_mm.models'],
+)
+DATASETS = Registry(
+    'dataset',
+    parent=MMENGINE_DATASETS,
+    scope='dropblock_mm',
+    locations=['dropblock_mm.datasets'],
+)
