@@ -1,0 +1,119 @@
+"""Where configs are: the ones shipped here, and any OpenMMLab library's.
+
+MMEngine understands ``'mmdet::a/b.py'`` only for a fixed list of packages, and
+looks packages up by distribution name, which the ``onedl-`` forks changed. A
+``_base_`` is evaluated as an expression, so a config of yours may say::
+
+    _base_ = [
+        'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py',
+        __import__('dropblock_mm').config_path('_base_/dropblock/resnet_c4c5.py'),
+    ]
+"""
+
+import difflib
+import importlib.util
+from pathlib import Path
+
+FRAGMENTS = '_base_/dropblock'
+
+
+def config_path(name: str) -> str:
+    """Find a config shipped with this package.
+
+    Args:
+        name (str): Path below ``configs/``, e.g.
+            ``'_base_/dropblock/resnet_c4c5.py'``.
+
+    Returns:
+        str: Its absolute path, in a clone and in an installed wheel alike.
+
+    Raises:
+        FileNotFoundError: No such config; the message lists close matches.
+    """
+    return _find('dropblock_mm', name, typed=name)
+
+
+def fragment_names() -> list[str]:
+    """List the DropBlock fragments that ``--dropblock`` knows by name.
+
+    Returns:
+        list[str]: Sorted file stems of ``configs/_base_/dropblock/*.py``.
+    """
+    folder = _configs_dir('dropblock_mm') / FRAGMENTS
+    return sorted(path.stem for path in folder.glob('*.py'))
+
+
+def resolve_config(name: str) -> str:
+    """Turn what a user typed for a config into a file that exists.
+
+    Args:
+        name (str): A path, or ``'package::path below its configs'``, e.g.
+            ``'mmseg::pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024.py'``.
+            The package is found by its import name, so that the name means the
+            same with every distribution that provides it.
+
+    Returns:
+        str: The path as typed, or the absolute path of the package's config.
+
+    Raises:
+        FileNotFoundError: No such file or config.
+        ModuleNotFoundError: The package is not installed.
+    """
+    package, separator, below = name.partition('::')
+    if separator:
+        return _find(package, below, typed=name)
+    path = Path(name).expanduser()
+    if path.is_file():
+        return str(path)
+    shipped = [f'dropblock_mm::{known}' for known in _names('dropblock_mm')]
+    raise FileNotFoundError(
+        f'config {name!r} is not a file (looked from {str(Path.cwd())!r}); expected '
+        "the path of a .py config, or 'package::path' such as "
+        f"'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'.{_hint(name, shipped)}"
+    )
+
+
+def _find(package: str, below: str, typed: str) -> str:
+    """Look ``below`` up in the configs of ``package``, or say what was near."""
+    folder = _configs_dir(package).resolve()
+    path = (folder / below).resolve()
+    if path.is_file() and path.is_relative_to(folder):
+        return str(path)
+    raise FileNotFoundError(
+        f'config {typed!r}: {package} has no config {below!r}; expected the path of '
+        f'a file below {str(folder)!r}.{_hint(below, _names(package))}'
+    )
+
+
+def _configs_dir(package: str) -> Path:
+    """The folder of a package's configs: installed with it, or in its clone."""
+    spec = importlib.util.find_spec(package) if package.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError(
+            f'{package!r} is not an installed package; expected the import name '
+            "before '::' to be one such as mmdet, mmseg or dropblock_mm. "
+            'Install it, or correct the name.'
+        )
+    root = Path(next(iter(spec.submodule_search_locations)))
+    candidates = [root / '.mim/configs', root / 'configs', root.parent / 'configs']
+    for folder in candidates:
+        if folder.is_dir():
+            return folder
+    raise FileNotFoundError(
+        f'{package} ships no configs: none of {[str(c) for c in candidates]} exists. '
+        'Reinstall it, or give the path of a config file.'
+    )
+
+
+def _names(package: str) -> list[str]:
+    folder = _configs_dir(package)
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob('*.py'))
+
+
+def _hint(wanted: str, known: list[str]) -> str:
+    """Close matches as a sentence; whole paths first, then file names alone."""
+    by_name = {Path(name).stem: name for name in known}
+    near = difflib.get_close_matches(wanted, known, n=3, cutoff=0.7)
+    stems = difflib.get_close_matches(Path(wanted).stem, by_name, n=3, cutoff=0.7)
+    near = list(dict.fromkeys(near + [by_name[stem] for stem in stems]))[:3]
+    return f' Did you mean {" or ".join(map(repr, near))}?' if near else ''

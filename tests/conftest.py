@@ -1,0 +1,26 @@
+"""Fixtures that several test files share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPO_ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope='session')
+def repo_root() -> Path:
+    return REPO_ROOT
+
+
+@pytest.fixture(scope='session')
+def shared_data() -> Path:
+    """The folder of real sample data sets, which are not part of the repository."""
+    default = REPO_ROOT.parent / 'shared' / 'data'
+    folder = Path(os.environ.get('DROPBLOCK_MM_TEST_DATA', default))
+    if not folder.is_dir():
+        pytest.skip(
+            f'no sample data at {folder}; set DROPBLOCK_MM_TEST_DATA to the folder '
+            'that holds coco_tiny/, bccd/ and voc2012_mini/'
+        )
+    return folder
