@@ -1,0 +1,5 @@
+"""Modules that OpenMMLab configs can name."""
+
+from dropblock_mm.models.layers import DropBlock2d
+
+__all__ = ['DropBlock2d']

@@ -1,0 +1,86 @@
+"""Checks of the arguments that users hand over, with one wording for all rooms."""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral, Real
+from typing import Any
+
+
+def check_keep_prob(value: Any, name: str = 'keep_prob') -> float:
+    """Return ``value`` as a float in [0, 1].
+
+    Args:
+        value: What the user gave.
+        name: The key it was given under, for the message.
+
+    Raises:
+        TypeError: If it is not a number.
+        ValueError: If it is NaN or outside [0, 1].
+    """
+    if not _is_number(value):
+        raise TypeError(
+            f'{name}={value!r} is not a number. Give the probability of keeping '
+            'a unit, from 0 to 1 (the paper uses 0.9 on ResNet).'
+        )
+    if not 0.0 <= value <= 1.0:  # also catches NaN
+        raise ValueError(
+            f'{name}={value!r} is outside [0, 1]. It is the probability of keeping '
+            'a unit, not of dropping it (the paper uses 0.9 on ResNet).'
+        )
+    return float(value)
+
+
+def check_block_size(value: Any, name: str = 'block_size') -> int:
+    """Return ``value`` as a positive int.
+
+    Raises:
+        TypeError: If it is not a whole number.
+        ValueError: If it is below 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(
+            f'{name}={value!r} is not a whole number. Give the side of the dropped '
+            'square in units of the feature map, for example 7.'
+        )
+    if value < 1:
+        raise ValueError(
+            f'{name}={value!r} is below 1. Give the side of the dropped square in '
+            'units of the feature map: 1 is dropout, 7 is the paper on ResNet.'
+        )
+    return int(value)
+
+
+def check_gamma_scale(value: Any, name: str = 'gamma_scale') -> float:
+    """Return ``value`` as a finite float that is not negative.
+
+    Raises:
+        TypeError: If it is not a number.
+        ValueError: If it is negative, NaN or infinite.
+    """
+    if not _is_number(value):
+        raise TypeError(
+            f'{name}={value!r} is not a number. Give the factor on gamma, for '
+            "example 0.25 for the paper's group 3."
+        )
+    if not (math.isfinite(value) and value >= 0.0):
+        raise ValueError(
+            f'{name}={value!r} is negative or not finite. Give the factor on gamma, '
+            "for example 0.25 for the paper's group 3."
+        )
+    return float(value)
+
+
+def check_flag(value: Any, name: str) -> bool:
+    """Return ``value`` if it is a bool.
+
+    Raises:
+        TypeError: If it is anything else ('False' in quotes is true in Python).
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f'{name}={value!r} is not a bool. Write True or False.')
+    return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)

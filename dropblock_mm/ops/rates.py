@@ -1,0 +1,200 @@
+"""Gamma, the exact expected keep rate, and the gamma that reaches a given rate.
+
+Everything here is a pure function of Python numbers. Source: section 3 and
+equation 1 of the paper; the exact rate is our own count of overlapping blocks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import lru_cache
+
+from dropblock_mm.ops.arguments import (
+    check_block_size,
+    check_flag,
+    check_gamma_scale,
+    check_keep_prob,
+)
+
+FeatureSize = tuple[int, int]
+
+
+def clamp_block(block_size: int, feature_size: FeatureSize) -> tuple[int, int]:
+    """Return the block's height and width, at most those of the map.
+
+    The paper does not say what a block larger than the map does; the authors'
+    code clamps it, which makes the layer SpatialDropout.
+    """
+    height, width = feature_size
+    return min(block_size, height), min(block_size, width)
+
+
+def seed_grid(block_size: int, feature_size: FeatureSize) -> tuple[int, int]:
+    """Return height and width of the region where a whole block fits."""
+    height, width = feature_size
+    block_height, block_width = clamp_block(block_size, feature_size)
+    return height - block_height + 1, width - block_width + 1
+
+
+def seed_rate(
+    keep_prob: float,
+    block_size: int,
+    feature_size: FeatureSize,
+    *,
+    gamma_scale: float = 1.0,
+    calibrated: bool = False,
+) -> float:
+    """Return gamma, the probability that a valid position seeds a dropped block.
+
+    By default this is equation 1 of the paper, for maps of any shape::
+
+        gamma = (1 - keep_prob) / (bh * bw) * (H * W) / ((H - bh + 1) * (W - bw + 1))
+
+    with ``bh = min(block_size, H)`` and ``bw = min(block_size, W)``. Equation 1
+    ignores that blocks overlap, so more units are kept than keep_prob says;
+    ``calibrated=True`` solves for the gamma whose exact expected keep rate is
+    keep_prob instead.
+
+    Args:
+        keep_prob: Probability of keeping a unit, in [0, 1].
+        block_size: Side of the dropped square, in units of the map.
+        feature_size: Height and width of the map, in units.
+        gamma_scale: Factor on the drop rate ``1 - keep_prob``, hence on gamma
+            (0.25 for the paper's group 3). The result is at most 1.
+        calibrated: Depart from equation 1, see above.
+
+    Returns:
+        float: Gamma, in [0, 1].
+
+    Raises:
+        TypeError: If an argument is of the wrong type.
+        ValueError: If an argument is outside its range.
+
+    Examples:
+        >>> round(seed_rate(0.9, 7, (40, 40)), 6)
+        0.002825
+        >>> round(seed_rate(0.9, 7, (40, 40), calibrated=True), 6)
+        0.003005
+    """
+    drop_rate = check_gamma_scale(gamma_scale) * (1.0 - check_keep_prob(keep_prob))
+    block_size = check_block_size(block_size)
+    feature_size = _check_feature_size(feature_size)
+    if check_flag(calibrated, 'calibrated'):
+        return _solve_gamma(max(1.0 - drop_rate, 0.0), block_size, feature_size)
+    return min(drop_rate * gamma_per_drop_rate(block_size, feature_size), 1.0)
+
+
+def expected_keep_rate(
+    keep_prob: float,
+    block_size: int,
+    feature_size: FeatureSize,
+    *,
+    gamma_scale: float = 1.0,
+    calibrated: bool = False,
+) -> float:
+    """Return the exact expected share of units that DropBlock keeps.
+
+    A unit survives if none of the ``n`` valid seeds whose block covers it is
+    drawn, so the rate is the mean of ``(1 - gamma) ** n`` over the map.
+
+    Args:
+        keep_prob: See :func:`seed_rate`, as for the other arguments.
+        block_size: Side of the dropped square.
+        feature_size: Height and width of the map.
+        gamma_scale: Factor on the drop rate.
+        calibrated: Whether gamma is solved for instead of equation 1.
+
+    Returns:
+        float: A rate in [0, 1].
+
+    Raises:
+        TypeError: If an argument is of the wrong type.
+        ValueError: If an argument is outside its range.
+
+    Examples:
+        >>> round(expected_keep_rate(0.9, 7, (40, 40)), 4)
+        0.9056
+        >>> round(expected_keep_rate(0.2, 16, (65, 65)), 4)
+        0.5016
+        >>> round(expected_keep_rate(0.2, 16, (65, 65), calibrated=True), 4)
+        0.2
+    """
+    gamma = seed_rate(
+        keep_prob,
+        block_size,
+        feature_size,
+        gamma_scale=gamma_scale,
+        calibrated=calibrated,
+    )
+    return keep_rate_of_gamma(gamma, block_size, feature_size)
+
+
+def gamma_per_drop_rate(block_size: int, feature_size: FeatureSize) -> float:
+    """Return equation 1's gamma for a drop rate of 1; gamma is linear in it."""
+    height, width = feature_size
+    block_height, block_width = clamp_block(block_size, feature_size)
+    seed_height, seed_width = seed_grid(block_size, feature_size)
+    return (height * width) / (block_height * block_width * seed_height * seed_width)
+
+
+def keep_rate_of_gamma(
+    gamma: float, block_size: int, feature_size: FeatureSize
+) -> float:
+    """Return the mean of ``(1 - gamma) ** n`` over the map's positions."""
+    height, width = feature_size
+    return sum(
+        positions * (1.0 - gamma) ** seeds
+        for seeds, positions in _cover_histogram(block_size, feature_size)
+    ) / (height * width)
+
+
+def covering_seeds(length: int, block: int) -> list[int]:
+    """Return, for each position on a line, how many whole blocks cover it."""
+    return [
+        min(position, length - block) - max(0, position - block + 1) + 1
+        for position in range(length)
+    ]
+
+
+@lru_cache(maxsize=256)
+def _cover_histogram(
+    block_size: int, feature_size: FeatureSize
+) -> tuple[tuple[int, int], ...]:
+    """Return pairs (covering seeds, number of positions with so many)."""
+    sides = [
+        Counter(covering_seeds(length, block))
+        for length, block in zip(
+            feature_size, clamp_block(block_size, feature_size), strict=True
+        )
+    ]
+    histogram: Counter[int] = Counter()
+    for rows, row_count in sides[0].items():
+        for columns, column_count in sides[1].items():
+            histogram[rows * columns] += row_count * column_count
+    return tuple(histogram.items())
+
+
+@lru_cache(maxsize=1024)
+def _solve_gamma(
+    keep_rate: float, block_size: int, feature_size: FeatureSize
+) -> float:
+    """Find gamma by bisection; the keep rate falls from 1 to 0 as gamma rises."""
+    low, high = 0.0, 1.0
+    while True:
+        middle = (low + high) / 2.0
+        if middle in (low, high):  # neighbouring floats: nothing left to halve
+            return high if keep_rate == 0.0 else low
+        if keep_rate_of_gamma(middle, block_size, feature_size) > keep_rate:
+            low = middle
+        else:
+            high = middle
+
+
+def _check_feature_size(feature_size: FeatureSize) -> FeatureSize:
+    if len(feature_size) != 2 or min(feature_size) < 1:
+        raise ValueError(
+            f'feature_size={feature_size!r} is not (height, width) with both at '
+            'least 1. Give the size of the feature map in units, for example (40, 40).'
+        )
+    height, width = feature_size
+    return int(height), int(width)
