@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
+import functools
+import inspect
 import math
+from collections.abc import Callable, Iterable
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, TypeVar, cast
+
+_Init = TypeVar('_Init', bound=Callable[..., None])
 
 
 def check_keep_prob(value: Any, name: str = 'keep_prob') -> float:
@@ -84,3 +90,39 @@ def check_flag(value: Any, name: str) -> bool:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def reject_unknown(
+    given: Iterable[str], known: Iterable[str], owner: str
+) -> None:
+    """Raise if a name in ``given`` is not in ``known``, and say the closest.
+
+    Args:
+        given: Argument names or keys that the user typed.
+        known: Those that exist.
+        owner: What takes them, for the message.
+
+    Raises:
+        TypeError: At the first unknown name.
+    """
+    known = list(known)
+    for name in given:
+        if name in known:
+            continue
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f' Did you mean {close[0]!r}?' if close else ''
+        raise TypeError(
+            f'{owner} has no argument {name!r}.{hint} It takes: {", ".join(known)}.'
+        )
+
+
+def names_unknown_arguments(init: _Init) -> _Init:
+    """Decorate an ``__init__`` to answer a mistyped keyword with the closest one."""
+    known = [name for name in inspect.signature(init).parameters if name != 'self']
+
+    @functools.wraps(init)
+    def checked(self, *args, **kwargs):
+        reject_unknown(kwargs, known, type(self).__name__)
+        return init(self, *args, **kwargs)
+
+    return cast(_Init, checked)

@@ -11,6 +11,7 @@ from dropblock_mm.ops.arguments import (
     check_flag,
     check_gamma_scale,
     check_keep_prob,
+    names_unknown_arguments,
 )
 from dropblock_mm.registry import MODELS
 
@@ -56,6 +57,7 @@ class DropBlock2d(nn.Module):
     kept_units: Tensor
     seen_units: Tensor
 
+    @names_unknown_arguments
     def __init__(
         self,
         keep_prob: float | None,
@@ -115,7 +117,7 @@ class DropBlock2d(nn.Module):
 
     def extra_repr(self) -> str:
         """Show every setting that differs from the paper's default."""
-        parts = [f'keep_prob={self.keep_prob.item():g}, block_size={self.block_size}']
+        parts = [f'keep_prob={self._shown_keep_prob()}, block_size={self.block_size}']
         if self.gamma_scale != 1.0:
             parts.append(f'gamma_scale={self.gamma_scale:g}')
         parts += [
