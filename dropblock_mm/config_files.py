@@ -111,9 +111,9 @@ def _names(package: str) -> list[str]:
 
 
 def _hint(wanted: str, known: list[str]) -> str:
-    """Close matches as a sentence; whole paths first, then file names alone."""
+    """Close matches as a sentence; file names first: folders are often left out."""
     by_name = {Path(name).stem: name for name in known}
     near = difflib.get_close_matches(wanted, known, n=3, cutoff=0.7)
     stems = difflib.get_close_matches(Path(wanted).stem, by_name, n=3, cutoff=0.7)
-    near = list(dict.fromkeys(near + [by_name[stem] for stem in stems]))[:3]
+    near = list(dict.fromkeys([by_name[stem] for stem in stems] + near))[:3]
     return f' Did you mean {" or ".join(map(repr, near))}?' if near else ''

@@ -1,0 +1,42 @@
+# STACK=onedl picks the maintained fork, PYTHON=python3.12 an interpreter.
+STACK ?= openmmlab
+PYTHON ?=
+ARGS ?=
+
+VENV := .venv$(if $(filter onedl,$(STACK)),-onedl)
+BASE := $(or $(PYTHON),python3)
+RUN := $(VENV)/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo test check format docs clean
+
+help:  ## list the targets
+	@echo 'make TARGET [STACK=openmmlab|onedl] [PYTHON=python3.11] [ARGS=...]'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' Makefile
+
+# Without PYTHON= an environment that works is kept whatever python3 is now.
+env:  ## set up the environment (every target below does, at no cost the second time)
+	@command -v $(BASE) >/dev/null || { echo "set-up: $(BASE) is not on the PATH; \
+	expected Python 3.10, 3.11 or 3.12. Name one: PYTHON=python3.11 make ..." >&2; exit 1; }
+	@$(BASE) tools/misc/set_up.py --stack '$(STACK)' $(if $(PYTHON),,--keep-python)
+
+demo: env  ## train, evaluate and show a small detector with DropBlock
+	@$(RUN) tools/demo.py $(ARGS)
+
+test: env  ## run the tests, e.g. ARGS='-k packaging'
+	@$(RUN) -m pytest $(ARGS)
+
+check: env docs  ## lint, format, types and docs, without changing anything
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+format: env  ## rewrite the code in the project's format
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
+
+docs: env  ## build the docs into docs/en/_build/html, warnings as errors
+	$(RUN) -m sphinx -W --keep-going -q -b html docs/en docs/en/_build/html
+
+clean:  ## remove what the tools made here, but neither work_dirs nor environments
+	rm -rf build *.egg-info docs/en/_build .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
