@@ -1,5 +1,21 @@
 """DropBlock (Ghiasi, Lin, Le, NeurIPS 2018) for OpenMMLab models."""
 
+from dropblock_mm.config_files import config_path
+from dropblock_mm.engine import DropBlockInjectionHook, KeepProbScheduleHook
+from dropblock_mm.injection import detach_drop_block, inject_drop_block
+from dropblock_mm.models import DropBlock2d
+from dropblock_mm.ops import drop_block_2d, expected_keep_rate, seed_rate
 from dropblock_mm.version import __version__
 
-__all__ = ['__version__']
+__all__ = [
+    'DropBlock2d',
+    'DropBlockInjectionHook',
+    'KeepProbScheduleHook',
+    '__version__',
+    'config_path',
+    'detach_drop_block',
+    'drop_block_2d',
+    'expected_keep_rate',
+    'inject_drop_block',
+    'seed_rate',
+]

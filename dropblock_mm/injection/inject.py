@@ -101,6 +101,7 @@ def _build_layer(target: Target, owner: nn.Module) -> DropBlock2d:
         calibrated=target.calibrated,
         shared_mask=target.shared_mask,
     ).train(owner.training)
+    layer.target = target.module
     tensor = next(itertools.chain(owner.parameters(), owner.buffers()), None)
     return layer if tensor is None else layer.to(tensor.device)
 

@@ -16,8 +16,7 @@ def format_sites(sites: Sequence[Site]) -> str:
     table = Table(box=SIMPLE_HEAD, title=f'DropBlock at {len(sites)} sites')
     table.title_justify = 'left'
     for header in ('module', 'place', 'block_size', 'gamma_scale', 'options'):
-        justify = 'right' if header in ('block_size', 'gamma_scale') else 'left'
-        table.add_column(header, justify=justify, no_wrap=True)
+        table.add_column(header, no_wrap=True)
     for site in sites:
         table.add_row(
             site.module,

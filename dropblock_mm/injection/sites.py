@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
@@ -80,7 +81,7 @@ def find_places(model: nn.Module, target: Target) -> list[tuple[str, Place]]:
     return list(found.values())
 
 
-def residual_block_places(block: nn.Module) -> list[Place] | None:
+def residual_block_places(block: Any) -> list[Place] | None:
     """Places of mmdet's and mmseg's BasicBlock and Bottleneck.
 
     After the norm of each convolution (before the ReLU, with which DropBlock
@@ -103,7 +104,7 @@ def residual_block_places(block: nn.Module) -> list[Place] | None:
     return [shortcut, *convs]
 
 
-def conv_module_places(unit: nn.Module) -> list[Place] | None:
+def conv_module_places(unit: Any) -> list[Place] | None:
     """Place of mmcv's ConvModule: after its norm, or after the whole unit.
 
     The place after the norm keeps one activation less alive; it is right only

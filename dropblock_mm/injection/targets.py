@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -157,7 +157,7 @@ def _parse_target(target: Any, base: Target, key: str) -> Target:
 
 def _checked(base: Target, options: Mapping[str, Any], prefix: str) -> Target:
     """Return ``base`` with ``options``, each checked under its full name."""
-    checks = {
+    checks: dict[str, Callable[[Any, str], Any]] = {
         'where': _check_where,
         'block_size': check_block_size,
         'keep_prob': _check_optional_keep_prob,

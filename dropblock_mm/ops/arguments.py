@@ -24,7 +24,7 @@ def check_keep_prob(value: Any, name: str = 'keep_prob') -> float:
         TypeError: If it is not a number.
         ValueError: If it is NaN or outside [0, 1].
     """
-    if not _is_number(value):
+    if not is_number(value):
         raise TypeError(
             f'{name}={value!r} is not a number. Give the probability of keeping '
             'a unit, from 0 to 1 (the paper uses 0.9 on ResNet).'
@@ -64,7 +64,7 @@ def check_gamma_scale(value: Any, name: str = 'gamma_scale') -> float:
         TypeError: If it is not a number.
         ValueError: If it is negative, NaN or infinite.
     """
-    if not _is_number(value):
+    if not is_number(value):
         raise TypeError(
             f'{name}={value!r} is not a number. Give the factor on gamma, for '
             "example 0.25 for the paper's group 3."
@@ -88,13 +88,12 @@ def check_flag(value: Any, name: str) -> bool:
     return value
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Tell whether a value is a real number; True and False are not."""
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
-def reject_unknown(
-    given: Iterable[str], known: Iterable[str], owner: str
-) -> None:
+def reject_unknown(given: Iterable[str], known: Iterable[str], owner: str) -> None:
     """Raise if a name in ``given`` is not in ``known``, and say the closest.
 
     Args:
@@ -121,8 +120,8 @@ def names_unknown_arguments(init: _Init) -> _Init:
     known = [name for name in inspect.signature(init).parameters if name != 'self']
 
     @functools.wraps(init)
-    def checked(self, *args, **kwargs):
+    def checked(self: Any, *args: Any, **kwargs: Any) -> None:
         reject_unknown(kwargs, known, type(self).__name__)
-        return init(self, *args, **kwargs)
+        init(self, *args, **kwargs)
 
     return cast(_Init, checked)

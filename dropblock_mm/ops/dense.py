@@ -6,8 +6,8 @@ Slower than the sparse path, but it reads nothing back to the host.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 
 def sample_seed_mask(
@@ -34,8 +34,8 @@ def drop_mask(seeds: Tensor, block: tuple[int, int]) -> Tensor:
         Tensor: BoolTensor[N, C, H, W], True where a unit is dropped.
     """
     height, width = block[0] - 1, block[1] - 1
-    padded = F.pad(seeds.float(), (width, width, height, height))
-    return F.max_pool2d(padded, block, stride=1) > 0
+    padded = functional.pad(seeds.float(), (width, width, height, height))
+    return functional.max_pool2d(padded, block, stride=1) > 0
 
 
 def drop_units(x: Tensor, dropped: Tensor) -> tuple[Tensor, Tensor]:

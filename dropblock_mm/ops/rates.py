@@ -175,9 +175,7 @@ def _cover_histogram(
 
 
 @lru_cache(maxsize=1024)
-def _solve_gamma(
-    keep_rate: float, block_size: int, feature_size: FeatureSize
-) -> float:
+def _solve_gamma(keep_rate: float, block_size: int, feature_size: FeatureSize) -> float:
     """Find gamma by bisection; the keep rate falls from 1 to 0 as gamma rises."""
     low, high = 0.0, 1.0
     while True:

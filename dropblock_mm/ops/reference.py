@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 
-def reference_mask(seeds: Tensor, block_size: int, feature_size: tuple[int, int]):
+def reference_mask(
+    seeds: Tensor, block_size: int, feature_size: tuple[int, int]
+) -> Tensor:
     """Expand every seed to a block of zeros (Algorithm 1, line 6).
 
     Args:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -69,7 +70,9 @@ def sample_seeds(
     pieces, last = [], -1.0
     while last < num_positions:
         # fp64 counts positions exactly up to 2^53 and gives u 53 random bits.
-        uniform = torch.rand(draws, dtype=torch.float64, generator=generator)
+        uniform = torch.rand(
+            draws, dtype=torch.float64, device='cpu', generator=generator
+        )
         gaps = uniform.neg_().log1p_().mul_(_inverse_log_of_miss(gamma)).floor_()
         positions = gaps.add_(1.0).cumsum_(0).add_(last)
         pieces.append(positions)
@@ -78,7 +81,9 @@ def sample_seeds(
     return seeds[: int(torch.searchsorted(seeds, num_positions))].long()
 
 
-def drop_blocks(x: Tensor, seeds: Tensor, geometry: BlockGeometry):
+def drop_blocks(
+    x: Tensor, seeds: Tensor, geometry: BlockGeometry
+) -> tuple[Tensor, int]:
     """Zero the blocks of ``seeds`` in ``x`` and normalise by count.
 
     Args:
@@ -102,7 +107,9 @@ class _ScaleAndDrop(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, x, seeds, geometry, scale):
+    def forward(
+        ctx: Any, x: Tensor, seeds: Tensor, geometry: BlockGeometry, scale: float
+    ) -> Tensor:
         ctx.save_for_backward(seeds)
         ctx.geometry, ctx.scale = geometry, scale
         out = x * scale  # keeps x's memory format
@@ -110,7 +117,7 @@ class _ScaleAndDrop(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx, grad):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
         (seeds,) = ctx.saved_tensors
         grad = _ScaleAndDrop.apply(grad, seeds, ctx.geometry, ctx.scale)
         return grad, None, None, None
@@ -137,9 +144,12 @@ def _zero_blocks(out: Tensor, seeds: Tensor, geometry: BlockGeometry) -> None:
         + column * strides[3]
     )
     sizes = (geometry.shared_over, *geometry.block)
-    window = [(size - 1) * stride for size, stride in zip(sizes, strides[1:])]
+    # From a window's first unit to its last, in units of memory.
+    reach = sum(
+        (size - 1) * step for size, step in zip(sizes, strides[1:], strict=True)
+    )
     windows = out.as_strided(
-        (out.numel() - sum(window), *sizes), (1, *strides[1:]), out.storage_offset()
+        (out.numel() - reach, *sizes), (1, *strides[1:]), out.storage_offset()
     )
     windows.index_fill_(0, starts, 0)
 
@@ -148,7 +158,7 @@ def _count_kept(seeds: Tensor, geometry: BlockGeometry) -> int:
     """Return the number of units of the mask's planes outside every block."""
     units = math.prod(geometry.shape)
     chunk = _LANES * _WORDS_PER_SUM
-    padded = torch.zeros(-(-units // chunk) * chunk, dtype=torch.uint8)
+    padded = seeds.new_zeros(-(-units // chunk) * chunk, dtype=torch.uint8)
     mask = padded[:units].view(geometry.shape)
     mask.fill_(1)
     _zero_blocks(mask, seeds, BlockGeometry(geometry.shape, geometry.block))

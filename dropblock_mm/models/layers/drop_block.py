@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -69,6 +71,7 @@ class DropBlock2d(nn.Module):
         in_channels: int | None = None,
     ) -> None:
         super().__init__()
+        self.target: str | None = None  # set by injection; names it in logs
         self.final_keep_prob = None if keep_prob is None else check_keep_prob(keep_prob)
         self.block_size = check_block_size(block_size)
         self.gamma_scale = check_gamma_scale(gamma_scale)
@@ -102,7 +105,9 @@ class DropBlock2d(nn.Module):
         self.seen_units += x.numel()
         return out
 
-    def apply_to_output(self, module: nn.Module, inputs: tuple, output: Tensor):
+    def apply_to_output(
+        self, module: nn.Module, inputs: tuple[Any, ...], output: Tensor
+    ) -> Tensor:
         """Forward hook: drop blocks of another module's output.
 
         It is a method because deepcopy rebinds a bound method to the copied
@@ -117,7 +122,9 @@ class DropBlock2d(nn.Module):
 
     def extra_repr(self) -> str:
         """Show every setting that differs from the paper's default."""
-        parts = [f'keep_prob={self._shown_keep_prob()}, block_size={self.block_size}']
+        # A layer on the meta device has no value to show.
+        rate = '?' if self.keep_prob.is_meta else f'{self.keep_prob.item():g}'
+        parts = [f'keep_prob={rate}, block_size={self.block_size}']
         if self.gamma_scale != 1.0:
             parts.append(f'gamma_scale={self.gamma_scale:g}')
         parts += [

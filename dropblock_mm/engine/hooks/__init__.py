@@ -1,0 +1,6 @@
+"""Hooks that a config adds under ``custom_hooks``."""
+
+from dropblock_mm.engine.hooks.drop_block_injection_hook import DropBlockInjectionHook
+from dropblock_mm.engine.hooks.keep_prob_schedule_hook import KeepProbScheduleHook
+
+__all__ = ['DropBlockInjectionHook', 'KeepProbScheduleHook']
