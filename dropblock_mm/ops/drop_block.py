@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -103,74 +105,99 @@ def drop_block_2d_with_count(
         elsewhere a 0-dim LongTensor, which is not read back to the host.
     """
     _check_input(x)
-    block_size = check_block_size(block_size)
-    gamma_scale = check_gamma_scale(gamma_scale)
-    check_flag(calibrated, 'calibrated')
-    mask_channels = 1 if check_flag(shared_mask, 'shared_mask') else x.shape[1]
+    request = _Request(
+        block_size=check_block_size(block_size),
+        gamma_scale=check_gamma_scale(gamma_scale),
+        calibrated=check_flag(calibrated, 'calibrated'),
+        feature_size=(x.shape[2], x.shape[3]),
+        planes=(
+            x.shape[0],
+            1 if check_flag(shared_mask, 'shared_mask') else x.shape[1],
+        ),
+    )
     if not isinstance(keep_prob, Tensor):
         keep_prob = check_keep_prob(keep_prob)
     if x.numel() == 0:
         return x, 0
-
-    feature_size = (x.shape[2], x.shape[3])
-    block = clamp_block(block_size, feature_size)
-    seed_shape = (x.shape[0], mask_channels, *seed_grid(block_size, feature_size))
     if seeds is not None:
-        _check_seeds(seeds, seed_shape, block_size)
-    if x.device.type != 'cpu':
-        if seeds is None:
-            gamma = _device_gamma(
-                keep_prob, block_size, feature_size, gamma_scale, calibrated
-            )
-            seeds = dense.sample_seed_mask(seed_shape, gamma, x.device, generator)
-        return dense.drop_units(x, dense.drop_mask(seeds, block))
+        _check_seeds(seeds, request)
+    drop = _drop_sparsely if x.device.type == 'cpu' else _drop_densely
+    return drop(x, keep_prob, request, seeds, generator)
 
-    geometry = sparse.BlockGeometry(
-        shape=(x.shape[0], mask_channels, *feature_size),
-        block=block,
-        shared_over=x.shape[1] // mask_channels,
-    )
-    if seeds is None:
-        gamma = seed_rate(
-            _as_probability(keep_prob),
-            block_size,
-            feature_size,
-            gamma_scale=gamma_scale,
-            calibrated=calibrated,
+
+@dataclass(frozen=True)
+class _Request:
+    """What is to be done, apart from the rate: checked arguments and shapes."""
+
+    block_size: int
+    gamma_scale: float
+    calibrated: bool
+    feature_size: tuple[int, int]
+    planes: tuple[int, int]
+
+    @property
+    def block(self) -> tuple[int, int]:
+        return clamp_block(self.block_size, self.feature_size)
+
+    @property
+    def seed_shape(self) -> tuple[int, int, int, int]:
+        return (*self.planes, *seed_grid(self.block_size, self.feature_size))
+
+    def gamma(self, keep_prob: float | Tensor) -> float:
+        """Return gamma; a tensor is read back to the host."""
+        return seed_rate(
+            min(max(float(keep_prob), 0.0), 1.0),
+            self.block_size,
+            self.feature_size,
+            gamma_scale=self.gamma_scale,
+            calibrated=self.calibrated,
         )
-        if gamma == 0.0:
-            return x, x.numel()
-        positions = sparse.sample_seeds(geometry.num_positions, gamma, generator)
-    else:
+
+    def device_gamma(self, keep_prob: float | Tensor) -> float | Tensor:
+        """Return gamma where keep_prob is; only calibration needs the host."""
+        if not isinstance(keep_prob, Tensor) or self.calibrated:
+            return self.gamma(keep_prob)
+        factor = self.gamma_scale * gamma_per_drop_rate(
+            self.block_size, self.feature_size
+        )
+        return ((1.0 - keep_prob) * factor).clamp(0.0, 1.0)
+
+
+# The number of seeds depends on chance, which a compiled graph cannot hold.
+@torch.compiler.disable
+def _drop_sparsely(
+    x: Tensor,
+    keep_prob: float | Tensor,
+    request: _Request,
+    seeds: Tensor | None,
+    generator: torch.Generator | None,
+) -> tuple[Tensor, int]:
+    geometry = sparse.BlockGeometry(
+        shape=(*request.planes, *request.feature_size),
+        block=request.block,
+        shared_over=x.shape[1] // request.planes[1],
+    )
+    if seeds is not None:
         positions = seeds.flatten().nonzero().flatten()
+        return sparse.drop_blocks(x, positions, geometry)
+    gamma = request.gamma(keep_prob)
+    if gamma == 0.0:
+        return x, x.numel()
+    positions = sparse.sample_seeds(geometry.num_positions, gamma, generator)
     return sparse.drop_blocks(x, positions, geometry)
 
 
-def _device_gamma(
+def _drop_densely(
+    x: Tensor,
     keep_prob: float | Tensor,
-    block_size: int,
-    feature_size: tuple[int, int],
-    gamma_scale: float,
-    calibrated: bool,
-) -> float | Tensor:
-    """Return gamma, on the device if keep_prob is there.
-
-    Only the calibrated rate is solved on the host and waits for the device.
-    """
-    if isinstance(keep_prob, Tensor) and not calibrated:
-        factor = gamma_scale * gamma_per_drop_rate(block_size, feature_size)
-        return ((1.0 - keep_prob) * factor).clamp(0.0, 1.0)
-    return seed_rate(
-        _as_probability(keep_prob),
-        block_size,
-        feature_size,
-        gamma_scale=gamma_scale,
-        calibrated=calibrated,
-    )
-
-
-def _as_probability(keep_prob: float | Tensor) -> float:
-    return min(max(float(keep_prob), 0.0), 1.0)
+    request: _Request,
+    seeds: Tensor | None,
+    generator: torch.Generator | None,
+) -> tuple[Tensor, Tensor]:
+    if seeds is None:
+        gamma = request.device_gamma(keep_prob)
+        seeds = dense.sample_seed_mask(request.seed_shape, gamma, x.device, generator)
+    return dense.drop_units(x, dense.drop_mask(seeds, request.block))
 
 
 def _check_input(x: Tensor) -> None:
@@ -183,12 +210,11 @@ def _check_input(x: Tensor) -> None:
         raise TypeError(f'x has dtype {x.dtype}. DropBlock needs a floating dtype.')
 
 
-def _check_seeds(
-    seeds: Tensor, shape: tuple[int, int, int, int], block_size: int
-) -> None:
-    if tuple(seeds.shape) != shape or seeds.dtype != torch.bool:
+def _check_seeds(seeds: Tensor, request: _Request) -> None:
+    if tuple(seeds.shape) != request.seed_shape or seeds.dtype != torch.bool:
         raise ValueError(
             f'seeds has shape {tuple(seeds.shape)} and dtype {seeds.dtype}. For this '
-            f'input and block_size={block_size} it must be a bool tensor of shape '
-            f'{shape}: one entry for each place where a whole block fits.'
+            f'input and block_size={request.block_size} it must be a bool tensor of '
+            f'shape {request.seed_shape}: one entry for each place where a whole '
+            'block fits.'
         )
