@@ -1,0 +1,20 @@
+"""Settings of the documentation: Sphinx, pages in MyST Markdown."""
+
+from dropblock_mm.version import __version__
+
+project = 'dropblock_mm'
+author = 'dropblock_mm contributors'
+copyright = '2026, dropblock_mm contributors'
+release = __version__
+
+extensions = ['myst_parser', 'sphinx.ext.autodoc', 'sphinx.ext.napoleon']
+source_suffix = {'.md': 'markdown'}
+exclude_patterns = ['_build']
+html_theme = 'furo'
+
+autodoc_member_order = 'bysource'
+autodoc_typehints = 'none'  # the docstrings say the types
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+myst_enable_extensions = ['colon_fence', 'dollarmath']
+myst_heading_anchors = 3

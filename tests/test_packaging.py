@@ -1,0 +1,179 @@
+"""What a user gets from pip, seen from outside the clone."""
+
+import configparser
+import importlib.metadata as metadata
+import importlib.util
+import re
+import subprocess
+import sys
+import venv
+import zipfile
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+ENGINES = ('mmengine', 'onedl-mmengine')
+
+
+def check_output(*command, **kwargs):
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, **kwargs
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope='module')
+def wheel(tmp_path_factory):
+    """A wheel built from a copy, so that no build/ is left in the clone."""
+    folder = tmp_path_factory.mktemp('wheel')
+    source = folder / 'source'
+    listed = check_output('git', 'ls-files', '-co', '--exclude-standard', cwd=ROOT)
+    for name in listed.splitlines():
+        if (ROOT / name).is_file():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            (source / name).write_bytes((ROOT / name).read_bytes())
+    flags = ['--no-deps', '--no-build-isolation', '--no-index', '-w', folder]
+    check_output(sys.executable, '-m', 'pip', 'wheel', *flags, source)
+    return next(folder.glob('dropblock_mm-*.whl'))
+
+
+@pytest.fixture(scope='module')
+def bare_python(tmp_path_factory):
+    """Python of an environment with torch, MMEngine and what these need."""
+    folder = tmp_path_factory.mktemp('bare') / 'env'
+    venv.create(folder, with_pip=False, symlinks=True)
+    site = next(folder.glob('lib/python*/site-packages'))
+    engine = next(name for name in ENGINES if is_installed(name))
+    for name in closure('torch', engine, 'setuptools', 'wheel', 'pip'):
+        link_distribution(name, site)
+    return folder / 'bin' / 'python'
+
+
+def is_installed(name):
+    try:
+        return bool(metadata.distribution(name))
+    except metadata.PackageNotFoundError:
+        return False
+
+
+def closure(*names):
+    """The installed distributions that these need, themselves included."""
+    found, queue = set(), list(names)
+    while queue:
+        name = queue.pop()
+        if name in found or not is_installed(name):
+            continue
+        found.add(name)
+        needs = [n for n in metadata.requires(name) or [] if 'extra ==' not in n]
+        queue += [re.match(r'[\w.-]+', need).group() for need in needs]
+    return sorted(found)
+
+
+def link_distribution(name, site):
+    distribution = metadata.distribution(name)
+    tops = {file.parts[0] for file in distribution.files} - {'..', '__pycache__'}
+    for top in tops:
+        if not (site / top).exists():
+            (site / top).symlink_to(distribution.locate_file(top))
+
+
+@pytest.fixture(scope='module')
+def installed(bare_python, wheel):
+    """The same Python after `pip install WHEEL`, with no index to get more from."""
+    flags = ['--no-index', '--no-cache-dir']
+    check_output(bare_python, '-m', 'pip', 'install', *flags, wheel)
+    return bare_python
+
+
+def test_only_torch_is_required(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(n for n in archive.namelist() if n.endswith('/METADATA'))
+        fields = Parser().parsestr(archive.read(name).decode())
+    needs = fields.get_all('Requires-Dist')
+    assert [need for need in needs if 'extra ==' not in need] == ['torch>=2.1']
+    extras = {'openmmlab', 'onedl', 'demo', 'docs', 'test'}
+    assert set(fields.get_all('Provides-Extra')) == extras
+
+
+def test_the_wheel_holds_every_module_and_config(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        held = set(archive.namelist())
+    modules = (p.relative_to(ROOT) for p in (ROOT / 'dropblock_mm').rglob('*.py'))
+    configs = (p.relative_to(ROOT) for p in (ROOT / 'configs').rglob('*.py'))
+    expected = {str(p) for p in modules} | {f'dropblock_mm/{p}' for p in configs}
+    assert expected <= held
+    tops = {name.split('/')[0] for name in held}
+    assert {top for top in tops if not top.endswith('.dist-info')} == {'dropblock_mm'}
+
+
+def test_pip_install_adds_nothing_to_torch_and_mmengine(installed, tmp_path):
+    code = (
+        'import importlib.util as u, importlib.metadata as m, dropblock_mm as d\n'
+        'from dropblock_mm.registry import HOOKS\n'
+        "assert HOOKS.get('dropblock_mm.KeepProbScheduleHook')\n"
+        "assert not any(map(u.find_spec, ['mmcv', 'mmdet', 'mmseg']))\n"
+        'print(d.__file__)\n'
+        "print([x.name for x in m.distributions() if 'mmengine' in x.name])\n"
+    )
+    file, engines = check_output(installed, '-c', code, cwd=tmp_path).splitlines()
+    assert Path(file).is_relative_to(installed.parents[1])
+    assert engines.count('mmengine') == 1
+
+
+def test_a_config_outside_the_clone_inherits_a_shipped_one(installed, tmp_path):
+    fragment = '_base_/dropblock/resnet_c4c5.py'
+    (tmp_path / 'mine.py').write_text(
+        f"_base_ = [__import__('dropblock_mm').config_path({fragment!r})]\n"
+        'mine = True\n'
+    )
+    code = (
+        'from mmengine.config import Config\n'
+        "cfg = Config.fromfile('mine.py')\n"
+        "print(cfg.mine, [hook['type'] for hook in cfg.custom_hooks])\n"
+    )
+    said = check_output(installed, '-c', code, cwd=tmp_path)
+    assert said.startswith('True')
+    assert 'dropblock_mm.DropBlockInjectionHook' in said
+
+
+def test_an_editable_install_finds_the_clones_configs(tmp_path):
+    code = (
+        'from dropblock_mm.config_files import config_path\n'
+        "print(config_path('_base_/dropblock/resnet_c4c5.py'))\n"
+    )
+    spec = importlib.util.find_spec('dropblock_mm')
+    if not is_installed('dropblock_mm'):
+        pytest.skip(f'dropblock_mm is imported from {spec.origin}, not installed')
+    said = check_output(sys.executable, '-c', code, cwd=tmp_path)
+    assert Path(said.strip()).is_relative_to(ROOT / 'configs')
+
+
+def test_the_extras_admit_the_pins():
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / 'setup.cfg')
+    pins = {}
+    for file in (ROOT / 'requirements').glob('*.txt'):
+        lines = (line.partition('#')[0].strip() for line in file.open())
+        parsed = [Requirement(line) for line in lines if line]
+        pins |= {canonicalize_name(r.name): str(r.specifier)[2:] for r in parsed}
+    extras = setup['options.extras_require']
+    needs = [
+        Requirement(n) for lines in extras.values() for n in lines.split('\n') if n
+    ]
+    for need in [*needs, Requirement(setup['options']['install_requires'].strip())]:
+        assert pins[canonicalize_name(need.name)] in need.specifier, need
+
+
+def test_the_stacks_are_never_required_together():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / 'setup.cfg')
+    extras = setup['options.extras_require']
+    assert 'onedl' not in extras['openmmlab']
+    theirs = [line for line in extras['onedl'].split() if line.startswith('mm')]
+    assert not theirs

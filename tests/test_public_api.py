@@ -1,0 +1,42 @@
+"""The inventory of names that users type; a change here is a change for them."""
+
+import importlib
+import inspect
+
+import pytest
+
+import dropblock_mm
+
+# To add a public name, add it here, to __init__.py and to docs/en/api.md.
+PUBLIC = {
+    'DropBlock2d',
+    'DropBlockInjectionHook',
+    'KeepProbScheduleHook',
+    '__version__',
+    'config_path',
+    'detach_drop_block',
+    'drop_block_2d',
+    'expected_keep_rate',
+    'inject_drop_block',
+    'seed_rate',
+}
+REGISTERED = {
+    'HOOKS': {'DropBlockInjectionHook', 'KeepProbScheduleHook'},
+    'MODELS': {'DropBlock2d'},
+}
+
+
+def test_the_package_exports_exactly_the_inventory():
+    assert set(dropblock_mm.__all__) == PUBLIC
+
+
+@pytest.mark.parametrize('name', sorted(PUBLIC - {'__version__'}))
+def test_every_public_name_is_documented(name):
+    assert inspect.getdoc(getattr(dropblock_mm, name)), f'{name} has no docstring'
+
+
+@pytest.mark.parametrize('registry', sorted(REGISTERED))
+def test_configs_can_name_what_is_registered(registry):
+    parent = getattr(importlib.import_module('mmengine.registry'), registry)
+    for name in REGISTERED[registry]:
+        assert parent.get(f'dropblock_mm.{name}') is not None, name
