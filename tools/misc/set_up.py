@@ -178,42 +178,39 @@ def check_machine(making_venv: bool) -> None:
     Args:
         making_venv (bool): Whether this very Python will be the environment's.
     """
+    here = f'Python {sys.version.split()[0]} ({sys.executable})'
+    if making_venv and sys.version_info[:2] not in SUPPORTED:
+        raise SetUpError(
+            f'{here} is not supported; expected 3.10, 3.11 or 3.12. '
+            'Name one: PYTHON=python3.11 make ...'
+        )
+    missing = missing_packages(making_venv)
+    if missing:
+        raise SetUpError(
+            f'to build mmcv, {here} lacks {" and ".join(missing)}. Install what is '
+            f'missing: sudo apt install {" ".join(missing.values())}'
+        )
     free = shutil.disk_usage(ROOT).free / 1e9
     if free < FREE_GB:
         raise SetUpError(
             f'{free:.1f} GB are free at {ROOT}; expected at least {FREE_GB} GB '
             '(10 GB with the CUDA build of torch). Free some, or clone elsewhere.'
         )
-    if making_venv:
-        check_python()
-    compiler = os.environ.get('CXX', 'c++')
-    if not shutil.which(compiler.split()[0]):
-        raise SetUpError(
-            f'no C++ compiler: {compiler!r} is not on the PATH; expected g++, to '
-            'build mmcv. Install it: sudo apt install build-essential'
-        )
 
 
-def check_python() -> None:
-    """Stop if this Python is unsupported, or lacks venv or the C headers."""
+def missing_packages(making_venv: bool) -> dict:
+    """What this machine lacks, and the system package that has it."""
     name = 'python{}.{}'.format(*sys.version_info[:2])
-    here = f'Python {sys.version.split()[0]} ({sys.executable})'
-    if sys.version_info[:2] not in SUPPORTED:
-        raise SetUpError(
-            f'{here} is not supported; expected 3.10, 3.11 or 3.12. '
-            'Name one: PYTHON=python3.11 make ...'
-        )
-    if not (importlib.util.find_spec('venv') and importlib.util.find_spec('ensurepip')):
-        raise SetUpError(
-            f'{here} cannot make environments: its venv or ensurepip module is '
-            f'missing. Install it: sudo apt install {name}-venv'
-        )
     header = Path(sysconfig.get_paths()['include']) / 'Python.h'
-    if not header.is_file():
-        raise SetUpError(
-            f'{here} has no C header: {header} is missing; expected it, to build '
-            f'mmcv. Install it: sudo apt install {name}-dev'
-        )
+    compiler = os.environ.get('CXX', 'c++')
+    missing = {}
+    if not shutil.which(compiler.split()[0]):
+        missing[f'a C++ compiler ({compiler})'] = 'build-essential'
+    if making_venv and not importlib.util.find_spec('ensurepip'):
+        missing['the module ensurepip'] = f'{name}-venv'
+    if making_venv and not header.is_file():
+        missing[f'the C header {header}'] = f'{name}-dev'
+    return missing
 
 
 def make_venv(venv: Path) -> None:
