@@ -1,0 +1,120 @@
+"""A toy model on a real ResNet, and a toy run of a few iterations on the CPU."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.model import BaseModel
+from mmengine.runner import Runner
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+IMAGE_SIZE = 32
+_run_number = itertools.count()
+
+
+class ToyClassifier(BaseModel):
+    """A backbone, global average pooling and a linear layer for two classes.
+
+    Args:
+        backbone: A module that maps Tensor[N, 3, H, W] to a sequence of maps.
+        channels: Channels of the last map.
+    """
+
+    def __init__(self, backbone: nn.Module, channels: int) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = nn.Linear(channels, 2)
+
+    def forward(
+        self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor'
+    ) -> Any:
+        """Return the loss, or the logits Tensor[N, 2] in the other modes."""
+        logits = self.head(self.backbone(inputs)[-1].mean(dim=(2, 3)))
+        if mode == 'loss':
+            return {'loss': nn.functional.cross_entropy(logits, data_samples)}
+        return logits
+
+
+class ToyImages(Dataset):
+    """Random images whose class is the sign of their mean; fixed by index."""
+
+    def __init__(self, length: int = 8) -> None:
+        self.length = length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        generator = torch.Generator().manual_seed(index)
+        image = torch.randn(3, IMAGE_SIZE, IMAGE_SIZE, generator=generator)
+        return {'inputs': image + index % 2 - 0.5, 'data_samples': index % 2}
+
+
+def toy_resnet(depth: int = 18, **options: Any) -> nn.Module:
+    """Build mmdet's ResNet with 8 channels at its base instead of 64."""
+    from mmdet.models.backbones import ResNet
+
+    return ResNet(depth=depth, base_channels=8, stem_channels=8, **options)
+
+
+def toy_classifier(depth: int = 18, **options: Any) -> ToyClassifier:
+    """Build a :class:`ToyClassifier` on :func:`toy_resnet`."""
+    return ToyClassifier(toy_resnet(depth, **options), 64 if depth < 50 else 256)
+
+
+def toy_runner(
+    work_dir: str | Path,
+    custom_hooks: Sequence[dict[str, Any]],
+    *,
+    model: nn.Module | None = None,
+    train_cfg: dict[str, Any] | None = None,
+    optim_wrapper: dict[str, Any] | None = None,
+    checkpoint_interval: int = 1,
+    **runner_options: Any,
+) -> Runner:
+    """Build a runner of 2 epochs of 4 iterations, that logs every iteration.
+
+    Args:
+        work_dir: Folder for logs and checkpoints.
+        custom_hooks: The hooks under test.
+        model: The model; :func:`toy_classifier` if None.
+        train_cfg: The loop; by epoch if None.
+        optim_wrapper: The optimizer; plain SGD if None.
+        checkpoint_interval: In epochs, or iterations where the loop counts those.
+        **runner_options: Passed to MMEngine's Runner, which rejects unknown ones.
+    """
+    train_cfg = train_cfg or {'by_epoch': True, 'max_epochs': 2}
+    by_epoch = train_cfg['by_epoch']
+    return Runner(
+        model=model or toy_classifier(),
+        work_dir=str(work_dir),
+        train_dataloader={
+            'dataset': ToyImages(),
+            'batch_size': 2,
+            'sampler': {
+                'type': 'DefaultSampler' if by_epoch else 'InfiniteSampler',
+                'shuffle': True,
+            },
+            'collate_fn': {'type': 'default_collate'},
+        },
+        train_cfg=train_cfg,
+        optim_wrapper=optim_wrapper or {'optimizer': {'type': 'SGD', 'lr': 0.01}},
+        custom_hooks=list(custom_hooks),
+        default_hooks={
+            'logger': {'type': 'LoggerHook', 'interval': 1},
+            'checkpoint': {
+                'type': 'CheckpointHook',
+                'interval': checkpoint_interval,
+                'by_epoch': by_epoch,
+            },
+        },
+        # MMEngine keeps one logger and message hub for each experiment name.
+        experiment_name=f'toy_{next(_run_number)}',
+        log_level='WARNING',
+        **runner_options,
+    )

@@ -1,0 +1,355 @@
+import copy
+import pickle
+
+import pytest
+import torch
+from mmcv.cnn import ConvModule
+from mmdet.models.backbones import ResNet as DetectionResNet
+from mmseg.models.backbones import ResNet as SegmentationResNet
+from mmseg.models.backbones import ResNetV1c, ResNetV1d
+from torch import nn
+
+from dropblock_mm import DropBlock2d, detach_drop_block, inject_drop_block
+from dropblock_mm.testing.toy import toy_classifier, toy_resnet
+
+PAPER_TARGETS = [
+    dict(module='backbone.layer3', gamma_scale=0.25),
+    dict(module='backbone.layer4'),
+]
+
+
+def layers_of(model):
+    return [module for module in model.modules() if isinstance(module, DropBlock2d)]
+
+
+def train_once(model):
+    """One forward and backward pass in training mode."""
+    model.train()  # mmdet's ResNet returns None from it
+    outputs = model(torch.randn(2, 3, 64, 64))
+    outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+    sum(out.square().mean() for out in outputs).backward()
+
+
+def test_resnet50_gets_the_papers_36_sites():
+    model = toy_classifier(50)
+    sites = inject_drop_block(model, PAPER_TARGETS, keep_prob=0.9)
+    names = [(site.module, site.place.name) for site in sites]
+    assert names == [
+        (f'backbone.layer{stage}.{block}', place)
+        for stage, blocks in ((3, 6), (4, 3))
+        for block in range(blocks)
+        for place in ('shortcut', 'conv1', 'conv2', 'conv3')
+    ]
+    assert {site.layer.gamma_scale for site in sites[:24]} == {0.25}
+    assert {site.layer.gamma_scale for site in sites[24:]} == {1.0}
+
+
+@pytest.mark.parametrize(
+    ('depth', 'options'),
+    [
+        (18, {}),
+        (50, {}),
+        (50, dict(style='caffe')),
+        (50, dict(avg_down=True)),
+        (18, dict(deep_stem=True, avg_down=True)),
+        (50, dict(with_cp=True)),
+        (18, dict(with_cp=True)),
+        (50, dict(norm_eval=True)),
+        (50, dict(norm_cfg=dict(type='GN', num_groups=2))),
+        (
+            50,
+            dict(
+                plugins=[
+                    dict(
+                        cfg=dict(type='ContextBlock', ratio=1.0 / 4),
+                        stages=(False, True, True, True),
+                        position='after_conv3',
+                    )
+                ]
+            ),
+        ),
+    ],
+)
+@pytest.mark.parametrize('resnet', [DetectionResNet, SegmentationResNet])
+def test_every_kind_of_resnet_is_served_at_every_place(resnet, depth, options):
+    torch.manual_seed(0)
+    model = resnet(depth=depth, base_channels=8, stem_channels=8, **options)
+    image = torch.randn(2, 3, 64, 64)
+    keys = list(model.state_dict())
+    model.eval()
+    before = model(image)
+
+    sites = inject_drop_block(model, [dict(module='layer[1-4]')], keep_prob=0.9)
+    per_block, blocks = (3, 8) if depth == 18 else (4, 16)
+    assert len(sites) == per_block * blocks
+
+    assert list(model.state_dict()) == keys
+    model.eval()
+    after = model(image)
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    assert not any(site.layer.seen_units for site in sites)
+
+    train_once(model)
+    assert all(site.layer.seen_units > 0 for site in sites)
+    assert all(p.grad is not None for p in model.layer4.parameters())
+
+
+@pytest.mark.parametrize('resnet', [ResNetV1c, ResNetV1d])
+def test_mmsegs_variants_are_served(resnet):
+    model = resnet(depth=50, base_channels=8, stem_channels=8)
+    sites = inject_drop_block(model, [dict(module='layer4')], keep_prob=0.9)
+    train_once(model)
+    assert len(sites) == 12
+    assert all(site.layer.seen_units > 0 for site in sites)
+
+
+def test_each_place_drops_what_it_says():
+    """With every unit dropped at one place, what follows is known exactly."""
+    for place in ('shortcut', 'conv2'):
+        block = toy_resnet(18).layer4[1].train()
+        x = torch.rand(2, 64, 6, 6)
+        torch.manual_seed(0)
+        plain = copy.deepcopy(block)
+        branch = plain.norm2(plain.conv2(torch.relu(plain.norm1(plain.conv1(x)))))
+        expected = torch.relu(branch if place == 'shortcut' else x)
+        sites = inject_drop_block(block, [dict(module='')], keep_prob=1.0)
+        for site in sites:
+            if site.place.name == place:
+                site.layer.block_size = 6  # covers the map
+                site.layer.set_keep_prob(0.0)
+        torch.testing.assert_close(block(x), expected)
+
+
+def test_projection_shortcut_is_dropped_after_its_norm():
+    block = toy_resnet(18).layer4[0].train()
+    sites = inject_drop_block(block, [dict(module='', where='shortcut')], keep_prob=0)
+    (site,) = sites
+    site.layer.block_size = 8
+    x = torch.rand(2, 32, 8, 8)
+    assert not site.place.after(x).any()
+
+
+def test_where_selects_places():
+    for where, count in (('conv', 16), ('shortcut', 8), ('both', 24)):
+        target = dict(module='backbone', where=where)
+        assert len(inject_drop_block(toy_classifier(), [target])) == count
+
+
+def test_a_target_overrides_the_shared_options():
+    sites = inject_drop_block(
+        toy_classifier(),
+        [
+            dict(module='backbone.layer3'),
+            dict(
+                module='backbone.layer4',
+                block_size=2,
+                keep_prob=0.5,
+                gamma_scale=0.75,
+                calibrated=False,
+                shared_mask=True,
+                where='conv',
+            ),
+        ],
+        block_size=4,
+        keep_prob=0.9,
+        calibrated=True,
+    )
+    assert (
+        repr(sites[0].layer)
+        == 'DropBlock2d(keep_prob=0.9, block_size=4, calibrated=True)'
+    )
+    assert repr(sites[-1].layer) == (
+        'DropBlock2d(keep_prob=0.5, block_size=2, gamma_scale=0.75, shared_mask=True)'
+    )
+    assert {site.place.kind for site in sites[-4:]} == {'conv'}
+
+
+def test_regular_expressions_match_whole_paths():
+    by_pattern = inject_drop_block(
+        toy_classifier(), [dict(module=r'backbone\.layer[34]')]
+    )
+    assert {site.module.split('.')[1] for site in by_pattern} == {'layer3', 'layer4'}
+    # 'backbone' and everything beneath match; each site still comes once.
+    everything = inject_drop_block(toy_classifier(), [dict(module='backbone.*')])
+    assert len(everything) == 24
+
+
+class Neck(nn.Module):
+    def __init__(self, **options):
+        super().__init__()
+        self.unit = ConvModule(4, 4, 3, padding=1, **options)
+
+    def forward(self, x):
+        return self.unit(x)
+
+
+@pytest.mark.parametrize(
+    ('options', 'after_norm'),
+    [
+        (dict(norm_cfg=dict(type='BN')), True),
+        (dict(norm_cfg=dict(type='BN'), act_cfg=None), True),
+        (dict(norm_cfg=dict(type='BN'), act_cfg=dict(type='LeakyReLU')), True),
+        (dict(norm_cfg=dict(type='BN'), act_cfg=dict(type='Swish')), False),
+        (dict(norm_cfg=dict(type='BN'), order=('norm', 'act', 'conv')), False),
+        (dict(), False),
+        (dict(act_cfg=None), False),
+    ],
+)
+def test_conv_module_is_dropped_where_it_commutes_with_the_activation(
+    options, after_norm
+):
+    torch.manual_seed(0)
+    model = Neck(**options).train()
+    x = torch.randn(2, 4, 9, 9)
+    plain = copy.deepcopy(model)(x)
+    (site,) = inject_drop_block(
+        model, [dict(module='unit')], keep_prob=0.6, block_size=3
+    )
+    assert (site.place.after is model.unit) != after_norm
+    out = model(x)
+    scale = x.numel() / site.layer.kept_units.item()
+    kept = out != 0
+    torch.testing.assert_close(out[kept], (plain * scale)[kept])
+    assert (~kept).sum() >= x.numel() - site.layer.kept_units > 0
+
+
+def test_dropping_sits_in_the_block_and_survives_norm_eval():
+    model = toy_classifier(50, norm_eval=True)
+    sites = inject_drop_block(model, PAPER_TARGETS, keep_prob=0.5)
+    model.train()
+    norms = [m for m in model.backbone.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert not any(norm.training for norm in norms)
+    assert all(site.layer.training for site in sites)
+    assert not any(list(norm.children()) for norm in norms)
+
+
+@pytest.mark.parametrize(
+    'clone', [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))]
+)
+def test_copies_work_with_layers_of_their_own(clone):
+    model = toy_resnet(18)
+    sites = inject_drop_block(model, [dict(module='layer4')], keep_prob=0.5)
+    copied = clone(model)
+    train_once(copied)
+    assert len(layers_of(copied)) == len(sites)
+    assert all(layer.seen_units > 0 for layer in layers_of(copied))
+    assert not any(site.layer.seen_units for site in sites)
+
+
+@pytest.mark.parametrize('depth', [18, 50])
+def test_detaching_restores_the_model_exactly(depth):
+    torch.manual_seed(0)
+    model = toy_classifier(depth)
+    image = torch.randn(2, 3, 64, 64)
+    before = repr(model), list(model.state_dict()), list(model.named_buffers())
+    attributes = [sorted(vars(module)) for module in model.modules()]
+    output = copy.deepcopy(model).train()(image)
+    detach_drop_block(inject_drop_block(model, PAPER_TARGETS, keep_prob=0.5))
+    assert (repr(model), list(model.state_dict())) == before[:2]
+    assert len(list(model.named_buffers())) == len(before[2])
+    assert [sorted(vars(module)) for module in model.modules()] == attributes
+    assert not any(module._forward_hooks for module in model.modules())
+    assert torch.equal(model.train()(image), output)
+    inject_drop_block(model, PAPER_TARGETS, keep_prob=0.5)  # and it can go in again
+
+
+def test_detaching_leaves_other_hooks_alone():
+    model = toy_classifier()
+    calls = []
+    norm = model.backbone.layer4[0].bn1
+    norm.register_forward_hook(lambda *args: calls.append(args))
+    detach_drop_block(inject_drop_block(model, PAPER_TARGETS, keep_prob=0.5))
+    train_once(model)
+    assert len(calls) == 1
+
+
+def test_wrappers_do_not_show_in_paths():
+    model = toy_classifier()
+    wrapped = nn.DataParallel(torch.compile(model, backend='eager'))
+    sites = inject_drop_block(wrapped, PAPER_TARGETS, keep_prob=0.5)
+    assert sites[0].module == 'backbone.layer3.0'
+    assert len(layers_of(model)) == len(sites) == 12
+
+
+def test_layers_take_the_owners_mode_and_device():
+    model = toy_classifier().to('meta').eval()
+    sites = inject_drop_block(model, PAPER_TARGETS, keep_prob=0.5)
+    assert all(site.layer.keep_prob.is_meta for site in sites)
+    assert not any(site.layer.training for site in sites)
+
+
+# ---- bad input: one message with key, value and remedy, and an unchanged model
+
+
+@pytest.mark.parametrize(
+    ('targets', 'options', 'error', 'text'),
+    [
+        (
+            [dict(module='backbone.layr4')],
+            {},
+            ValueError,
+            r"targets\[0\]\.module='backbone\.layr4' matches no module.*backbone\.layer4",
+        ),
+        ([dict(module='zzz')], {}, ValueError, 'Its parts are: .*backbone, head'),
+        ([dict(module='layer(')], {}, ValueError, 'neither the path .* nor a regular'),
+        (
+            [dict(module='head')],
+            {},
+            ValueError,
+            r"targets\[0\]\.module='head'.*head \(Linear\).*no site",
+        ),
+        (
+            PAPER_TARGETS + [dict(module='backbone.layer4.1')],
+            {},
+            ValueError,
+            r'backbone\.layer4\.1 \(shortcut\).*from targets\[1\] already',
+        ),
+        (
+            [dict(module='backbone', blok_size=7)],
+            {},
+            TypeError,
+            "Did you mean 'block_size'",
+        ),
+        (
+            [dict(module='backbone', keep_prob=1.1)],
+            {},
+            ValueError,
+            r'targets\[0\]\.keep_prob=1\.1',
+        ),
+        (
+            [dict(module='backbone', block_size=2.5)],
+            {},
+            TypeError,
+            r'targets\[0\]\.block_size=2\.5',
+        ),
+        (
+            [dict(module='backbone', where='skip')],
+            {},
+            ValueError,
+            r"targets\[0\]\.where='skip'",
+        ),
+        ([dict(block_size=7)], {}, TypeError, r'targets\[0\]\.module=None'),
+        (['backbone'], {}, TypeError, r"targets\[0\]='backbone' is not a dict"),
+        (dict(module='backbone'), {}, TypeError, 'is not a list'),
+        ('backbone', {}, TypeError, 'is not a list'),
+        ([], {}, ValueError, r'targets=\[\] names no module'),
+        (PAPER_TARGETS, dict(keep_prob=float('nan')), ValueError, 'keep_prob=nan'),
+        (PAPER_TARGETS, dict(block_size=0), ValueError, 'block_size=0'),
+        (PAPER_TARGETS, dict(calibrated='yes'), TypeError, "calibrated='yes'"),
+    ],
+)
+def test_bad_input_is_named_and_changes_nothing(targets, options, error, text):
+    model = toy_classifier()
+    before = repr(model)
+    with pytest.raises(error, match=text):
+        inject_drop_block(model, targets, **options)
+    assert repr(model) == before
+
+
+def test_injecting_twice_is_an_error():
+    model = toy_classifier()
+    inject_drop_block(model, [dict(module='backbone.layer4')])
+    before = repr(model)
+    with pytest.raises(ValueError, match='from an earlier injection already'):
+        inject_drop_block(model, [dict(module='backbone')])
+    assert repr(model) == before
