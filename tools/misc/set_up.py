@@ -247,6 +247,9 @@ class Steps:
         command = [str(self.venv / 'bin/python'), *args]
         self.log.write(f'\n### {label}: {" ".join(args)}\n')
         self.log.flush()
+        # As if the environment were activated: torch looks for ninja on the PATH.
+        path = f'{self.venv / "bin"}{os.pathsep}{os.environ.get("PATH", os.defpath)}'
+        extra_env = {'PATH': path, **extra_env}
         code, tail = follow(label, command, self.log, self.lock, extra_env)
         if code:
             raise SetUpError(

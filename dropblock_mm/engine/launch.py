@@ -1,0 +1,227 @@
+"""What the training and the test command have in common."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, DictAction
+from mmengine.device import (
+    is_cuda_available,
+    is_mlu_available,
+    is_musa_available,
+    is_npu_available,
+)
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from dropblock_mm.config_files import resolve_config
+from dropblock_mm.engine.checkpoint import (
+    check_checkpoint,
+    latest_checkpoint,
+    pretrained_weights,
+)
+from dropblock_mm.engine.fragments import add_fragment
+
+_INSTALLED_BY = {'mmseg': 'mmsegmentation'}
+# torch's launchers set LOCAL_RANK by themselves.
+_LOCAL_RANKS = {'slurm': 'SLURM_LOCALID', 'mpi': 'OMPI_COMM_WORLD_LOCAL_RANK'}
+
+
+class _KeyValues(DictAction):
+    """MMEngine's reader of KEY=VALUE, which fails on a word without '='."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        for word in values:
+            if '=' not in word:
+                parser.error(f'{option_string}: {word!r} is not KEY=VALUE')
+        super().__call__(parser, namespace, values, option_string)
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of both commands, named as in mmdet and mmseg."""
+    parser.add_argument('--work-dir', help='folder of logs, checkpoints and results')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=_KeyValues,
+        default={},
+        metavar='KEY=VALUE',
+        help='override settings of the config. Lists: key="[a,b]" or key=a,b; into '
+        'lists: key.0.name=a. No white space',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='job launcher',
+    )
+    # torch.distributed.launch passes --local-rank, older versions --local_rank.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+def load_config(
+    name: str, options: Mapping[str, Any] | None = None, fragment: str | None = None
+) -> Config:
+    """Read a config, then the command line's changes to it.
+
+    Options that reach into ``custom_hooks`` come last and so reach a fragment's
+    hooks too; all others come first, so that a fragment's defaults give way to them.
+
+    Args:
+        name (str): A path or 'package::path'.
+        options (dict, optional): From ``--cfg-options``.
+        fragment (str, optional): From ``--dropblock``.
+
+    Returns:
+        Config: All of it together.
+    """
+    options = options or {}
+    late = {k: v for k, v in options.items() if k.startswith('custom_hooks.')}
+    cfg = Config.fromfile(resolve_config(name))
+    cfg.merge_from_dict({k: v for k, v in options.items() if k not in late})
+    if fragment is not None:
+        cfg = add_fragment(cfg, fragment)
+    cfg.merge_from_dict(late)
+    return cfg
+
+
+def set_work_dir(cfg: Config, given: str | None, *names: str | None) -> None:
+    """Decide on the work dir: command line, then config, then what is run.
+
+    Args:
+        cfg (Config): Gets its ``work_dir``.
+        given (str, optional): From ``--work-dir``.
+        *names: Config and, if any, fragment. A run with DropBlock must not share the
+            folder of the one without: each would resume from the other.
+    """
+    stems = [Path(name.rpartition('::')[2]).stem for name in names if name]
+    cfg.work_dir = given or cfg.get('work_dir') or f'./work_dirs/{"-".join(stems)}'
+
+
+def prepare_library(cfg: Config) -> None:
+    """Check that the library of ``default_scope`` is there, and tune it as it does.
+
+    Raises:
+        ModuleNotFoundError: It is not installed.
+    """
+    scope = cfg.get('default_scope') or 'mmengine'
+    if importlib.util.find_spec(scope) is None:
+        raise ModuleNotFoundError(
+            f'default_scope={scope!r} of the config needs the package {scope}, which '
+            f'is not installed. Install {_INSTALLED_BY.get(scope, scope)}, or correct '
+            'default_scope.'
+        )
+    if scope == 'mmdet':
+        # Imported here: a segmentation run needs no mmdet.
+        from mmdet.utils import setup_cache_size_limit_of_dynamo
+
+        setup_cache_size_limit_of_dynamo()
+
+
+def enable_amp(cfg: Config) -> None:
+    """Turn on mixed precision, unless the config already did in its own way.
+
+    Raises:
+        ValueError: There is no device for it, or the optimizer wrapper is another.
+    """
+    if not (
+        is_cuda_available()
+        or is_npu_available()
+        or is_mlu_available()
+        or is_musa_available()
+    ):
+        raise ValueError(
+            '--amp needs a GPU (or NPU, MLU, MUSA) and torch sees none. '
+            'Leave --amp out to train in fp32.'
+        )
+    wrapper = cfg.get('optim_wrapper')
+    kind = type_name(wrapper or {}) or 'OptimWrapper'
+    if kind.endswith('AmpOptimWrapper'):
+        return
+    if not wrapper or kind != 'OptimWrapper':
+        raise ValueError(
+            f"--amp replaces optim_wrapper.type='OptimWrapper', but the config has "
+            f'{kind if wrapper else "no optim_wrapper"}. Leave --amp out, or set up '
+            'mixed precision in the config.'
+        )
+    wrapper.type = 'AmpOptimWrapper'
+    wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def type_name(config: Mapping[str, Any]) -> str:
+    """The bare name of a config's ``type``, be it text or a class."""
+    kind = config.get('type') or ''
+    return getattr(kind, '__name__', str(kind)).rpartition('.')[2]
+
+
+def enable_auto_scale_lr(cfg: Config) -> None:
+    """Scale the learning rate by the batch size, as the config lays down.
+
+    Raises:
+        ValueError: The config does not say for which batch size its rate is.
+    """
+    scaling = cfg.get('auto_scale_lr')
+    if not scaling or not scaling.get('base_batch_size'):
+        raise ValueError(
+            '--auto-scale-lr needs auto_scale_lr.base_batch_size, the batch size that '
+            f'the learning rate is for; the config has auto_scale_lr={scaling!r}. Add '
+            '--cfg-options auto_scale_lr.base_batch_size=16, or leave it out.'
+        )
+    scaling.enable = True
+
+
+def set_resume(cfg: Config, given: str | None) -> None:
+    """Decide where training begins.
+
+    Args:
+        cfg (Config): Gets ``resume`` and ``load_from``; its ``work_dir`` is set.
+        given (str, optional): From ``--resume``: a checkpoint, or 'auto' for the
+            latest in the work dir. Where there is none yet, training starts as
+            without ``--resume``, so that one command fits every attempt.
+    """
+    if given and given != 'auto':
+        cfg.resume, cfg.load_from = True, given
+    elif given or (cfg.get('resume') and not cfg.get('load_from')):
+        latest = latest_checkpoint(cfg.work_dir)
+        cfg.resume = latest is not None
+        cfg.load_from = latest or cfg.get('load_from')
+
+
+def check_checkpoints(cfg: Config, key: str) -> None:
+    """Try every local checkpoint that a runner of ``cfg`` will load.
+
+    Args:
+        cfg (Config): Complete.
+        key (str): Where its ``load_from`` came from, for messages.
+    """
+    if cfg.get('load_from'):
+        check_checkpoint(cfg.load_from, key, resume=bool(cfg.get('resume')))
+    for weights_key, weights in pretrained_weights(cfg.to_dict().get('model')):
+        check_checkpoint(weights, weights_key)
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Build the runner that the config asks for."""
+    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+
+
+def parse(
+    parser: argparse.ArgumentParser, argv: Sequence[str] | None
+) -> argparse.Namespace:
+    """Parse, and export the local rank where the launcher did not."""
+    args = parser.parse_args(argv)
+    variable = _LOCAL_RANKS.get(args.launcher, '')
+    local_rank = os.environ.get(variable, str(args.local_rank))
+    os.environ.setdefault('LOCAL_RANK', local_rank)
+    return args

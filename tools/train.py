@@ -1,0 +1,88 @@
+"""Train any model of mmdet or mmseg, with DropBlock or without.
+
+Examples::
+
+    python tools/train.py configs/demo/retinanet_r18_fpn_digits.py
+    python tools/train.py mmdet::retinanet/retinanet_r50_fpn_1x_coco.py \
+        --dropblock resnet_c4c5 --cfg-options train_dataloader.batch_size=4
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from mmengine.config import Config
+
+from dropblock_mm.engine import launch
+from dropblock_mm.engine.checkpoint import keep_loading_safe
+from dropblock_mm.engine.data_check import check_data, naming_broken_json
+from dropblock_mm.engine.fragments import seed_ranks_apart, uses_drop_block
+from dropblock_mm.engine.messages import has_started, one_message
+
+LOOPS = ('train', 'val')
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description='Train a detector or segmentor, optionally with DropBlock'
+    )
+    parser.add_argument('config', help="a path, or 'mmdet::...', 'mmseg::...'")
+    parser.add_argument(
+        '--dropblock',
+        metavar='NAME-OR-FILE',
+        help='add the hooks of a fragment in configs/_base_/dropblock, or of a file',
+    )
+    launch.add_common_arguments(parser)
+    parser.add_argument('--amp', action='store_true', help='train in mixed precision')
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate by the batch size',
+    )
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CKPT',
+        help='continue from a checkpoint, or from the latest in the work dir',
+    )
+    return launch.parse(parser, argv)
+
+
+def make_config(args: argparse.Namespace) -> Config:
+    """Put the run's config together and check what it names."""
+    cfg = launch.load_config(args.config, args.cfg_options, args.dropblock)
+    cfg.launcher = args.launcher
+    if args.launcher != 'none' and uses_drop_block(cfg):
+        cfg = seed_ranks_apart(cfg)
+    launch.set_work_dir(cfg, args.work_dir, args.config, args.dropblock)
+    if args.amp:
+        launch.enable_amp(cfg)
+    if args.auto_scale_lr:
+        launch.enable_auto_scale_lr(cfg)
+    launch.set_resume(cfg, args.resume)
+    launch.check_checkpoints(cfg, '--resume' if args.resume else 'load_from')
+    launch.prepare_library(cfg)
+    check_data(cfg, LOOPS)
+    return cfg
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Train as the command line says."""
+    args = parse_args(argv)
+    keep_loading_safe()
+    with one_message():
+        cfg = make_config(args)
+        runner = launch.build_runner(cfg)
+    try:
+        with one_message(unless=has_started(runner)), naming_broken_json(cfg, LOOPS):
+            runner.train()
+    except KeyboardInterrupt:
+        sys.exit(f'stopped; the same command with --resume goes on in {cfg.work_dir}')
+
+
+if __name__ == '__main__':
+    main()
