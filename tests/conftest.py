@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 
 REPO_ROOT = Path(__file__).resolve().parents[1]
 
@@ -24,3 +25,8 @@ def shared_data() -> Path:
             'that holds coco_tiny/, bccd/ and voc2012_mini/'
         )
     return folder
+
+
+def pytest_configure() -> None:
+    # The tensors of the tests are so small that threads only get in their way.
+    torch.set_num_threads(1)

@@ -288,7 +288,7 @@ def test_layers_take_the_owners_mode_and_device():
             [dict(module='backbone.layr4')],
             {},
             ValueError,
-            r"targets\[0\]\.module='backbone\.layr4' matches no module.*backbone\.layer4",
+            r"targets\[0\]\.module='backbone\.layr4' matches no.*backbone\.layer4",
         ),
         ([dict(module='zzz')], {}, ValueError, 'Its parts are: .*backbone, head'),
         ([dict(module='layer(')], {}, ValueError, 'neither the path .* nor a regular'),

@@ -14,7 +14,7 @@ def test_known_arguments_pass():
 
 
 def test_a_typo_is_answered_with_the_closest_name():
-    with pytest.raises(TypeError, match="no argument 'blok_size'.*'block_size'"):
+    with pytest.raises(TypeError, match=r"no argument 'blok_size'.*'block_size'"):
         Example(blok_size=7)
 
 
