@@ -6,6 +6,7 @@ ARGS ?=
 VENV := .venv$(if $(filter onedl,$(STACK)),-onedl)
 BASE := $(or $(PYTHON),python3)
 RUN := $(VENV)/bin/python
+BUILD_DOCS := $(RUN) -m sphinx -W --keep-going -q -b html docs/en docs/en/_build/html
 
 .DEFAULT_GOAL := help
 .PHONY: help env demo test check format docs clean
@@ -26,17 +27,18 @@ demo: env  ## train, evaluate and show a small detector with DropBlock
 test: env  ## run the tests, e.g. ARGS='-k packaging'
 	@$(RUN) -m pytest $(ARGS)
 
-check: env docs  ## lint, format, types and docs, without changing anything
+check: env  ## lint, format, types and docs, without changing anything
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
+	$(BUILD_DOCS)
 
 format: env  ## rewrite the code in the project's format
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
 
 docs: env  ## build the docs into docs/en/_build/html, warnings as errors
-	$(RUN) -m sphinx -W --keep-going -q -b html docs/en docs/en/_build/html
+	$(BUILD_DOCS)
 
 clean:  ## remove what the tools made here, but neither work_dirs nor environments
 	rm -rf build *.egg-info docs/en/_build .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
