@@ -1,0 +1,165 @@
+import argparse
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from dropblock_mm.engine import launch
+
+
+@pytest.fixture
+def config_file(tmp_path):
+    path = tmp_path / 'plain.py'
+    path.write_text(
+        "custom_hooks = [dict(type='EMAHook', momentum=0.1)]\nrandomness = dict(seed=1)"
+    )
+    return str(path)
+
+
+def parse(*argv):
+    parser = argparse.ArgumentParser()
+    launch.add_common_arguments(parser)
+    return launch.parse(parser, argv)
+
+
+def test_cfg_options(monkeypatch):
+    monkeypatch.delenv('LOCAL_RANK', raising=False)
+    options = parse('--cfg-options', 'a.b=1', 'c=[1,2]', 'd=None').cfg_options
+    assert options == {'a.b': 1, 'c': [1, 2], 'd': None}
+
+
+def test_cfg_options_without_equals_sign(capsys):
+    with pytest.raises(SystemExit):
+        parse('--cfg-options', 'a.b')
+    assert "--cfg-options: 'a.b' is not KEY=VALUE" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('argv', 'variable', 'expected'),
+    [
+        (['--local-rank', '3'], 'X', '3'),
+        (['--launcher', 'slurm'], 'SLURM_LOCALID', '2'),
+        (['--launcher', 'mpi'], 'OMPI_COMM_WORLD_LOCAL_RANK', '2'),
+        (['--launcher', 'pytorch'], 'LOCAL_RANK', '2'),
+    ],
+)
+def test_local_rank(argv, variable, expected, monkeypatch):
+    monkeypatch.setenv('LOCAL_RANK', 'restored after the test')
+    monkeypatch.delenv('LOCAL_RANK')
+    monkeypatch.setenv(variable, '2')
+    parse(*argv)
+    assert launch.os.environ['LOCAL_RANK'] == expected
+
+
+def test_options_reach_the_fragments_hooks(config_file):
+    options = {'custom_hooks.0.momentum': 0.2, 'custom_hooks.2.keep_prob': 0.8}
+    cfg = launch.load_config(config_file, options, 'resnet_c5')
+    assert cfg.custom_hooks[0].momentum == 0.2
+    assert cfg.custom_hooks[2].keep_prob == 0.8
+
+
+def test_replacing_the_hooks_does_not_lose_the_fragment(config_file):
+    cfg = launch.load_config(config_file, {'custom_hooks': []}, 'resnet_c5')
+    assert len(cfg.custom_hooks) == 2
+
+
+def test_options_win_over_the_fragments_defaults(tmp_path, config_file):
+    fragment = tmp_path / 'fragment.py'
+    fragment.write_text("custom_hooks = [dict(type='A')]\nload_from = 'a.pth'")
+    cfg = launch.load_config(config_file, {'load_from': 'b.pth'}, str(fragment))
+    assert cfg.load_from == 'b.pth'
+
+
+def test_work_dir():
+    cfg = Config({})
+    launch.set_work_dir(cfg, None, 'mmdet::retinanet/retinanet_r50.py', None)
+    assert cfg.work_dir == './work_dirs/retinanet_r50'
+    launch.set_work_dir(cfg, None, 'other.py')
+    assert cfg.work_dir == './work_dirs/retinanet_r50'
+    launch.set_work_dir(cfg, 'here', 'other.py')
+    assert cfg.work_dir == 'here'
+
+
+def test_dropblock_has_a_work_dir_of_its_own():
+    cfg = Config({})
+    launch.set_work_dir(cfg, None, 'configs/a.py', 'resnet_c4c5')
+    assert cfg.work_dir == './work_dirs/a-resnet_c4c5'
+
+
+def test_missing_library():
+    with pytest.raises(ModuleNotFoundError, match="default_scope='mmnothing'"):
+        launch.prepare_library(Config(dict(default_scope='mmnothing')))
+    launch.prepare_library(Config({}))
+
+
+def test_amp(monkeypatch):
+    monkeypatch.setattr(launch, 'is_cuda_available', lambda: True)
+    plain = Config(dict(optim_wrapper=dict(type='OptimWrapper')))
+    launch.enable_amp(plain)
+    assert plain.optim_wrapper == dict(type='AmpOptimWrapper', loss_scale='dynamic')
+
+
+def test_amp_keeps_what_the_config_set_up(monkeypatch):
+    monkeypatch.setattr(launch, 'is_cuda_available', lambda: True)
+    own = dict(type='AmpOptimWrapper', dtype='bfloat16', loss_scale=512.0)
+    cfg = Config(dict(optim_wrapper=dict(own)))
+    launch.enable_amp(cfg)
+    assert cfg.optim_wrapper == own
+
+
+@pytest.mark.parametrize(
+    ('config', 'text'),
+    [
+        (dict(optim_wrapper=dict(type='ApexOptimWrapper')), 'ApexOptimWrapper'),
+        (dict(), 'no optim_wrapper'),
+    ],
+)
+def test_amp_refuses_other_wrappers(config, text, monkeypatch):
+    monkeypatch.setattr(launch, 'is_cuda_available', lambda: True)
+    with pytest.raises(ValueError, match=f'--amp .*{text}'):
+        launch.enable_amp(Config(config))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')
+def test_amp_without_a_gpu():
+    with pytest.raises(ValueError, match='--amp needs a GPU'):
+        launch.enable_amp(Config(dict(optim_wrapper=dict(type='OptimWrapper'))))
+
+
+def test_auto_scale_lr():
+    cfg = Config(dict(auto_scale_lr=dict(enable=False, base_batch_size=16)))
+    launch.enable_auto_scale_lr(cfg)
+    assert cfg.auto_scale_lr.enable is True
+
+
+@pytest.mark.parametrize('config', [dict(), dict(auto_scale_lr=dict(enable=True))])
+def test_auto_scale_lr_names_the_missing_key(config):
+    with pytest.raises(ValueError, match=r'auto_scale_lr\.base_batch_size'):
+        launch.enable_auto_scale_lr(Config(config))
+
+
+def resumed(work_dir, given, **config):
+    cfg = Config(dict(work_dir=str(work_dir), **config))
+    launch.set_resume(cfg, given)
+    return cfg.get('resume', False), cfg.get('load_from')
+
+
+def test_resume(tmp_path):
+    assert resumed(tmp_path, None, load_from='w.pth') == (False, 'w.pth')
+    assert resumed(tmp_path, 'a.pth', load_from='w.pth') == (True, 'a.pth')
+    # Nothing to resume yet: begin as without --resume.
+    assert resumed(tmp_path, 'auto', load_from='w.pth') == (False, 'w.pth')
+    latest = tmp_path / 'epoch_2.pth'
+    latest.touch()
+    (tmp_path / 'last_checkpoint').write_text(str(latest))
+    assert resumed(tmp_path, 'auto', load_from='w.pth') == (True, str(latest))
+    assert resumed(tmp_path, None, resume=True) == (True, str(latest))
+    assert resumed(tmp_path, None, resume=True, load_from='a.pth') == (True, 'a.pth')
+
+
+def test_every_checkpoint_is_checked(tmp_path):
+    for part in ({'backbone': {'init_cfg': None}, 'pretrained': 'no.pth'}, {}):
+        cfg = Config(dict(model=part, load_from=None if part else 'no.pth'))
+        key = 'model.pretrained' if part else '--resume'
+        with pytest.raises(FileNotFoundError, match=f"{key}='no.pth'"):
+            launch.check_checkpoints(cfg, '--resume')
