@@ -1,0 +1,120 @@
+"""Every config under configs/ builds, injects and trains one step at a small size."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import HOOKS, MODELS, init_default_scope
+
+from dropblock_mm import DropBlock2d, DropBlockInjectionHook, KeepProbScheduleHook
+from dropblock_mm.config_files import fragment_names, resolve_config
+from dropblock_mm.engine.fragments import add_fragment
+from dropblock_mm.injection import inject_targets
+
+CONFIG_DIR = Path(__file__).resolve().parents[1] / 'configs'
+CONFIGS = sorted(
+    path.relative_to(CONFIG_DIR).as_posix()
+    for path in CONFIG_DIR.rglob('*.py')
+    if '_base_' not in path.parts
+)
+FRAGMENT_HOSTS = {
+    'decode_head': 'mmseg::fcn/fcn_r50-d8_4xb4-20k_voc12aug-512x512.py',
+    'resnet_c4c5': 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py',
+    'resnet_c5': 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py',
+}
+
+
+def made_small(config):
+    """Drop what would be downloaded, and padding to the size of real images."""
+    if 'size' in config.model.data_preprocessor:
+        config.model.data_preprocessor.size = (64, 64)
+    config.model.backbone.pop('init_cfg', None)
+    config.model.pop('pretrained', None)
+    return config
+
+
+def fake_batch(config, size=64):
+    """Two random images with annotations, packed as the model's library does."""
+    if config.default_scope == 'mmdet':
+        from mmdet.testing import demo_mm_inputs
+
+        return demo_mm_inputs(
+            2, [[3, size, size]] * 2, num_items=[2, 1], num_classes=3, device='cpu'
+        )
+    from mmengine.structures import PixelData
+    from mmseg.structures import SegDataSample
+
+    labels = PixelData(data=torch.randint(0, 3, (1, size, size)))
+    samples = [SegDataSample(gt_sem_seg=labels, metainfo={}) for _ in range(2)]
+    images = list(torch.randint(0, 255, (2, 3, size, size)).to(torch.uint8))
+    return {'inputs': images, 'data_samples': samples}
+
+
+def train_one_step(config):
+    """Build model, hooks and optimizer; train a step at the schedule's last rate."""
+    init_default_scope(config.default_scope)
+    model = MODELS.build(config.model).train()
+    hooks = [HOOKS.build(hook) for hook in config.custom_hooks]
+    (injection,) = [h for h in hooks if isinstance(h, DropBlockInjectionHook)]
+    (schedule,) = [h for h in hooks if isinstance(h, KeepProbScheduleHook)]
+    sites = inject_targets(model, injection.targets)
+    for site in sites:
+        site.layer.set_keep_prob(schedule.keep_prob)
+    losses = model.train_step(
+        fake_batch(config), build_optim_wrapper(model, config.optim_wrapper)
+    )
+    return sites, losses
+
+
+def test_there_are_configs():
+    assert 'demo/retinanet_r18_fpn_dropblock_digit-scenes.py' in CONFIGS
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_config_trains_a_step(name):
+    config = made_small(Config.fromfile(CONFIG_DIR / name))
+    sites, losses = train_one_step(config)
+    assert math.isfinite(losses['loss'])
+    assert all(site.layer.seen_units > 0 for site in sites)
+    assert any(site.layer.kept_units < site.layer.seen_units for site in sites)
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_config_says_what_it_is(name):
+    docstring = (CONFIG_DIR / name).read_text().split('"""')[1]
+    assert 'tools/train.py' in docstring, 'the command is missing'
+    assert 'minutes' in docstring or 'GPU hours' in docstring, 'the cost is missing'
+
+
+def test_every_fragment_has_a_host():
+    assert set(fragment_names()) == set(FRAGMENT_HOSTS)
+
+
+@pytest.mark.parametrize('name', sorted(FRAGMENT_HOSTS))
+def test_fragment_trains_a_step_of_a_stock_config(name):
+    stock = Config.fromfile(resolve_config(FRAGMENT_HOSTS[name]))
+    config = add_fragment(made_small(stock), name)
+    sites, losses = train_one_step(config)
+    assert math.isfinite(losses['loss'])
+    # Stages that the stock config freezes are none of the fragments' targets.
+    assert all(site.layer.seen_units > 0 for site in sites)
+    assert all(isinstance(site.layer, DropBlock2d) for site in sites)
+
+
+@pytest.mark.parametrize('name', sorted(FRAGMENT_HOSTS))
+def test_fragment_is_a_base_file(name, tmp_path):
+    child = tmp_path / 'child.py'
+    child.write_text(
+        '_base_ = ['
+        f'{resolve_config(FRAGMENT_HOSTS[name])!r}, '
+        f'{str(CONFIG_DIR / "_base_" / "dropblock" / f"{name}.py")!r}]\n'
+    )
+    config = Config.fromfile(child)
+    types = [hook['type'] for hook in config.custom_hooks]
+    assert types == [
+        'dropblock_mm.DropBlockInjectionHook',
+        'dropblock_mm.KeepProbScheduleHook',
+    ]
