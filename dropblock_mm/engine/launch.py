@@ -89,11 +89,23 @@ def load_config(
     options = options or {}
     late = {k: v for k, v in options.items() if k.startswith('custom_hooks.')}
     cfg = Config.fromfile(resolve_config(name))
-    cfg.merge_from_dict({k: v for k, v in options.items() if k not in late})
+    _merge(cfg, {k: v for k, v in options.items() if k not in late})
     if fragment is not None:
         cfg = add_fragment(cfg, fragment)
-    cfg.merge_from_dict(late)
+    _merge(cfg, late)
     return cfg
+
+
+def _merge(cfg: Config, options: Mapping[str, Any]) -> None:
+    """Merge one by one, so that an error can name the option."""
+    for key, value in options.items():
+        try:
+            cfg.merge_from_dict({key: value})
+        except (KeyError, TypeError) as error:
+            raise ValueError(
+                f'--cfg-options {key}={value!r} does not fit the config: '
+                f'{error.args[0]}'
+            ) from error
 
 
 def set_work_dir(cfg: Config, given: str | None, *names: str | None) -> None:

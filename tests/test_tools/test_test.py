@@ -1,0 +1,102 @@
+import os
+
+import pytest
+import torch
+from mmengine.config import Config
+
+
+class Hostile:
+    """Unpickled the unsafe way, it creates a file."""
+
+    def __init__(self, trace):
+        self.trace = trace
+
+    def __reduce__(self):
+        return os.system, (f'touch {self.trace}',)
+
+
+def test_hostile_checkpoint(refused, toy_config, tmp_path):
+    path, trace = tmp_path / 'hostile.pth', tmp_path / 'trace'
+    torch.save({'state_dict': Hostile(trace)}, path)
+    said = refused('test', toy_config, str(path))
+    assert f'CHECKPOINT={str(path)!r} was refused' in said
+    assert not trace.exists()
+
+
+def test_missing_checkpoint(refused, toy_config):
+    assert "CHECKPOINT='no.pth'" in refused('test', toy_config, 'no.pth')
+
+
+def test_missing_data(refused, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.save({'state_dict': {}}, tmp_path / 'a.pth')
+    said = refused(
+        'test', 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py', str(tmp_path / 'a.pth')
+    )
+    assert "test_dataloader.dataset.ann_file='annotations/instances_val2017" in said
+
+
+def test_out_must_be_a_pickle_file(load_tool):
+    tool = load_tool('test')
+    with pytest.raises(ValueError, match=r"--out 'results'.*\.pkl"):
+        tool.check_out(Config(dict(default_scope='mmdet')), 'results')
+    tool.check_out(Config(dict(default_scope='mmdet')), 'results.pkl')
+
+
+def test_mmseg_writes_label_maps(load_tool):
+    cfg = Config(dict(default_scope='mmseg', test_evaluator=dict(type='IoUMetric')))
+    load_tool('test').check_out(cfg, 'maps')
+    assert cfg.test_evaluator.output_dir == 'maps'
+    assert cfg.test_evaluator.keep_results is True
+
+
+def painted(tool, scope, *argv):
+    cfg = Config(
+        dict(
+            default_scope=scope,
+            default_hooks=dict(visualization=dict(type='Hook')),
+            visualizer=dict(type='Visualizer'),
+        )
+    )
+    tool.paint_predictions(cfg, tool.parse_args(['c.py', 'a.pth', *argv]))
+    return cfg
+
+
+def test_show(load_tool):
+    hook = painted(load_tool('test'), 'mmdet', '--show').default_hooks.visualization
+    assert (hook.draw, hook.show, hook.wait_time) == (True, True, 2)
+
+
+def test_show_dir(load_tool):
+    tool = load_tool('test')
+    detector = painted(tool, 'mmdet', '--show-dir', 'here')
+    assert detector.default_hooks.visualization.test_out_dir == 'here'
+    assert painted(tool, 'mmseg', '--show-dir', 'here').visualizer.save_dir == 'here'
+
+
+def test_show_without_the_hook(load_tool):
+    tool = load_tool('test')
+    with pytest.raises(ValueError, match=r'default_hooks\.visualization'):
+        tool.paint_predictions(Config({}), tool.parse_args(['c.py', 'a.pth', '--show']))
+
+
+def test_tta_of_a_detector(load_tool):
+    inner = dict(pipeline=[dict(type='Load'), dict(type='PackDetInputs')])
+    cfg = Config(
+        dict(
+            default_scope='mmdet',
+            model=dict(type='Detector'),
+            test_dataloader=dict(dataset=dict(dataset=inner)),
+        )
+    )
+    load_tool('test').augment_test_images(cfg)
+    assert cfg.model.type == 'DetTTAModel'
+    assert cfg.model.module == dict(type='Detector')
+    pipeline = cfg.test_dataloader.dataset.dataset.pipeline
+    assert [step.type for step in pipeline] == ['Load', 'TestTimeAug']
+
+
+def test_tta_of_a_segmentor_needs_its_config(load_tool):
+    cfg = Config(dict(default_scope='mmseg', tta_model=dict(type='SegTTAModel')))
+    with pytest.raises(ValueError, match='--tta needs tta_pipeline'):
+        load_tool('test').augment_test_images(cfg)

@@ -1,0 +1,190 @@
+import os
+
+import pytest
+import torch
+from mmengine.config import Config
+
+INJECT, SCHEDULE = (
+    'dropblock_mm.DropBlockInjectionHook',
+    'dropblock_mm.KeepProbScheduleHook',
+)
+
+
+class Hostile:
+    """Unpickled the unsafe way, it creates a file."""
+
+    def __init__(self, trace):
+        self.trace = trace
+
+    def __reduce__(self):
+        return os.system, (f'touch {self.trace}',)
+
+
+@pytest.fixture
+def hostile(tmp_path):
+    """A hostile checkpoint, and the file that appears if it gets its way."""
+    path, trace = tmp_path / 'hostile.pth', tmp_path / 'trace'
+    torch.save({'state_dict': {}, 'meta': Hostile(trace), 'message_hub': {}}, path)
+    return path, trace
+
+
+def test_train_and_resume(load_tool, toy_config, tmp_path, scalars):
+    """The second half, resumed, logs what the schedule says there."""
+    main = load_tool('train').main
+    work_dir = tmp_path / 'run'
+    argv = [toy_config, '--dropblock', 'resnet_c5', '--work-dir', str(work_dir)]
+    options = ['--cfg-options', 'experiment_name={}']
+    main([*argv, *options[:1], f'experiment_name={tmp_path.name}1'])
+    os.remove(work_dir / 'epoch_2.pth')
+    (work_dir / 'last_checkpoint').write_text(str(work_dir / 'epoch_1.pth'))
+    main([*argv, '--resume', *options[:1], f'experiment_name={tmp_path.name}2'])
+    logged = [line for line in scalars(work_dir) if 'keep_prob' in line]
+    assert [line['step'] for line in logged] == [*range(1, 9), *range(5, 9)]
+    for line in logged:
+        assert line['keep_prob'] == pytest.approx(1 - 0.1 * (line['step'] - 1) / 7)
+        assert 0 < line['effective_keep_rate'] <= 1
+
+
+def test_resume_with_nothing_there_yet_starts(load_tool, toy_config, tmp_path):
+    work_dir = tmp_path / 'run'
+    load_tool('train').main([toy_config, '--resume', '--work-dir', str(work_dir)])
+    assert (work_dir / 'epoch_2.pth').is_file()
+
+
+def test_work_dir_of_a_run_with_dropblock(
+    load_tool, toy_config, tmp_path, monkeypatch, scalars
+):
+    monkeypatch.chdir(tmp_path)
+    load_tool('train').main([toy_config, '--dropblock', 'resnet_c5'])
+    run = tmp_path / f'work_dirs/{tmp_path.name}-resnet_c5'
+    dumped = Config.fromfile(run / f'{tmp_path.name}.py')
+    assert [hook.type for hook in dumped.custom_hooks] == [INJECT, SCHEDULE]
+
+
+@pytest.mark.parametrize(
+    ('argv', 'diff_rank_seed'),
+    [
+        (['--launcher', 'pytorch', '--dropblock', 'resnet_c5'], True),
+        (['--launcher', 'pytorch'], None),
+        (['--dropblock', 'resnet_c5'], None),
+        (
+            [
+                *['--launcher', 'pytorch', '--dropblock', 'resnet_c5'],
+                *['--cfg-options', 'randomness.diff_rank_seed=False'],
+            ],
+            False,
+        ),
+    ],
+)
+def test_ranks_draw_their_own_masks(load_tool, toy_config, argv, diff_rank_seed):
+    tool = load_tool('train')
+    cfg = tool.make_config(tool.parse_args([toy_config, *argv]))
+    assert cfg.get('randomness', {}).get('diff_rank_seed') is diff_rank_seed
+
+
+@pytest.mark.parametrize(
+    ('argv', 'text'),
+    [
+        (['no.py'], "config 'no.py' is not a file"),
+        (['mmdet::no.py'], "config 'mmdet::no.py'"),
+        (['CONFIG', '--dropblock', 'resnet_c6'], "--dropblock 'resnet_c6'"),
+        (['CONFIG', '--dropblock', 'no/file.py'], "--dropblock 'no/file.py'"),
+        (['CONFIG', '--auto-scale-lr'], 'auto_scale_lr.base_batch_size'),
+        (['CONFIG', '--resume', 'no.pth'], "--resume='no.pth': no such file"),
+        (
+            ['CONFIG', '--cfg-options', 'load_from=no.pth'],
+            "load_from='no.pth': no such file",
+        ),
+        (
+            ['CONFIG', '--cfg-options', 'default_scope=mmnone'],
+            "default_scope='mmnone'",
+        ),
+        (
+            ['CONFIG', '--dropblock', 'resnet_c5', '--cfg-options']
+            + ['custom_hooks.1.keep_prob=1.5'],
+            'keep_prob=1.5 is outside [0, 1]',
+        ),
+        (
+            ['CONFIG', '--dropblock', 'resnet_c5', '--cfg-options']
+            + ['custom_hooks.0.block_sise=5'],
+            "Did you mean 'block_size'?",
+        ),
+        (
+            ['CONFIG', '--dropblock', 'resnet_c5', '--cfg-options']
+            + ['custom_hooks.0.targets.0.module=backbone.layer7'],
+            'backbone.layer7',
+        ),
+        (
+            ['CONFIG', '--dropblock', 'resnet_c5', '--cfg-options']
+            + ['custom_hooks.5.keep_prob=1'],
+            'custom_hooks.5',
+        ),
+    ],
+)
+def test_bad_input_is_one_message(refused, toy_config, tmp_path, argv, text):
+    argv = [toy_config if word == 'CONFIG' else word for word in argv]
+    said = refused('train', *argv, '--work-dir', str(tmp_path / 'run'))
+    assert text in said
+
+
+def test_missing_data(refused, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = refused('train', 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py')
+    assert "train_dataloader.dataset.ann_file='annotations/instances_train" in said
+    assert "val_evaluator.ann_file='data/coco/annotations" in said
+
+
+@pytest.mark.parametrize('how', ['--resume FILE', '--resume', 'load_from'])
+def test_hostile_checkpoint(refused, toy_config, hostile, tmp_path, how):
+    path, trace = hostile
+    (tmp_path / 'last_checkpoint').write_text(str(path))
+    argv = {
+        '--resume FILE': ['--resume', str(path)],
+        '--resume': ['--resume'],
+        'load_from': ['--cfg-options', f'load_from={path}'],
+    }[how]
+    said = refused('train', toy_config, '--work-dir', str(tmp_path), *argv)
+    assert f'{how.split()[0]}={str(path)!r} was refused' in said
+    assert 'posix.system' in said
+    assert not trace.exists()
+
+
+def test_hostile_checkpoint_that_slips_past_the_check(
+    load_tool, toy_config, hostile, tmp_path, monkeypatch
+):
+    """As if it came from a URL: the runner's own loading has to refuse it."""
+    path, trace = hostile
+    tool = load_tool('train')
+    monkeypatch.setattr(tool.launch, 'check_checkpoints', lambda cfg, key: None)
+    with pytest.raises(Exception, match='weights_only'):
+        tool.main([toy_config, '--resume', str(path), '--work-dir', str(tmp_path)])
+    assert not trace.exists()
+
+
+def test_checkpoint_cut_short(refused, load_tool, toy_config, tmp_path):
+    argv = [toy_config, '--work-dir', str(tmp_path)]
+    load_tool('train').main(argv)
+    path = tmp_path / 'epoch_2.pth'
+    path.write_bytes(path.read_bytes()[:5000])
+    said = refused('train', *argv, '--resume')
+    assert f'--resume={str(path)!r} is damaged, cut short' in said
+
+
+def test_a_bug_in_training_keeps_its_traceback(
+    load_tool, toy_config, tmp_path, monkeypatch
+):
+    def fail(self, index):
+        raise ValueError('a bug')
+
+    monkeypatch.setattr('dropblock_mm.testing.toy.ToyImages.__getitem__', fail)
+    with pytest.raises(ValueError, match='a bug'):
+        load_tool('train').main([toy_config, '--work-dir', str(tmp_path)])
+
+
+def test_interrupted(load_tool, toy_config, tmp_path, monkeypatch):
+    def interrupt(self, index):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr('dropblock_mm.testing.toy.ToyImages.__getitem__', interrupt)
+    with pytest.raises(SystemExit, match='--resume goes on'):
+        load_tool('train').main([toy_config, '--work-dir', str(tmp_path)])
