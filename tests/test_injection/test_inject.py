@@ -103,30 +103,22 @@ def test_mmsegs_variants_are_served(resnet):
     assert all(site.layer.seen_units > 0 for site in sites)
 
 
-def test_each_place_drops_what_it_says():
+@pytest.mark.parametrize('index', [0, 1])  # a projection, an identity
+@pytest.mark.parametrize('place', ['shortcut', 'conv2'])
+def test_each_place_drops_what_it_says(index, place):
     """With every unit dropped at one place, what follows is known exactly."""
-    for place in ('shortcut', 'conv2'):
-        block = toy_resnet(18).layer4[1].train()
-        x = torch.rand(2, 64, 6, 6)
-        torch.manual_seed(0)
-        plain = copy.deepcopy(block)
-        branch = plain.norm2(plain.conv2(torch.relu(plain.norm1(plain.conv1(x)))))
-        expected = torch.relu(branch if place == 'shortcut' else x)
-        sites = inject_drop_block(block, [dict(module='')], keep_prob=1.0)
-        for site in sites:
-            if site.place.name == place:
-                site.layer.block_size = 6  # covers the map
-                site.layer.set_keep_prob(0.0)
-        torch.testing.assert_close(block(x), expected)
-
-
-def test_projection_shortcut_is_dropped_after_its_norm():
-    block = toy_resnet(18).layer4[0].train()
-    sites = inject_drop_block(block, [dict(module='', where='shortcut')], keep_prob=0)
-    (site,) = sites
-    site.layer.block_size = 8
-    x = torch.rand(2, 32, 8, 8)
-    assert not site.place.after(x).any()
+    torch.manual_seed(0)
+    block = toy_resnet(18).layer4[index].train()
+    plain = copy.deepcopy(block)
+    x = torch.rand(2, plain.conv1.in_channels, 8, 8)
+    branch = plain.norm2(plain.conv2(torch.relu(plain.norm1(plain.conv1(x)))))
+    shortcut = x if plain.downsample is None else plain.downsample(x)
+    expected = torch.relu(branch if place == 'shortcut' else shortcut)
+    # A block of 8 covers the map; keep_prob 0 then drops all of it.
+    for site in inject_drop_block(block, [dict(module='')], keep_prob=1, block_size=8):
+        if site.place.name == place:
+            site.layer.set_keep_prob(0.0)
+    torch.testing.assert_close(block(x), expected)
 
 
 def test_where_selects_places():
