@@ -1,0 +1,7 @@
+"""The embedded data set."""
+
+from dropblock_mm.datasets.builder import build_on_digit_scenes
+from dropblock_mm.datasets.digit_scenes import make_digit_scenes
+from dropblock_mm.datasets.layouts import DIGIT_CLASSES
+
+__all__ = ['DIGIT_CLASSES', 'build_on_digit_scenes', 'make_digit_scenes']

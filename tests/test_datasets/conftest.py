@@ -1,0 +1,25 @@
+"""One small data set that the tests read and do not change."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+SETTINGS = {'num_train': 12, 'num_val': 5, 'image_size': 96, 'seed': 3}
+
+
+@pytest.fixture(scope='session')
+def scenes(tmp_path_factory) -> Path:
+    pytest.importorskip('sklearn', reason='the scenes are made from its images')
+    from dropblock_mm.datasets import make_digit_scenes
+
+    return make_digit_scenes(tmp_path_factory.mktemp('data') / 'scenes', **SETTINGS)
+
+
+@pytest.fixture(scope='session')
+def coco(scenes) -> dict[str, dict]:
+    """The annotations of 'train' and 'val', as plain dicts."""
+    return {
+        split: json.loads((scenes / f'annotations/instances_{split}.json').read_text())
+        for split in ('train', 'val')
+    }

@@ -1,0 +1,290 @@
+"""The folder that `make_digit_scenes` writes, as readers of both layouts see it."""
+
+import builtins
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dropblock_mm.datasets import (
+    DIGIT_CLASSES,
+    cache,
+    digit_scenes,
+    make_digit_scenes,
+)
+from dropblock_mm.datasets.digit_scenes import Settings, render_split
+from dropblock_mm.datasets.layouts import voc_palette
+from dropblock_mm.datasets.sources import load_sources
+
+from .conftest import SETTINGS
+
+SPLITS = ('train', 'val')
+PALETTE = voc_palette()
+
+
+def bytes_of(root: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in root.rglob('*')
+        if path.is_file()
+    }
+
+
+def label_map_of(root: Path, file_name: str) -> np.ndarray:
+    path = root / 'SegmentationClass' / file_name.replace('.jpg', '.png')
+    return np.asarray(Image.open(path))
+
+
+@pytest.fixture
+def no_sklearn(monkeypatch):
+    """An environment in which `import sklearn` fails."""
+    real_import = builtins.__import__
+
+    def refuse(name, *args, **kwargs):
+        if name.split('.')[0] == 'sklearn':
+            raise ModuleNotFoundError("No module named 'sklearn'", name='sklearn')
+        return real_import(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, '__import__', refuse)
+
+
+class TestBytes:
+    def test_same_seed_same_bytes(self, scenes, tmp_path):
+        again = make_digit_scenes(tmp_path / 'elsewhere', **SETTINGS)
+        assert bytes_of(again) == bytes_of(scenes)
+
+    def test_other_seed_other_scenes(self, scenes, tmp_path):
+        other = make_digit_scenes(tmp_path / 'other', **{**SETTINGS, 'seed': 4})
+        ours, theirs = bytes_of(scenes), bytes_of(other)
+        assert ours.keys() == theirs.keys()
+        same = [name for name in ours if ours[name] == theirs[name]]
+        assert all(name.startswith('ImageSets/') for name in same)
+
+    def test_a_smaller_set_is_the_beginning_of_a_larger_one(self, scenes, tmp_path):
+        fewer = make_digit_scenes(tmp_path / 'fewer', **{**SETTINGS, 'num_train': 2})
+        for name in ('train_000000', 'train_000001', 'val_000004'):
+            path = f'JPEGImages/{name}.jpg'
+            assert (fewer / path).read_bytes() == (scenes / path).read_bytes()
+        assert not (fewer / 'JPEGImages/train_000002.jpg').exists()
+
+
+class TestCoco:
+    def test_sizes_and_names(self, scenes, coco):
+        for split in SPLITS:
+            assert len(coco[split]['images']) == SETTINGS[f'num_{split}']
+            for entry in coco[split]['images']:
+                image = Image.open(scenes / 'JPEGImages' / entry['file_name'])
+                assert image.size == (entry['width'], entry['height']) == (96, 96)
+                assert image.mode == 'RGB'
+            names = [category['name'] for category in coco[split]['categories']]
+            assert names == list(DIGIT_CLASSES) == list('0123456789')
+
+    def test_every_scene_has_digits_and_every_class_occurs(self, coco):
+        for split in SPLITS:
+            used = {entry['image_id'] for entry in coco[split]['annotations']}
+            assert used == {entry['id'] for entry in coco[split]['images']}
+        labels = {entry['category_id'] for entry in coco['train']['annotations']}
+        assert labels == set(range(1, 11))
+
+    @pytest.mark.parametrize('split', SPLITS)
+    def test_pycocotools_agrees(self, scenes, split):
+        pycoco = pytest.importorskip('pycocotools.coco')
+        mask_api = pytest.importorskip('pycocotools.mask')
+        api = pycoco.COCO(str(scenes / f'annotations/instances_{split}.json'))
+        assert sorted(api.getCatIds(catNms=list(DIGIT_CLASSES))) == list(range(1, 11))
+        for entry in api.loadAnns(api.getAnnIds()):
+            rle = api.annToRLE(entry)
+            mask = api.annToMask(entry).astype(bool)
+            assert mask_api.area(rle) == entry['area'] == mask.sum()
+            assert mask_api.toBbox(rle).tolist() == entry['bbox']
+
+    def test_digit_index_is_a_digit_of_that_class(self, coco):
+        labels = pytest.importorskip('sklearn.datasets').load_digits().target
+        for split in SPLITS:
+            for entry in coco[split]['annotations']:
+                assert labels[entry['digit_index']] == entry['category_id'] - 1
+
+    def test_no_digit_is_in_both_splits(self, coco):
+        used = {
+            split: {entry['digit_index'] for entry in coco[split]['annotations']}
+            for split in SPLITS
+        }
+        assert used['train'].isdisjoint(used['val'])
+
+    def test_no_digit_is_in_both_splits_of_many_scenes(self):
+        sources = load_sources()
+        settings = Settings(num_train=150, num_val=150, image_size=64, seed=0)
+        used = {
+            split: {
+                digit
+                for scene in render_split(split, settings, sources)
+                for digit in scene.digits.tolist()
+            }
+            for split in SPLITS
+        }
+        assert len(used['train']) > 400
+        assert len(used['val']) > 250
+        assert used['train'].isdisjoint(used['val'])
+
+
+class TestVoc:
+    def test_image_sets_list_the_files(self, scenes):
+        lists = {
+            name: (scenes / f'ImageSets/Segmentation/{name}.txt').read_text().split()
+            for name in ('train', 'val', 'trainval')
+        }
+        assert lists['trainval'] == lists['train'] + lists['val']
+        assert [len(lists[name]) for name in ('train', 'val')] == [12, 5]
+        for folder, suffix in (('JPEGImages', 'jpg'), ('SegmentationClass', 'png')):
+            found = {path.name for path in (scenes / folder).iterdir()}
+            assert found == {f'{name}.{suffix}' for name in lists['trainval']}
+
+    def test_label_maps_are_palette_images(self, scenes):
+        for path in (scenes / 'SegmentationClass').iterdir():
+            image = Image.open(path)
+            assert image.mode == 'P'
+            assert np.array_equal(np.reshape(image.getpalette(), (256, 3)), PALETTE)
+            assert set(np.unique(np.asarray(image))) <= {*range(11), 255}
+
+    def test_label_maps_agree_with_the_coco_masks(self, scenes, coco):
+        mask_api = pytest.importorskip('pycocotools.mask')
+        for split in SPLITS:
+            images = {e['id']: e['file_name'] for e in coco[split]['images']}
+            expected = {i: np.zeros((96, 96), np.uint8) for i in images}
+            for entry in coco[split]['annotations']:
+                rle = mask_api.frPyObjects(entry['segmentation'], 96, 96)
+                mask = mask_api.decode(rle).astype(bool)
+                assert not expected[entry['image_id']][mask].any(), 'masks overlap'
+                expected[entry['image_id']][mask] = entry['category_id']
+            for image_id, file_name in images.items():
+                label_map = label_map_of(scenes, file_name)
+                inside = label_map != 255
+                assert np.array_equal(label_map[inside], expected[image_id][inside])
+                # Borders lie outside of the digits and all around them.
+                assert not expected[image_id][~inside].any()
+                assert (~inside).sum() > 0
+
+    def test_palette_is_vocs(self):
+        # As in the development kit: background, aeroplane, bicycle, tv, void.
+        assert PALETTE[[0, 1, 2, 20, 255]].tolist() == [
+            [0, 0, 0],
+            [128, 0, 0],
+            [0, 128, 0],
+            [0, 64, 128],
+            [224, 224, 192],
+        ]
+
+
+class TestCache:
+    @pytest.fixture
+    def copy(self, scenes, tmp_path):
+        return Path(shutil.copytree(scenes, tmp_path / 'scenes'))
+
+    def test_a_complete_folder_is_left_alone(self, copy, no_sklearn):
+        before = {path: path.stat().st_mtime_ns for path in copy.rglob('*')}
+        make_digit_scenes(copy, **SETTINGS)
+        assert {path: path.stat().st_mtime_ns for path in copy.rglob('*')} == before
+
+    @pytest.mark.parametrize(
+        'damaged',
+        [
+            'manifest.json',
+            'annotations/instances_val.json',
+            'JPEGImages/train_000003.jpg',
+            'SegmentationClass/val_000001.png',
+        ],
+    )
+    @pytest.mark.parametrize('damage', ['missing', 'cut short', 'same size'])
+    def test_a_damaged_folder_is_remade(self, copy, scenes, damaged, damage):
+        path = copy / damaged
+        content = path.read_bytes()
+        if damage == 'missing':
+            path.unlink()
+        elif damage == 'cut short':
+            path.write_bytes(content[: len(content) // 2])
+        else:
+            path.write_bytes(b'x' + content[1:])
+        make_digit_scenes(copy, **SETTINGS)
+        assert bytes_of(copy) == bytes_of(scenes)
+        assert [path.name for path in copy.parent.iterdir()] == ['scenes']
+
+    def test_an_interruption_leaves_nothing_behind(self, tmp_path, monkeypatch):
+        def interrupt(*args):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched:
+            patched.setattr(cache, 'write_manifest', interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                make_digit_scenes(tmp_path / 'new' / 'scenes', **SETTINGS)
+        assert list((tmp_path / 'new').iterdir()) == []
+
+    def test_an_interruption_leaves_the_old_folder(self, copy, monkeypatch):
+        (copy / 'JPEGImages/train_000003.jpg').unlink()
+        before = bytes_of(copy)
+        monkeypatch.setattr(cache, 'write_manifest', lambda *args: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            make_digit_scenes(copy, **SETTINGS)
+        assert bytes_of(copy) == before
+
+    def test_another_process_may_be_faster(self, scenes, tmp_path, monkeypatch):
+        root = tmp_path / 'scenes'
+        write_manifest = cache.write_manifest
+
+        def write_manifest_too_late(folder, recipe):
+            write_manifest(folder, recipe)
+            shutil.copytree(scenes, root)
+
+        monkeypatch.setattr(cache, 'write_manifest', write_manifest_too_late)
+        make_digit_scenes(root, **SETTINGS)
+        assert bytes_of(root) == bytes_of(scenes)
+        assert [path.name for path in tmp_path.iterdir()] == ['scenes']
+
+    def test_scenes_of_another_generator_are_remade(self, copy, scenes, monkeypatch):
+        version = digit_scenes.GENERATOR_VERSION + 1
+        monkeypatch.setattr(digit_scenes, 'GENERATOR_VERSION', version)
+        make_digit_scenes(copy, **SETTINGS)
+        assert cache.read_manifest(copy)['recipe']['generator'] == version
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        ('name', 'value'),
+        [
+            ('num_train', 0),
+            ('num_val', -1),
+            ('num_val', 2.0),
+            ('image_size', 63),
+            ('image_size', '128'),
+            ('seed', -1),
+            ('seed', True),
+        ],
+    )
+    def test_bad_settings_are_named(self, tmp_path, name, value):
+        root = tmp_path / 'scenes'
+        with pytest.raises(ValueError, match=f'^{name}={value!r} .* at least'):
+            make_digit_scenes(root, **{**SETTINGS, name: value})
+        assert not root.exists()
+
+    def test_other_settings_do_not_replace_a_data_set(self, scenes):
+        before = bytes_of(scenes)
+        with pytest.raises(ValueError, match=r'num_val=9 .*num_val=5.*delete'):
+            make_digit_scenes(scenes, **{**SETTINGS, 'num_val': 9})
+        assert bytes_of(scenes) == before
+
+    def test_a_folder_of_something_else_is_not_touched(self, tmp_path):
+        (tmp_path / 'thesis.tex').write_text('years of work')
+        with pytest.raises(FileExistsError, match=r'root=.*thesis\.tex'):
+            make_digit_scenes(tmp_path, **SETTINGS)
+        assert (tmp_path / 'thesis.tex').read_text() == 'years of work'
+
+    def test_a_file_is_not_a_folder(self, tmp_path):
+        (tmp_path / 'scenes').write_text('a file')
+        with pytest.raises(FileExistsError, match='root='):
+            make_digit_scenes(tmp_path / 'scenes', **SETTINGS)
+
+    def test_without_sklearn_the_extra_is_named(self, tmp_path, no_sklearn):
+        with pytest.raises(ModuleNotFoundError, match=r'dropblock_mm\[demo\]'):
+            make_digit_scenes(tmp_path / 'scenes', **SETTINGS)
+        assert list(tmp_path.iterdir()) == []
