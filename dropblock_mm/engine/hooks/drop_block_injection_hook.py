@@ -87,7 +87,7 @@ class DropBlockInjectionHook(Hook):
         }
         self.targets = parse_targets(targets, defaults)
         self.sites: list[Site] = []
-        self._logged: dict[str, list[DropBlock2d]] = {}
+        self._watched: list[Site] = []
         self._checked_reach = False
 
     def before_run(self, runner: Runner) -> None:
@@ -103,9 +103,11 @@ class DropBlockInjectionHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Decide what to log, and warn if all ranks would draw the same masks."""
-        # Of several injection hooks the first logs for all, or their totals clash.
+        # Of several injection hooks the first watches the sites of all: a layer is
+        # counted once, and the total is one number.
         hooks = [h for h in runner.hooks if isinstance(h, DropBlockInjectionHook)]
-        self._logged = _by_target(hooks) if hooks[0] is self else {}
+        everything = [site for hook in hooks for site in hook.sites]
+        self._watched = everything if hooks[0] is self else []
         _warn_if_masks_repeat(runner)
 
     def after_train_iter(
@@ -116,10 +118,10 @@ class DropBlockInjectionHook(Hook):
         outputs: Any = None,
     ) -> None:
         """Log the effective keep rate of this iteration."""
-        total_kept = total_seen = 0
         if not self._checked_reach:
             self._warn_of_idle_sites(runner)
-        for name, layers in self._logged.items():
+        total_kept = total_seen = 0
+        for name, layers in _by_target(self._watched).items():
             kept, seen = take_counts(layers)
             log_keep_rate(runner, f'effective_keep_rate/{name}', (kept, seen))
             total_kept, total_seen = total_kept + kept, total_seen + seen
@@ -128,23 +130,23 @@ class DropBlockInjectionHook(Hook):
     def _warn_of_idle_sites(self, runner: Runner) -> None:
         """Name the sites that the first iteration never reached, once."""
         self._checked_reach = True
-        idle = [site for site in self.sites if not site.layer.seen_units]
+        idle = [site for site in self._watched if not site.layer.seen_units]
         if not idle:
             return
         names = ', '.join(f'{site.module} ({site.place.name})' for site in idle[:6])
         more = f' and {len(idle) - 6} more' if len(idle) > 6 else ''
         frozen = sum(not site.layer.training for site in idle)
         runner.logger.warning(
-            f'DropBlock did nothing at {len(idle)} of {len(self.sites)} sites in the '
+            f'DropBlock did nothing at {len(idle)} of {len(self._watched)} sites in the '
             f'first iteration: {names}{more}. {frozen} of them are in eval mode, as '
             'in a stage that frozen_stages freezes; the rest were not called.'
         )
 
 
-def _by_target(hooks: Sequence[DropBlockInjectionHook]) -> dict[str, list[DropBlock2d]]:
-    """Group the layers of all hooks by what their target's ``module`` says."""
+def _by_target(sites: Sequence[Site]) -> dict[str, list[DropBlock2d]]:
+    """Group layers by what the ``module`` of their target says."""
     groups: dict[str, list[DropBlock2d]] = {}
-    for site in (site for hook in hooks for site in hook.sites):
+    for site in sites:
         groups.setdefault(site.target.module, []).append(site.layer)
     return groups
 

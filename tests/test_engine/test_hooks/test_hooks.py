@@ -117,7 +117,7 @@ def test_a_constant_rate_needs_no_schedule(tmp_path):
     assert record.rates == [{0.5}] * MAX_ITERS
 
 
-def test_two_injection_hooks_work_side_by_side(tmp_path):
+def test_two_injection_hooks_work_side_by_side(tmp_path, log):
     runner = toy_runner(
         tmp_path,
         [injection(), injection(dict(module='backbone.layer3')), schedule()],
@@ -126,7 +126,7 @@ def test_two_injection_hooks_work_side_by_side(tmp_path):
     last = logged(runner)[-1]
     parts = [last[f'effective_keep_rate/backbone.layer{stage}'] for stage in (3, 4)]
     assert min(parts) < last['effective_keep_rate'] < max(parts)
-    assert len(history(runner, 'train/effective_keep_rate')) == MAX_ITERS
+    assert not any('did nothing' in text for text in log)
 
 
 def test_layers_built_by_the_config_are_scheduled_and_logged(tmp_path):
