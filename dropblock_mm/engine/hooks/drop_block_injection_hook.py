@@ -137,9 +137,9 @@ class DropBlockInjectionHook(Hook):
         more = f' and {len(idle) - 6} more' if len(idle) > 6 else ''
         frozen = sum(not site.layer.training for site in idle)
         runner.logger.warning(
-            f'DropBlock did nothing at {len(idle)} of {len(self._watched)} sites in the '
-            f'first iteration: {names}{more}. {frozen} of them are in eval mode, as '
-            'in a stage that frozen_stages freezes; the rest were not called.'
+            f'DropBlock did nothing at {len(idle)} of {len(self._watched)} sites in '
+            f'the first iteration: {names}{more}. {frozen} of them are in eval mode, '
+            'as in a stage that frozen_stages freezes; the rest were not called.'
         )
 
 

@@ -86,6 +86,25 @@ def test_rate_follows_the_schedule_and_is_logged(tmp_path):
         assert row['effective_keep_rate'] == pytest.approx(row['keep_prob'], abs=0.1)
 
 
+def test_tensorboard_gets_the_same_numbers(tmp_path):
+    reader = pytest.importorskip(
+        'tensorboard.backend.event_processing.event_accumulator',
+        reason='tensorboard is not installed',
+    )
+    backends = [dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]
+    runner = toy_runner(
+        tmp_path,
+        [injection(), schedule()],
+        visualizer=dict(type='Visualizer', vis_backends=backends),
+    )
+    runner.train()
+    events = reader.EventAccumulator(str(Path(runner.log_dir, 'vis_data')))
+    events.Reload()
+    for name in ('keep_prob', 'effective_keep_rate/backbone.layer4'):
+        shown = [event.value for event in events.Scalars(name)]
+        assert shown == pytest.approx([row[name] for row in logged(runner)])
+
+
 def test_the_default_scope_of_a_config_does_not_matter(tmp_path):
     toy_runner(tmp_path, [injection(), schedule()], default_scope='mmdet').train()
 
