@@ -99,8 +99,8 @@ def uses_drop_block(cfg: Mapping[str, Any]) -> bool:
 def seed_ranks_apart(cfg: Config) -> Config:
     """Return ``cfg`` with another random seed on every GPU.
 
-    MMEngine seeds all ranks alike, so that all would draw the same masks. The order
-    of the data stays common: samplers do not use a rank's own seed.
+    MMEngine seeds all ranks alike, so that all would draw the same masks. Samplers
+    still agree on one seed, so each rank keeps its own share of the data.
 
     Args:
         cfg (Config): Any config; it is not changed.
@@ -109,5 +109,6 @@ def seed_ranks_apart(cfg: Config) -> Config:
         Config: A new config; what it says of ``randomness.diff_rank_seed`` stands.
     """
     merged = copy.deepcopy(cfg)
-    _fill(merged, {'randomness': {'diff_rank_seed': True}})
+    # The seed has no default in MMEngine; None draws one, the same for all ranks.
+    _fill(merged, {'randomness': {'seed': None, 'diff_rank_seed': True}})
     return merged

@@ -1,7 +1,9 @@
 import copy
+import inspect
 
 import pytest
 from mmengine.config import Config
+from mmengine.runner import Runner
 
 from dropblock_mm.config_files import config_path, fragment_names
 from dropblock_mm.engine.fragments import (
@@ -96,7 +98,10 @@ def test_a_fragment_without_hooks_is_an_error(tmp_path, text):
 def test_ranks_are_seeded_apart_unless_the_config_objects():
     apart = seed_ranks_apart(Config(dict(randomness=dict(seed=3))))
     assert apart.randomness == dict(seed=3, diff_rank_seed=True)
-    assert seed_ranks_apart(Config({})).randomness.diff_rank_seed is True
+    alone = seed_ranks_apart(Config({})).randomness
+    assert alone == dict(seed=None, diff_rank_seed=True)
+    # MMEngine has no default for the seed.
+    inspect.signature(Runner.set_randomness).bind(None, **alone)
     same = seed_ranks_apart(Config(dict(randomness=dict(diff_rank_seed=False))))
     assert same.randomness.diff_rank_seed is False
 
