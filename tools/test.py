@@ -36,7 +36,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--show', action='store_true', help='show the predictions')
     parser.add_argument(
-        '--show-dir', help='folder of painted images, under WORK_DIR/TIMESTAMP'
+        '--show-dir',
+        help='folder of painted images; of mmdet under WORK_DIR/TIMESTAMP',
     )
     parser.add_argument(
         '--wait-time', type=float, default=2, help='seconds between shown images'

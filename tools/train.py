@@ -2,7 +2,7 @@
 
 Examples::
 
-    python tools/train.py configs/demo/retinanet_r18_fpn_digits.py
+    python tools/train.py configs/demo/retinanet_r18_fpn_dropblock_digit-scenes.py
     python tools/train.py mmdet::retinanet/retinanet_r50_fpn_1x_coco.py \
         --dropblock resnet_c4c5 --cfg-options train_dataloader.batch_size=4
 """
