@@ -47,7 +47,9 @@ def bare_python(tmp_path_factory):
     venv.create(folder, with_pip=False, symlinks=True)
     site = next(folder.glob('lib/python*/site-packages'))
     engine = next(name for name in ENGINES if is_installed(name))
-    for name in closure('torch', engine, 'setuptools', 'wheel', 'pip'):
+    # The fork's MMEngine needs OpenCV without saying so.
+    tools = ('opencv-python', 'setuptools', 'wheel', 'pip')
+    for name in closure('torch', engine, *tools):
         link_distribution(name, site)
     return folder / 'bin' / 'python'
 
