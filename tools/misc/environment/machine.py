@@ -1,0 +1,93 @@
+"""What the machine must have, checked before time is spent."""
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+SUPPORTED = ((3, 10), (3, 11), (3, 12))
+FREE_GB = 4
+GB_PER_COMPILER = 2
+
+
+class SetUpError(Exception):
+    """What stopped the set-up: what was found, what was expected, what to do."""
+
+
+def check_machine(making_venv: bool, place: Path) -> None:
+    """Stop before anything is downloaded if this machine cannot finish.
+
+    Args:
+        making_venv (bool): Whether this very Python will be the environment's.
+        place (Path): Where the environment will be.
+    """
+    here = f'Python {sys.version.split()[0]} ({sys.executable})'
+    if making_venv and sys.version_info[:2] not in SUPPORTED:
+        raise SetUpError(
+            f'{here} is not supported; expected 3.10, 3.11 or 3.12. '
+            'Name one: PYTHON=python3.11 make ...'
+        )
+    missing = missing_packages(making_venv)
+    if missing:
+        raise SetUpError(
+            f'to build mmcv, {here} lacks {" and ".join(missing)}. Install what is '
+            f'missing: sudo apt install {" ".join(missing.values())}'
+        )
+    free = shutil.disk_usage(place).free / 1e9
+    if free < FREE_GB:
+        raise SetUpError(
+            f'{free:.1f} GB are free at {place}; expected at least {FREE_GB} GB '
+            '(10 GB with the CUDA build of torch). Free some, or clone elsewhere.'
+        )
+
+
+def missing_packages(making_venv: bool) -> dict[str, str]:
+    """What this machine lacks, and the system package that has it."""
+    name = 'python{}.{}'.format(*sys.version_info[:2])
+    header = Path(sysconfig.get_paths()['include']) / 'Python.h'
+    compiler = os.environ.get('CXX', 'c++')
+    missing = {}
+    if not shutil.which(compiler.split()[0]):
+        missing[f'a C++ compiler ({compiler})'] = 'build-essential'
+    if making_venv and not importlib.util.find_spec('ensurepip'):
+        missing['the module ensurepip'] = f'{name}-venv'
+    if making_venv and not header.is_file():
+        missing[f'the C header {header}'] = f'{name}-dev'
+    return missing
+
+
+def compile_jobs() -> int:
+    """How many compilers fit the cores and the memory."""
+    pages, page_size = os.sysconf('SC_AVPHYS_PAGES'), os.sysconf('SC_PAGE_SIZE')
+    by_memory = int(pages * page_size / 1e9 / GB_PER_COMPILER)
+    return max(1, min(len(os.sched_getaffinity(0)), by_memory))
+
+
+def check_cuda(torch: dict) -> None:
+    """Stop if torch sees a GPU and mmcv's CUDA ops could not be built.
+
+    Args:
+        torch (dict): torch's version ('torch'), the CUDA version it was built with
+            ('cuda') and the toolkit it finds ('cuda_home').
+    """
+    remedy = (
+        f'Install the CUDA {torch["cuda"]} toolkit and set CUDA_HOME, or set up for '
+        'the CPU: CUDA_VISIBLE_DEVICES= make ...'
+    )
+    nvcc = Path(torch['cuda_home'] or '') / 'bin/nvcc'
+    if not torch['cuda_home'] or not nvcc.is_file():
+        raise SetUpError(
+            f'torch {torch["torch"]} sees a GPU, but there is no CUDA compiler '
+            f'(nvcc); expected one, to build mmcv. {remedy}'
+        )
+    said = subprocess.run([str(nvcc), '--version'], capture_output=True, text=True)
+    release = re.search(r'release (\d+)\.', said.stdout)
+    if release and release.group(1) != torch['cuda'].split('.')[0]:
+        raise SetUpError(
+            f'{nvcc} is of CUDA {release.group(1)}; expected CUDA {torch["cuda"]}, '
+            f'as torch {torch["torch"]} was built with. {remedy}'
+        )
