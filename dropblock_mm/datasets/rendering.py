@@ -14,7 +14,7 @@ from dropblock_mm.datasets.sources import Sources
 
 DIGITS_PER_SCENE = (2, 6)
 DIGIT_SIDE = (0.19, 0.42)  # of the image's side
-CROP_SIDE = (0.5, 1.0)  # of the photograph's shorter side
+CROP_SIDE = (0.25, 0.5)  # of the photograph's height
 MAX_COVERED = 0.1  # of the smaller of two digits' boxes
 PLACEMENT_TRIES = 20
 COLOUR_TRIES = 12
@@ -75,11 +75,16 @@ def render_scene(
 def crop_photo(photo: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
     """Cut a random square from a photograph and scale it to ``size`` pixels.
 
+    Args:
+        photo: UInt8Array[H, W, 3], at least half as wide as high.
+        size: Side of the result in pixels.
+        rng: Source of the square's place and size.
+
     Returns:
         UInt8Array[size, size, 3], mirrored half of the time.
     """
     height, width = photo.shape[:2]
-    side = round(rng.uniform(*CROP_SIDE) * min(height, width))
+    side = int(rng.uniform(*CROP_SIDE) * height)
     top = rng.integers(height - side + 1)
     left = rng.integers(width - side + 1)
     crop = Image.fromarray(photo[top : top + side, left : left + side])

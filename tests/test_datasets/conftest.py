@@ -5,15 +5,19 @@ from pathlib import Path
 
 import pytest
 
-SETTINGS = {'num_train': 12, 'num_val': 5, 'image_size': 96, 'seed': 3}
+
+@pytest.fixture(scope='session')
+def settings() -> dict[str, int]:
+    """What `scenes` was made with."""
+    return {'num_train': 12, 'num_val': 5, 'image_size': 96, 'seed': 3}
 
 
 @pytest.fixture(scope='session')
-def scenes(tmp_path_factory) -> Path:
+def scenes(tmp_path_factory, settings) -> Path:
     pytest.importorskip('sklearn', reason='the scenes are made from its images')
     from dropblock_mm.datasets import make_digit_scenes
 
-    return make_digit_scenes(tmp_path_factory.mktemp('data') / 'scenes', **SETTINGS)
+    return make_digit_scenes(tmp_path_factory.mktemp('data') / 'scenes', **settings)
 
 
 @pytest.fixture(scope='session')

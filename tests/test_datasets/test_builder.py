@@ -9,52 +9,48 @@ from mmengine.registry import DefaultScope
 
 from dropblock_mm.registry import DATASETS
 
-from .conftest import SETTINGS
-
 METAINFO = {'classes': tuple('0123456789')}
 
 
-def build(dataset: dict, root, **settings):
+def build(dataset: dict, root, settings: dict):
     return MMENGINE_DATASETS.build(
         {
             'type': 'dropblock_mm.DigitScenes',
             'root': str(root),
             'dataset': dataset,
-            **SETTINGS,
             **settings,
         }
     )
 
 
-def test_makes_the_scenes_and_returns_the_inner_data_set(tmp_path):
+def test_makes_the_scenes_and_returns_the_inner_data_set(tmp_path, settings):
     pytest.importorskip('sklearn')
-    seen = []
+    root = tmp_path / 'new'
+    found = []
 
-    def remember(root):
-        seen.append(sorted(path.name for path in root.iterdir()))
+    def remember(folder):
+        found.extend(path.name for path in folder.iterdir())
         return BaseDataset(lazy_init=True)
 
     MMENGINE_DATASETS.register_module(name='Remember', module=remember, force=True)
     try:
-        dataset = build(
-            {'type': 'Remember', 'root': tmp_path / 'new'}, tmp_path / 'new'
-        )
+        dataset = build({'type': 'Remember', 'folder': root}, root, settings)
     finally:
         del MMENGINE_DATASETS._module_dict['Remember']
     assert type(dataset) is BaseDataset
-    assert 'manifest.json' in seen[0]
+    assert 'manifest.json' in found
 
 
-def test_bad_settings_reach_the_user(tmp_path):
+def test_bad_settings_reach_the_user(tmp_path, settings):
     with pytest.raises(Exception, match='num_train=0 '):
-        build({'type': 'BaseDataset'}, tmp_path / 'scenes', num_train=0)
+        build({'type': 'BaseDataset'}, tmp_path, {**settings, 'num_train': 0})
 
 
 def test_name_is_registered():
     assert DATASETS.get('DigitScenes') is not None
 
 
-def test_mmdet_reads_the_coco_layout(scenes):
+def test_mmdet_reads_the_coco_layout(scenes, settings):
     pytest.importorskip('mmdet.datasets')
     inner = {
         'type': 'CocoDataset',
@@ -68,8 +64,8 @@ def test_mmdet_reads_the_coco_layout(scenes):
         ],
     }
     with DefaultScope.overwrite_default_scope('mmdet'):
-        dataset = build(inner, scenes)
-    assert len(dataset) == SETTINGS['num_train']
+        dataset = build(inner, scenes, settings)
+    assert len(dataset) == settings['num_train']
     for sample in (dataset[index] for index in range(len(dataset))):
         assert sample['img'].shape == (96, 96, 3)
         assert len(sample['gt_bboxes']) == len(sample['gt_masks']) > 0
@@ -77,7 +73,7 @@ def test_mmdet_reads_the_coco_layout(scenes):
         assert torch.equal(around_masks, sample['gt_bboxes'].tensor)
 
 
-def test_mmseg_reads_the_voc_layout(scenes):
+def test_mmseg_reads_the_voc_layout(scenes, settings):
     pytest.importorskip('mmseg.datasets')
     inner = {
         'type': 'BaseSegDataset',
@@ -96,8 +92,8 @@ def test_mmseg_reads_the_voc_layout(scenes):
         ],
     }
     with DefaultScope.overwrite_default_scope('mmseg'):
-        dataset = build(inner, scenes)
-    assert len(dataset) == SETTINGS['num_val']
+        dataset = build(inner, scenes, settings)
+    assert len(dataset) == settings['num_val']
     labels = [np.unique(dataset[index]['gt_seg_map']) for index in range(len(dataset))]
     assert set(np.concatenate(labels)) <= {*range(11), 255}
     assert all({0, 255} < set(found) for found in labels)

@@ -18,8 +18,6 @@ from dropblock_mm.datasets.digit_scenes import Settings, render_split
 from dropblock_mm.datasets.layouts import voc_palette
 from dropblock_mm.datasets.sources import load_sources
 
-from .conftest import SETTINGS
-
 SPLITS = ('train', 'val')
 PALETTE = voc_palette()
 
@@ -51,19 +49,21 @@ def no_sklearn(monkeypatch):
 
 
 class TestBytes:
-    def test_same_seed_same_bytes(self, scenes, tmp_path):
-        again = make_digit_scenes(tmp_path / 'elsewhere', **SETTINGS)
+    def test_same_seed_same_bytes(self, scenes, tmp_path, settings):
+        again = make_digit_scenes(tmp_path / 'elsewhere', **settings)
         assert bytes_of(again) == bytes_of(scenes)
 
-    def test_other_seed_other_scenes(self, scenes, tmp_path):
-        other = make_digit_scenes(tmp_path / 'other', **{**SETTINGS, 'seed': 4})
+    def test_other_seed_other_scenes(self, scenes, tmp_path, settings):
+        other = make_digit_scenes(tmp_path / 'other', **{**settings, 'seed': 4})
         ours, theirs = bytes_of(scenes), bytes_of(other)
         assert ours.keys() == theirs.keys()
         same = [name for name in ours if ours[name] == theirs[name]]
         assert all(name.startswith('ImageSets/') for name in same)
 
-    def test_a_smaller_set_is_the_beginning_of_a_larger_one(self, scenes, tmp_path):
-        fewer = make_digit_scenes(tmp_path / 'fewer', **{**SETTINGS, 'num_train': 2})
+    def test_a_smaller_set_is_the_beginning_of_a_larger_one(
+        self, scenes, tmp_path, settings
+    ):
+        fewer = make_digit_scenes(tmp_path / 'fewer', **{**settings, 'num_train': 2})
         for name in ('train_000000', 'train_000001', 'val_000004'):
             path = f'JPEGImages/{name}.jpg'
             assert (fewer / path).read_bytes() == (scenes / path).read_bytes()
@@ -71,9 +71,9 @@ class TestBytes:
 
 
 class TestCoco:
-    def test_sizes_and_names(self, scenes, coco):
+    def test_sizes_and_names(self, scenes, coco, settings):
         for split in SPLITS:
-            assert len(coco[split]['images']) == SETTINGS[f'num_{split}']
+            assert len(coco[split]['images']) == settings[f'num_{split}']
             for entry in coco[split]['images']:
                 image = Image.open(scenes / 'JPEGImages' / entry['file_name'])
                 assert image.size == (entry['width'], entry['height']) == (96, 96)
@@ -182,9 +182,9 @@ class TestCache:
     def copy(self, scenes, tmp_path):
         return Path(shutil.copytree(scenes, tmp_path / 'scenes'))
 
-    def test_a_complete_folder_is_left_alone(self, copy, no_sklearn):
+    def test_a_complete_folder_is_left_alone(self, copy, no_sklearn, settings):
         before = {path: path.stat().st_mtime_ns for path in copy.rglob('*')}
-        make_digit_scenes(copy, **SETTINGS)
+        make_digit_scenes(copy, **settings)
         assert {path: path.stat().st_mtime_ns for path in copy.rglob('*')} == before
 
     @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ class TestCache:
         ],
     )
     @pytest.mark.parametrize('damage', ['missing', 'cut short', 'same size'])
-    def test_a_damaged_folder_is_remade(self, copy, scenes, damaged, damage):
+    def test_a_damaged_folder_is_remade(self, copy, scenes, damaged, damage, settings):
         path = copy / damaged
         content = path.read_bytes()
         if damage == 'missing':
@@ -206,29 +206,33 @@ class TestCache:
             path.write_bytes(content[: len(content) // 2])
         else:
             path.write_bytes(b'x' + content[1:])
-        make_digit_scenes(copy, **SETTINGS)
+        make_digit_scenes(copy, **settings)
         assert bytes_of(copy) == bytes_of(scenes)
         assert [path.name for path in copy.parent.iterdir()] == ['scenes']
 
-    def test_an_interruption_leaves_nothing_behind(self, tmp_path, monkeypatch):
+    def test_an_interruption_leaves_nothing_behind(
+        self, tmp_path, monkeypatch, settings
+    ):
         def interrupt(*args):
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patched:
             patched.setattr(cache, 'write_manifest', interrupt)
             with pytest.raises(KeyboardInterrupt):
-                make_digit_scenes(tmp_path / 'new' / 'scenes', **SETTINGS)
+                make_digit_scenes(tmp_path / 'new' / 'scenes', **settings)
         assert list((tmp_path / 'new').iterdir()) == []
 
-    def test_an_interruption_leaves_the_old_folder(self, copy, monkeypatch):
+    def test_an_interruption_leaves_the_old_folder(self, copy, monkeypatch, settings):
         (copy / 'JPEGImages/train_000003.jpg').unlink()
         before = bytes_of(copy)
         monkeypatch.setattr(cache, 'write_manifest', lambda *args: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            make_digit_scenes(copy, **SETTINGS)
+            make_digit_scenes(copy, **settings)
         assert bytes_of(copy) == before
 
-    def test_another_process_may_be_faster(self, scenes, tmp_path, monkeypatch):
+    def test_another_process_may_be_faster(
+        self, scenes, tmp_path, monkeypatch, settings
+    ):
         root = tmp_path / 'scenes'
         write_manifest = cache.write_manifest
 
@@ -237,14 +241,16 @@ class TestCache:
             shutil.copytree(scenes, root)
 
         monkeypatch.setattr(cache, 'write_manifest', write_manifest_too_late)
-        make_digit_scenes(root, **SETTINGS)
+        make_digit_scenes(root, **settings)
         assert bytes_of(root) == bytes_of(scenes)
         assert [path.name for path in tmp_path.iterdir()] == ['scenes']
 
-    def test_scenes_of_another_generator_are_remade(self, copy, scenes, monkeypatch):
+    def test_scenes_of_another_generator_are_remade(
+        self, copy, scenes, monkeypatch, settings
+    ):
         version = digit_scenes.GENERATOR_VERSION + 1
         monkeypatch.setattr(digit_scenes, 'GENERATOR_VERSION', version)
-        make_digit_scenes(copy, **SETTINGS)
+        make_digit_scenes(copy, **settings)
         assert cache.read_manifest(copy)['recipe']['generator'] == version
 
 
@@ -261,30 +267,30 @@ class TestBadInput:
             ('seed', True),
         ],
     )
-    def test_bad_settings_are_named(self, tmp_path, name, value):
+    def test_bad_settings_are_named(self, tmp_path, name, value, settings):
         root = tmp_path / 'scenes'
         with pytest.raises(ValueError, match=f'^{name}={value!r} .* at least'):
-            make_digit_scenes(root, **{**SETTINGS, name: value})
+            make_digit_scenes(root, **{**settings, name: value})
         assert not root.exists()
 
-    def test_other_settings_do_not_replace_a_data_set(self, scenes):
+    def test_other_settings_do_not_replace_a_data_set(self, scenes, settings):
         before = bytes_of(scenes)
         with pytest.raises(ValueError, match=r'num_val=9 .*num_val=5.*delete'):
-            make_digit_scenes(scenes, **{**SETTINGS, 'num_val': 9})
+            make_digit_scenes(scenes, **{**settings, 'num_val': 9})
         assert bytes_of(scenes) == before
 
-    def test_a_folder_of_something_else_is_not_touched(self, tmp_path):
+    def test_a_folder_of_something_else_is_not_touched(self, tmp_path, settings):
         (tmp_path / 'thesis.tex').write_text('years of work')
         with pytest.raises(FileExistsError, match=r'root=.*thesis\.tex'):
-            make_digit_scenes(tmp_path, **SETTINGS)
+            make_digit_scenes(tmp_path, **settings)
         assert (tmp_path / 'thesis.tex').read_text() == 'years of work'
 
-    def test_a_file_is_not_a_folder(self, tmp_path):
+    def test_a_file_is_not_a_folder(self, tmp_path, settings):
         (tmp_path / 'scenes').write_text('a file')
         with pytest.raises(FileExistsError, match='root='):
-            make_digit_scenes(tmp_path / 'scenes', **SETTINGS)
+            make_digit_scenes(tmp_path / 'scenes', **settings)
 
-    def test_without_sklearn_the_extra_is_named(self, tmp_path, no_sklearn):
+    def test_without_sklearn_the_extra_is_named(self, tmp_path, no_sklearn, settings):
         with pytest.raises(ModuleNotFoundError, match=r'dropblock_mm\[demo\]'):
-            make_digit_scenes(tmp_path / 'scenes', **SETTINGS)
+            make_digit_scenes(tmp_path / 'scenes', **settings)
         assert list(tmp_path.iterdir()) == []
