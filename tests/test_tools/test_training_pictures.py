@@ -1,0 +1,223 @@
+"""The demo's summary and pictures, from a small made-up run."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dropblock_mm.engine.training_log import read_training_log
+from dropblock_mm.testing.training_logs import made_up_rows, write_log
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOLS = ROOT / 'tools'
+ANALYSIS = TOOLS / 'analysis_tools'
+
+
+@pytest.fixture
+def import_tool(monkeypatch):
+    """Imports a script as the interpreter would find it when it runs."""
+
+    def load(name: str):
+        monkeypatch.syspath_prepend(str(ANALYSIS))
+        monkeypatch.syspath_prepend(str(TOOLS))
+        return pytest.importorskip(name, reason='the tool needs an extra')
+
+    return load
+
+
+@pytest.fixture
+def work_dir(tmp_path) -> Path:
+    write_log(tmp_path, '20200101_000000', made_up_rows())
+    return tmp_path
+
+
+def run_tool(script: Path, *args) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(script), *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+class TestDemo:
+    def test_summary_is_read_from_the_log(self, import_tool, work_dir):
+        demo = import_tool('demo')
+        line = demo.summary_line(read_training_log(work_dir))
+        # The last epoch was logged at iterations 45, 50, 55 and 60.
+        kept = [(2 - 0.1 * (step - 1) / 59) / 2 for step in (45, 50, 55, 60)]
+        assert line == (
+            'demo: bbox mAP 0.600 | keep_prob 0.993 -> 0.900 '
+            f'| effective keep rate {sum(kept) / 4:.3f}'
+        )
+
+    def test_a_run_without_drop_block_has_no_summary(self, import_tool, tmp_path):
+        rows = [
+            {'loss': 1.0, 'epoch': 1, 'iter': 5, 'step': 5},
+            {'coco/bbox_mAP': 0.5, 'step': 1},
+        ]
+        write_log(tmp_path, '20200101_000000', rows)
+        demo = import_tool('demo')
+        with pytest.raises(ValueError, match='keep_prob'):
+            demo.summary_line(read_training_log(tmp_path))
+
+    def test_resumes_only_an_interrupted_run(self, import_tool, tmp_path):
+        demo = import_tool('demo')
+        assert not demo.is_unfinished(tmp_path)
+        (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_2.pth'))
+        assert not demo.is_unfinished(tmp_path), 'the checkpoint is not there'
+        (tmp_path / 'epoch_2.pth').touch()
+        assert demo.is_unfinished(tmp_path)
+        for name in demo.PICTURES:
+            (tmp_path / name).touch()
+        assert not demo.is_unfinished(tmp_path)
+        demo.forget_earlier_run(tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == ['epoch_2.pth']
+
+    def test_trains_by_the_plain_command(self, import_tool):
+        demo = import_tool('demo')
+        command = demo.train_command(resume=False)
+        assert command[1:3] == ['tools/train.py', demo.CONFIG]
+        assert (ROOT / command[1]).is_file()
+        assert (ROOT / demo.CONFIG).is_file()
+        assert '--resume' not in command
+        assert '--resume' in demo.train_command(resume=True)
+
+    def test_a_failure_is_passed_on(self, import_tool):
+        demo = import_tool('demo')
+        with pytest.raises(SystemExit) as caught:
+            demo.run([sys.executable, '-c', 'raise SystemExit(7)'])
+        assert caught.value.code == 7
+
+
+class TestPlotTraining:
+    def test_draws_every_curve(self, import_tool, work_dir):
+        plot = import_tool('plot_training')
+        figure = plot.plot_training(read_training_log(work_dir))
+        loss, accuracy, keep = figure.axes
+        labels = [line.get_label() for line in loss.lines + keep.lines]
+        assert labels == [
+            'loss_bbox',
+            'loss_cls',
+            'loss (total)',
+            'keep_prob (scheduled)',
+            'effective_keep_rate, backbone.layer4',
+            'effective_keep_rate (all targets)',
+        ]
+        (curve,) = accuracy.lines
+        assert list(curve.get_xdata()) == [20, 40, 60]
+        assert list(curve.get_ydata()) == [0.2, 0.4, 0.6]
+        assert keep.get_xlabel() == 'iteration'
+        assert all(panel.get_ylabel() for panel in figure.axes)
+
+    def test_a_run_without_drop_block_is_drawn_too(self, import_tool, tmp_path):
+        rows = [
+            {'loss': 1.0, 'epoch': 1, 'iter': 5, 'step': 5},
+            {'coco/bbox_mAP': 0.5, 'step': 1},
+        ]
+        write_log(tmp_path, '20200101_000000', rows)
+        plot = import_tool('plot_training')
+        figure = plot.plot_training(read_training_log(tmp_path))
+        assert [text.get_text() for text in figure.axes[2].texts] == ['no DropBlock']
+
+    def test_from_the_command_line(self, work_dir):
+        pytest.importorskip('matplotlib')
+        done = run_tool(ANALYSIS / 'plot_training.py', work_dir)
+        assert done.returncode == 0, done.stderr
+        picture = Image.open(work_dir / 'training.png')
+        assert min(picture.size) > 600
+        assert len(np.unique(np.asarray(picture.convert('L')))) > 20
+
+    def test_a_wrong_folder_is_one_clear_message(self, tmp_path):
+        pytest.importorskip('matplotlib')
+        done = run_tool(ANALYSIS / 'plot_training.py', tmp_path)
+        assert done.returncode == 1
+        assert done.stderr.startswith('plot_training: work_dir=')
+        assert 'Traceback' not in done.stderr
+
+
+@pytest.fixture
+def detections(tmp_path) -> dict[str, Path]:
+    """Three images; one object each in the first two, and predictions for these."""
+    for index in range(3):
+        picture = np.full((40, 50, 3), 60 * index, np.uint8)
+        Image.fromarray(picture).save(tmp_path / f'{index}.png')
+    coco = {
+        'images': [{'id': index, 'file_name': f'{index}.png'} for index in range(3)],
+        'categories': [{'id': 4, 'name': 'three'}, {'id': 9, 'name': 'eight'}],
+        'annotations': [
+            {'image_id': 0, 'category_id': 4, 'bbox': [5, 5, 10, 20]},
+            {'image_id': 1, 'category_id': 9, 'bbox': [20, 10, 10, 20]},
+        ],
+    }
+    results = [
+        {'image_id': 0, 'category_id': 4, 'bbox': [5, 5, 10, 18], 'score': 0.9},
+        {'image_id': 0, 'category_id': 9, 'bbox': [5, 5, 10, 18], 'score': 0.1},
+        {'image_id': 1, 'category_id': 4, 'bbox': [20, 10, 10, 20], 'score': 0.8},
+    ]
+    (tmp_path / 'coco.json').write_text(json.dumps(coco))
+    (tmp_path / 'results.json').write_text(json.dumps(results))
+    return {
+        'ann_file': tmp_path / 'coco.json',
+        'image_dir': tmp_path,
+        'results_file': tmp_path / 'results.json',
+    }
+
+
+class TestDrawPredictions:
+    def test_reads_truth_and_predictions(self, import_tool, detections):
+        draw = import_tool('draw_predictions')
+        samples = draw.read_samples(**detections, num_images=5, score_thr=0.3)
+        assert [len(sample.truth) for sample in samples] == [1, 1, 0]
+        assert [len(sample.predictions) for sample in samples] == [1, 1, 0]
+        assert samples[0].predictions[0].label == 'three'
+        assert samples[0].image.shape == (40, 50, 3)
+
+    def test_images_are_evenly_spaced(self, import_tool, detections):
+        draw = import_tool('draw_predictions')
+        samples = draw.read_samples(**detections, num_images=2, score_thr=0.3)
+        assert [int(sample.image.max()) for sample in samples] == [0, 120]
+
+    def test_right_means_class_and_place(self, import_tool, detections):
+        draw = import_tool('draw_predictions')
+        truth = [draw.Box((5, 5, 10, 20), 'three')]
+        assert draw.is_right(draw.Box((5, 5, 10, 18), 'three', 0.9), truth)
+        assert not draw.is_right(draw.Box((5, 5, 10, 20), 'eight', 0.9), truth)
+        assert not draw.is_right(draw.Box((12, 5, 10, 20), 'three', 0.9), truth)
+        assert not draw.is_right(draw.Box((5, 5, 10, 20), 'three', 0.9), [])
+
+    def test_iou_of_known_boxes(self, import_tool):
+        iou = import_tool('draw_predictions').iou
+        assert iou((0, 0, 2, 2), (0, 0, 2, 2)) == 1
+        assert iou((0, 0, 2, 2), (1, 0, 2, 2)) == pytest.approx(1 / 3)
+        assert iou((0, 0, 2, 2), (5, 5, 2, 2)) == 0
+
+    def test_sheet_shows_pairs_in_their_colours(self, import_tool, detections):
+        draw = import_tool('draw_predictions')
+        samples = draw.read_samples(**detections, num_images=3, score_thr=0.3)
+        figure = draw.draw_sheet(samples, 'title')
+        assert len(figure.axes) == 6
+        colours = [
+            [patch.get_edgecolor() for patch in panel.patches] for panel in figure.axes
+        ]
+        from matplotlib.colors import to_rgba
+
+        truth, right, wrong = map(to_rgba, (draw.TRUTH, draw.RIGHT, draw.WRONG))
+        assert colours == [[truth], [right], [truth], [wrong], [], []]
+        texts = [[text.get_text() for text in panel.texts] for panel in figure.axes]
+        assert texts[1] == ['three  0.90']
+
+    def test_from_the_command_line(self, detections, tmp_path):
+        pytest.importorskip('matplotlib')
+        out = tmp_path / 'sheet.png'
+        script = ANALYSIS / 'draw_predictions.py'
+        done = run_tool(script, *detections.values(), '--out', out)
+        assert done.returncode == 0, done.stderr
+        assert min(Image.open(out).size) > 200
+
+    def test_missing_results_are_one_clear_message(self, detections, tmp_path):
+        pytest.importorskip('matplotlib')
+        (tmp_path / 'results.json').unlink()
+        done = run_tool(ANALYSIS / 'draw_predictions.py', *detections.values())
+        assert done.returncode == 1
+        assert 'results.json does not exist; see --help' in done.stderr
