@@ -68,7 +68,7 @@ def _of_dataset(dataset: DataSetConfig) -> Iterator[str]:
     annotations = dataset.path('ann_file')
     if annotations:
         problems += _of_annotations(annotations)
-        if not problems and dataset.is_a('CocoDataset'):
+        if not problems and dataset.layout == 'CocoDataset':
             problems += _of_coco_file(annotations)
     for folder in dataset.folders():
         problems += _of_folder(folder)
@@ -145,11 +145,11 @@ def _of_folder(folder: DataPath) -> Iterator[str]:
 
 def _of_listed_files(dataset: DataSetConfig, annotations: DataPath) -> Iterator[str]:
     """Files that the annotation file names and that are not there, or broken."""
-    if dataset.is_a('XMLDataset'):
+    if dataset.layout == 'XMLDataset':
         listed = _voc_files(dataset, _read_names(annotations.path))
-    elif dataset.is_a('BaseSegDataset') and os.path.isfile(annotations.path):
+    elif dataset.layout == 'BaseSegDataset' and os.path.isfile(annotations.path):
         listed = _segmentation_files(dataset, _read_names(annotations.path))
-    elif dataset.is_a('CocoDataset'):
+    elif dataset.layout == 'CocoDataset':
         listed = _coco_files(dataset, annotations.path)
     else:
         return
@@ -202,8 +202,8 @@ def _segmentation_files(
         ('label maps', 'seg_map_path', 'seg_map_suffix'),
     ):
         folder = dataset.path('data_prefix', prefix)
-        if folder:
-            ending = dataset.argument(suffix)
+        ending = dataset.argument(suffix)
+        if folder and isinstance(ending, str):
             paths = [os.path.join(folder.path, name + ending) for name in names]
             found[what] = _unless_subset(dataset, paths)
     return found

@@ -220,6 +220,13 @@ def test_voc_lists_missing_files(voc, tmp_path, lost, what):
     assert lost in text
 
 
+def test_data_sets_that_look_elsewhere_are_left_alone(voc, tmp_path):
+    """WIDER FACE has a folder level more, and VOC's way of listing files is not its."""
+    (tmp_path / 'VOC2007/JPEGImages/b.jpg').unlink()
+    voc.train_dataloader.dataset.type = 'WIDERFaceDataset'
+    check_data(voc, ['train'])
+
+
 def test_voc_truncated_xml(voc, tmp_path):
     (tmp_path / 'VOC2007/Annotations/a.xml').write_text('<annotation><object>')
     assert re.search(r'1 XML files \(.*a\.xml.* cut short', message(voc))
