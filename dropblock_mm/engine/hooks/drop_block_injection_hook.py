@@ -166,7 +166,7 @@ def _warn_if_masks_repeat(runner: Runner) -> None:
     if get_world_size() > 1 and len(seeds) == 1:
         runner.logger.warning(
             'All ranks have the same random seed, so DropBlock draws the same masks '
-            'on every GPU. Set randomness=dict(diff_rank_seed=True).'
+            'on every GPU. Set randomness=dict(seed=None, diff_rank_seed=True).'
         )
 
 
