@@ -6,7 +6,7 @@ The photograph needs scikit-learn, which has it inside.
 Examples::
 
     python tools/analysis_tools/draw_masks.py                  # all, into the docs
-    python tools/analysis_tools/draw_masks.py --out /tmp/masks --only schedules
+    python tools/analysis_tools/draw_masks.py --out work_dirs/masks --only schedules
 """
 
 from __future__ import annotations
