@@ -169,7 +169,7 @@ def draw_photo(seed: int) -> Picture:
     """Masks over a photograph: what a dropped block hides."""
     photo = load_photo()
     size = (photo.shape[0] * 2 // STRIDE, photo.shape[1] * 2 // STRIDE)
-    figure = Figure(figsize=(9.2, 7.4), layout='constrained')
+    figure = Figure(figsize=(9.25, 7.5), layout='constrained')
     figure.get_layout_engine().set(hspace=0.04, h_pad=0.08)
     picture = Picture(figure)
     panels = figure.subplots(2, 2, sharex=True, sharey=True)
@@ -193,6 +193,8 @@ def draw_photo(seed: int) -> Picture:
         loc='outside lower center',
         frameon=False,
     )
+    for axes in panels.flat:
+        axes.label_outer(remove_inner_ticks=True)
     for axes in panels[1]:
         axes.set_xlabel(f'column of the map (1 unit = {STRIDE} pixels)')
     for axes in panels[:, 0]:
