@@ -16,6 +16,7 @@ from mmengine.registry import HOOKS, MODELS
 
 import dropblock_mm
 from dropblock_mm.config_files import config_path, fragment_names, resolve_config
+from dropblock_mm.datasets import build_on_digit_scenes
 from dropblock_mm.engine.fragments import find_fragment
 from dropblock_mm.injection import (
     Target,
@@ -182,13 +183,18 @@ def table(heading):
 
 
 @pytest.mark.parametrize(
-    'name', ['DropBlockInjectionHook', 'KeepProbScheduleHook', 'DropBlock2d']
+    ('name', 'thing'),
+    [
+        ('DropBlockInjectionHook', dropblock_mm.DropBlockInjectionHook),
+        ('KeepProbScheduleHook', dropblock_mm.KeepProbScheduleHook),
+        ('DropBlock2d', dropblock_mm.DropBlock2d),
+        ('DigitScenes', build_on_digit_scenes),
+    ],
 )
-def test_the_reference_has_every_argument_and_its_default(name):
-    parameters = inspect.signature(getattr(dropblock_mm, name)).parameters.values()
+def test_the_reference_has_every_argument_and_its_default(name, thing):
     assert table(name) == {
         p.name: 'required' if p.default is p.empty else repr(p.default)
-        for p in parameters
+        for p in inspect.signature(thing).parameters.values()
     }
 
 
