@@ -4,7 +4,8 @@ Batch normalisation follows every convolution, the heads' included; the heads sh
 their convolutions over the levels but not the normalisation (`RetinaSepBNHead`),
 as in the paper's implementation. For speed on CPUs, and ours: 64 channels in
 pyramid and heads, three levels (P3-P5), two convolutions in each head.
-Anchors span 16 to 102 pixels; a class of this size is taller than it is wide.
+Anchors have 16 to 102 pixels, and are square or tall, as digits are. Focal loss, box
+loss and matching are the paper's implementation's.
 """
 
 norm_cfg = dict(type='BN', requires_grad=True)
