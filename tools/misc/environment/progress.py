@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 TERMINAL_SECONDS, PLAIN_SECONDS = 1, 30
 TAIL = 25
+PHRASE = 60
 
 NINJA = re.compile(r'^\s*\[(\d+)/(\d+)\].*?([\w.-]+)\.o\b')
 PIP = re.compile(r'^\s*(Collecting|Downloading|Building|Installing|Processing)\b')
@@ -36,7 +37,7 @@ class Progress:
             left = (time.monotonic() - self.started) / done * (total - done)
             self.phrase = f'{done}/{total} files, about {clock(left)} left, {ninja[3]}'
         elif PIP.match(line):
-            self.phrase = line.strip()
+            self.phrase = line.strip()[:PHRASE]
 
     def show_until(self, finished: Callable[[], bool]) -> None:
         """Report now and then until ``finished()``."""
