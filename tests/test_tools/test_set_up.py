@@ -48,6 +48,15 @@ def test_progress_keeps_the_last_lines_only(part):
     assert len(progress.tail) == 25
 
 
+def test_a_summary_shows_the_compilers_error_above_the_tail(part):
+    progress = part('progress').Progress('mmcv')
+    progress.feed('nms.cpp:3:1: error: no such type')
+    for i in range(100):
+        progress.feed(f'  File "build_ext.py", line {i}')
+    assert progress.summary()[0] == 'nms.cpp:3:1: error: no such type'
+    assert len(progress.summary()) == 26
+
+
 def test_progress_on_a_plain_stream_is_whole_lines(part, capsys):
     progress = part('progress').Progress('libraries')
     progress.feed('Collecting numpy==2.2.6')

@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable
 
 TERMINAL_SECONDS, PLAIN_SECONDS = 1, 30
-TAIL = 25
-PHRASE = 60
+TAIL, CLUES = 25, 5
+PHRASE, SUMMARY = 60, 300
 
 NINJA = re.compile(r'^\s*\[(\d+)/(\d+)\].*?([\w.-]+)\.o\b')
+# What a compiler says long before its callers' tracebacks end the output.
+CLUE = re.compile(r'\b(error|FAILED|Killed|No space left)\b')
 PIP = re.compile(r'^\s*(Collecting|Downloading|Building|Installing|Processing)\b')
 
 
@@ -25,12 +27,15 @@ class Progress:
         self.label = label
         self.phrase = ''
         self.tail: list[str] = []
+        self.clues: list[str] = []
         self.started = time.monotonic()
         self.on_terminal = sys.stdout.isatty()
 
     def feed(self, line: str) -> None:
         """Take one line of output into account."""
         self.tail = [*self.tail, line][-TAIL:]
+        if CLUE.search(line) and len(self.clues) < CLUES:
+            self.clues.append(line)
         ninja = NINJA.match(line)
         if ninja:
             done, total = int(ninja[1]), int(ninja[2])
@@ -38,6 +43,11 @@ class Progress:
             self.phrase = f'{done}/{total} files, about {clock(left)} left, {ninja[3]}'
         elif PIP.match(line):
             self.phrase = line.strip()[:PHRASE]
+
+    def summary(self) -> list[str]:
+        """The lines to show if the command failed."""
+        early = [clue[:SUMMARY] for clue in self.clues if clue not in self.tail]
+        return [*early, *(line[:SUMMARY] for line in self.tail)]
 
     def show_until(self, finished: Callable[[], bool]) -> None:
         """Report now and then until ``finished()``."""

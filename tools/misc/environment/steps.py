@@ -42,8 +42,8 @@ class Steps:
         status = self._follow(progress, args, extra_env)
         if status:
             raise SetUpError(
-                f'{label} failed with exit status {status}. The last lines of '
-                f'{self.log.name}:\n    ' + '\n    '.join(progress.tail)
+                f'{label} failed with exit status {status}. From {self.log.name}:'
+                '\n    ' + '\n    '.join(progress.summary())
             )
 
     def ask(self, code: str) -> subprocess.CompletedProcess[str]:
