@@ -5,6 +5,7 @@ A manifest, written last, lists every file with its size and SHA-256.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import tempfile
@@ -83,7 +84,7 @@ def remake(
         write_manifest(fresh, recipe)
         if is_complete(root, recipe):
             return
-        if root.exists():
+        with contextlib.suppress(FileNotFoundError):
             root.rename(Path(aside, 'stale'))
         try:
             fresh.rename(root)
