@@ -3,7 +3,6 @@
 import configparser
 import importlib.metadata as metadata
 import importlib.util
-import re
 import subprocess
 import sys
 import venv
@@ -12,6 +11,8 @@ from email.parser import Parser
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 ENGINES = ('mmengine', 'onedl-mmengine')
@@ -63,15 +64,21 @@ def is_installed(name):
 
 def closure(*names):
     """The installed distributions that these need, themselves included."""
-    found, queue = set(), list(names)
+    found, queue = {}, [Requirement(name) for name in names]
     while queue:
-        name = queue.pop()
-        if name in found or not is_installed(name):
+        need = queue.pop()
+        if str(need) in found or not is_installed(need.name):
             continue
-        found.add(name)
-        needs = [n for n in metadata.requires(name) or [] if 'extra ==' not in n]
-        queue += [re.match(r'[\w.-]+', need).group() for need in needs]
-    return sorted(found)
+        found[str(need)] = need.name
+        lines = metadata.requires(need.name) or []
+        queue += [r for r in map(Requirement, lines) if is_needed(r, need.extras)]
+    return sorted(set(found.values()))
+
+
+def is_needed(requirement, extras):
+    """Whether its marker holds; torch's CUDA libraries are extras of one package."""
+    marker = requirement.marker
+    return not marker or any(marker.evaluate({'extra': e}) for e in ['', *extras])
 
 
 def link_distribution(name, site):
@@ -154,9 +161,6 @@ def test_an_editable_install_finds_the_clones_configs(tmp_path):
 
 
 def test_the_extras_admit_the_pins():
-    from packaging.requirements import Requirement
-    from packaging.utils import canonicalize_name
-
     setup = configparser.ConfigParser()
     setup.read(ROOT / 'setup.cfg')
     pins = {}
