@@ -135,7 +135,8 @@ def draw_sheet(samples: list[Sample], title: str) -> Figure:
         draw_picture(left, sample.image, [(box, TRUTH) for box in sample.truth])
         coloured = [
             (box, RIGHT if is_right(box, sample.truth) else WRONG)
-            for box in sample.predictions
+            # The surest ones last, so that they lie on top.
+            for box in sorted(sample.predictions, key=lambda box: box.score or 0.0)
         ]
         draw_picture(right, sample.image, coloured)
         if index < PAIRS_PER_ROW:
