@@ -1,6 +1,6 @@
 """DropBlock (Ghiasi, Lin, Le, NeurIPS 2018) for OpenMMLab models."""
 
-from dropblock_mm.config_files import config_path
+from dropblock_mm.config_files import config_path, resolve_config
 from dropblock_mm.engine import DropBlockInjectionHook, KeepProbScheduleHook
 from dropblock_mm.injection import detach_drop_block, inject_drop_block
 from dropblock_mm.models import DropBlock2d
@@ -17,5 +17,6 @@ __all__ = [
     'drop_block_2d',
     'expected_keep_rate',
     'inject_drop_block',
+    'resolve_config',
     'seed_rate',
 ]

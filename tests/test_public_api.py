@@ -18,6 +18,7 @@ PUBLIC = {
     'drop_block_2d',
     'expected_keep_rate',
     'inject_drop_block',
+    'resolve_config',
     'seed_rate',
 }
 REGISTERED = {
