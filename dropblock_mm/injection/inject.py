@@ -31,7 +31,7 @@ def inject_drop_block(
     no parameters and no entry in the state_dict.
 
     Args:
-        model: A built model, not wrapped for distributed training.
+        model: A built model; wrappers around it do not show in the paths.
         targets: Dicts with ``module`` (a dotted path, or a regular expression that
             matches whole paths) and, optionally, any of the arguments below.
         keep_prob: Probability of keeping a unit, in [0, 1]; None keeps every unit

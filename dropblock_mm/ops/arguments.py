@@ -44,16 +44,25 @@ def check_block_size(value: Any, name: str = 'block_size') -> int:
         TypeError: If it is not a whole number.
         ValueError: If it is below 1.
     """
+    return check_count(
+        value,
+        name,
+        'Give the side of the dropped square in units of the feature map: 1 is '
+        'dropout, 7 is the paper on ResNet.',
+    )
+
+
+def check_count(value: Any, name: str, remedy: str) -> int:
+    """Return ``value`` as a positive int, or end the message with ``remedy``.
+
+    Raises:
+        TypeError: If it is not a whole number.
+        ValueError: If it is below 1.
+    """
     if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(
-            f'{name}={value!r} is not a whole number. Give the side of the dropped '
-            'square in units of the feature map, for example 7.'
-        )
+        raise TypeError(f'{name}={value!r} is not a whole number. {remedy}')
     if value < 1:
-        raise ValueError(
-            f'{name}={value!r} is below 1. Give the side of the dropped square in '
-            'units of the feature map: 1 is dropout, 7 is the paper on ResNet.'
-        )
+        raise ValueError(f'{name}={value!r} is below 1. {remedy}')
     return int(value)
 
 

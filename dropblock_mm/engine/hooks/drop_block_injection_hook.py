@@ -106,9 +106,9 @@ class DropBlockInjectionHook(Hook):
         # Of several injection hooks the first watches the sites of all: a layer is
         # counted once, and the total is one number.
         hooks = [h for h in runner.hooks if isinstance(h, DropBlockInjectionHook)]
-        everything = [site for hook in hooks for site in hook.sites]
-        self._watched = everything if hooks[0] is self else []
-        _warn_if_masks_repeat(runner)
+        if hooks[0] is self:
+            self._watched = [site for hook in hooks for site in hook.sites]
+            _warn_if_masks_repeat(runner)
 
     def after_train_iter(
         self,

@@ -21,7 +21,7 @@ from dropblock_mm.engine.schedules import (
 )
 from dropblock_mm.models.layers import DropBlock2d
 from dropblock_mm.ops.arguments import (
-    check_block_size,
+    check_count,
     check_keep_prob,
     names_unknown_arguments,
 )
@@ -84,7 +84,9 @@ class KeepProbScheduleHook(Hook):
             )
         check_interval(begin, end, unit)
         self.schedule, self.begin, self.end, self.unit = schedule, begin, end, unit
-        self.num_steps = check_block_size(num_steps, 'num_steps')
+        self.num_steps = check_count(
+            num_steps, 'num_steps', "Give the number of steps of schedule='step'."
+        )
         self.layers: list[DropBlock2d] = []
         self._own_keep_probs: dict[str, float] = {}
         self._interval = Interval(0, 0)

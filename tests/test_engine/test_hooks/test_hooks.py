@@ -409,7 +409,7 @@ def test_bad_runs_end_before_the_first_iteration(tmp_path, hooks, error, text):
         (dict(keep_prob=0.9, start_keep_prob=2), ValueError, 'start_keep_prob=2'),
         (dict(keep_prob=0.9, schedule='lin'), ValueError, "schedule='lin'"),
         (dict(keep_prob=0.9, begin=5, end=2, unit='iter'), ValueError, 'end=2 is not'),
-        (dict(keep_prob=0.9, num_steps=0), ValueError, 'num_steps=0'),
+        (dict(keep_prob=0.9, num_steps=0), ValueError, 'num_steps=0.*number of steps'),
         (dict(keep_pob=0.9), TypeError, "Did you mean 'keep_prob'"),
     ],
 )
