@@ -6,6 +6,7 @@ one message.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import xml.etree.ElementTree as ElementTree
@@ -42,6 +43,7 @@ def check_data(cfg: Config, loops: Sequence[str]) -> None:
     """
     config = cfg.to_dict()
     problems = [problem for loop in loops for problem in _of_loop(config, loop)]
+    _parse_json.cache_clear()  # training needs the memory
     if problems:
         raise _refusal(problems)
 
@@ -84,11 +86,15 @@ def _of_annotations(annotations: DataPath) -> Iterator[str]:
     elif os.path.isfile(path) and os.path.getsize(path) == 0:
         yield annotations.problem('the file is empty', 'Copy or download it again.')
     elif path.endswith('.json'):
-        flaw = json_flaw(path)
-        if flaw:
-            yield annotations.problem(
-                f'not complete JSON, {flaw}', 'Copy or download it again.'
-            )
+        yield from _of_json(annotations, PARSED_BYTES)
+
+
+def _of_json(annotations: DataPath, parsed_bytes: int) -> Iterator[str]:
+    flaw = json_flaw(annotations.path, parsed_bytes)
+    if flaw:
+        yield annotations.problem(
+            f'not complete JSON, {flaw}', 'Copy or download it again.'
+        )
 
 
 def _of_coco_file(annotations: DataPath) -> Iterator[str]:
@@ -132,6 +138,13 @@ def json_flaw(path: str, parsed_bytes: int = PARSED_BYTES) -> str:
 
 
 def _read_json(path: str) -> Any:
+    status = os.stat(path)
+    return _parse_json(path, status.st_mtime_ns, status.st_size)
+
+
+# The checks of a data set, and of the evaluator beside it, ask for the same file.
+@functools.lru_cache(maxsize=1)
+def _parse_json(path: str, modified: int, size: int) -> Any:
     with open(path, encoding='utf-8') as file:
         return json.load(file)
 
@@ -259,8 +272,4 @@ def _broken_json(config: Mapping[str, Any], loops: Sequence[str]) -> Iterator[st
         paths = [dataset.path('ann_file') for dataset in datasets_of(config, loop)]
         for path in [*paths, *evaluator_paths(config, loop)]:
             if path and path.path.endswith('.json') and os.path.isfile(path.path):
-                flaw = json_flaw(path.path, parsed_bytes=os.path.getsize(path.path))
-                if flaw:
-                    yield path.problem(
-                        f'not complete JSON, {flaw}', 'Copy or download it again.'
-                    )
+                yield from _of_json(path, parsed_bytes=os.path.getsize(path.path))
