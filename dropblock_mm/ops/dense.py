@@ -51,9 +51,20 @@ def drop_units(x: Tensor, dropped: Tensor) -> tuple[Tensor, Tensor]:
     """
     shared_over = x.numel() // dropped.numel()
     kept = (~dropped).sum() * shared_over  # in integers: fp16 ends at 65,504
+    return apply_mask(x, dropped, kept), kept
+
+
+def apply_mask(x: Tensor, dropped: Tensor, kept: Tensor) -> Tensor:
+    """Return ``x * numel / kept`` with zeros where ``dropped`` is True.
+
+    Args:
+        x: Tensor[N, C, H, W].
+        dropped: BoolTensor[N, C, H, W], or with one channel shared by all.
+        kept: LongTensor[], the number of units of ``x`` that are kept.
+    """
     # fp64, as on the host, and not `int / tensor`, which rounds twice.
     exact = torch.float32 if x.device.type == 'mps' else torch.float64
     scale = torch.full_like(kept, x.numel(), dtype=exact) / kept.clamp(min=1)
     # A 0-dim tensor on a device is rounded to the dtype of x before it multiplies.
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
-    return (wide * scale).to(x.dtype).masked_fill(dropped, 0), kept
+    return (wide * scale).to(x.dtype).masked_fill(dropped, 0)

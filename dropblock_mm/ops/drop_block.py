@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
-from dropblock_mm.ops import dense, sparse
+from dropblock_mm.ops import dense, sparse, traced
 from dropblock_mm.ops.arguments import (
     check_block_size,
     check_flag,
@@ -18,7 +22,7 @@ from dropblock_mm.ops.rates import (
     clamp_block,
     gamma_per_drop_rate,
     seed_grid,
-    seed_rate,
+    solve_gamma,
 )
 
 
@@ -104,100 +108,172 @@ def drop_block_2d_with_count(
         tuple[Tensor, Tensor | int]: The output, and the count: an int on the CPU,
         elsewhere a 0-dim LongTensor, which is not read back to the host.
     """
-    _check_input(x)
-    request = _Request(
-        block_size=check_block_size(block_size),
-        gamma_scale=check_gamma_scale(gamma_scale),
-        calibrated=check_flag(calibrated, 'calibrated'),
-        feature_size=(x.shape[2], x.shape[3]),
-        planes=(
-            x.shape[0],
-            1 if check_flag(shared_mask, 'shared_mask') else x.shape[1],
-        ),
-    )
     if not isinstance(keep_prob, Tensor):
         keep_prob = check_keep_prob(keep_prob)
+    return drop_checked(
+        x,
+        keep_prob,
+        check_block_size(block_size),
+        check_gamma_scale(gamma_scale),
+        check_flag(calibrated, 'calibrated'),
+        check_flag(shared_mask, 'shared_mask'),
+        seeds,
+        generator,
+    )
+
+
+def drop_checked(
+    x: Tensor,
+    keep_prob: float | Tensor,
+    block_size: int,
+    gamma_scale: float,
+    calibrated: bool,
+    shared_mask: bool,
+    seeds: Tensor | None = None,
+    generator: torch.Generator | None = None,
+) -> tuple[Tensor, Tensor | int]:
+    """Do :func:`drop_block_2d_with_count` with arguments that were checked before."""
+    _check_input(x)
     if x.numel() == 0:
         return x, 0
+    make_plan = _cached_plan if _is_plain(x) else _plan  # symbolic sizes: no hash
+    plan = make_plan(x.shape, block_size, gamma_scale, calibrated, shared_mask)
     if seeds is not None:
-        _check_seeds(seeds, request)
-    drop = _drop_sparsely if x.device.type == 'cpu' else _drop_densely
-    return drop(x, keep_prob, request, seeds, generator)
+        _check_seeds(seeds, plan)
+    drop = _pick_path(x, seeds)
+    return drop(x, keep_prob, plan, seeds, generator)
 
 
 @dataclass(frozen=True)
-class _Request:
-    """What is to be done, apart from the rate: checked arguments and shapes."""
+class _Plan:
+    """What is to be done, apart from the rate: arguments and shapes."""
 
     block_size: int
     gamma_scale: float
     calibrated: bool
-    feature_size: tuple[int, int]
-    planes: tuple[int, int]
+    mask_shape: tuple[int, int, int, int]
+    block: tuple[int, int]
+    shared_over: int
+    gamma_per_drop_rate: float
 
     @property
-    def block(self) -> tuple[int, int]:
-        return clamp_block(self.block_size, self.feature_size)
+    def feature_size(self) -> tuple[int, int]:
+        return self.mask_shape[2:]
 
     @property
     def seed_shape(self) -> tuple[int, int, int, int]:
-        return (*self.planes, *seed_grid(self.block_size, self.feature_size))
+        return (*self.mask_shape[:2], *seed_grid(self.block_size, self.feature_size))
+
+    @cached_property
+    def geometry(self) -> sparse.BlockGeometry:
+        return sparse.BlockGeometry(self.mask_shape, self.block, self.shared_over)
 
     def gamma(self, keep_prob: float | Tensor) -> float:
         """Return gamma; a tensor is read back to the host."""
-        return seed_rate(
-            min(max(float(keep_prob), 0.0), 1.0),
-            self.block_size,
-            self.feature_size,
-            gamma_scale=self.gamma_scale,
-            calibrated=self.calibrated,
-        )
+        drop_rate = self.gamma_scale * (1.0 - min(max(float(keep_prob), 0.0), 1.0))
+        if self.calibrated:
+            keep_rate = max(1.0 - drop_rate, 0.0)
+            return solve_gamma(keep_rate, self.block_size, self.feature_size)
+        return min(drop_rate * self.gamma_per_drop_rate, 1.0)
 
-    def device_gamma(self, keep_prob: float | Tensor) -> float | Tensor:
-        """Return gamma where keep_prob is; only calibration needs the host."""
-        if not isinstance(keep_prob, Tensor) or self.calibrated:
-            return self.gamma(keep_prob)
-        factor = self.gamma_scale * gamma_per_drop_rate(
-            self.block_size, self.feature_size
-        )
-        return ((1.0 - keep_prob) * factor).clamp(0.0, 1.0)
+    def device_gamma(self, keep_prob: float | Tensor, device: torch.device) -> Tensor:
+        """Return gamma as a 0-dim tensor on the device, read by nobody."""
+        if not isinstance(keep_prob, Tensor):
+            keep_prob = torch.full((), keep_prob, device=device)
+        drop_rate = self.gamma_scale * (1.0 - keep_prob)
+        if self.calibrated:
+            keep_rate = (1.0 - drop_rate).clamp(0.0, 1.0)
+            return torch.ops.dropblock_mm.solve_gamma(
+                keep_rate, self.block_size, self.feature_size
+            )
+        return (drop_rate * self.gamma_per_drop_rate).clamp(0.0, 1.0)
 
 
-# The number of seeds depends on chance, which a compiled graph cannot hold.
-@torch.compiler.disable
+def _plan(
+    shape: tuple[int, ...],
+    block_size: int,
+    gamma_scale: float,
+    calibrated: bool,
+    shared_mask: bool,
+) -> _Plan:
+    images, channels, height, width = shape
+    shared_over = channels if shared_mask else 1
+    return _Plan(
+        block_size=block_size,
+        gamma_scale=gamma_scale,
+        calibrated=calibrated,
+        mask_shape=(images, channels // shared_over, height, width),
+        block=clamp_block(block_size, (height, width)),
+        shared_over=shared_over,
+        gamma_per_drop_rate=gamma_per_drop_rate(block_size, (height, width)),
+    )
+
+
+_cached_plan = lru_cache(maxsize=1024)(_plan)
+
+
+def _is_plain(x: Tensor) -> bool:
+    """Tell whether ``x`` holds numbers: not while compiling, not a fake tensor."""
+    return type(x) in (Tensor, Parameter) and not torch.compiler.is_compiling()
+
+
+def _pick_path(x: Tensor, seeds: Tensor | None) -> Callable[..., Any]:
+    if x.device.type == 'cpu' and _is_plain(x):
+        return _drop_sparsely
+    if x.device.type in ('cpu', 'meta') and seeds is None:
+        return _drop_traced
+    return _drop_densely
+
+
+def _draw_key(device: torch.device, generator: torch.Generator | None) -> Tensor:
+    return torch.randint(2**63 - 1, (), device=device, generator=generator)
+
+
 def _drop_sparsely(
     x: Tensor,
     keep_prob: float | Tensor,
-    request: _Request,
+    plan: _Plan,
     seeds: Tensor | None,
     generator: torch.Generator | None,
 ) -> tuple[Tensor, int]:
-    geometry = sparse.BlockGeometry(
-        shape=(*request.planes, *request.feature_size),
-        block=request.block,
-        shared_over=x.shape[1] // request.planes[1],
-    )
+    geometry = plan.geometry
     if seeds is not None:
         positions = seeds.flatten().nonzero().flatten()
-        return sparse.drop_blocks(x, positions, geometry)
-    gamma = request.gamma(keep_prob)
+        corners = sparse.corners_at(positions, geometry)
+        return sparse.drop_blocks(x, corners, geometry)
+    gamma = plan.gamma(keep_prob)
     if gamma == 0.0:
         return x, x.numel()
-    positions = sparse.sample_seeds(geometry.num_positions, gamma, generator)
-    return sparse.drop_blocks(x, positions, geometry)
+    if sparse.is_few(x, gamma, geometry):
+        corners = sparse.sample_corners(geometry, gamma, generator)
+        return sparse.drop_blocks(x, corners, geometry)
+    key = int(_draw_key(x.device, generator))
+    return sparse.drop_blocks(x, sparse.SeedDraw(geometry, gamma, key), geometry)
+
+
+def _drop_traced(
+    x: Tensor,
+    keep_prob: float | Tensor,
+    plan: _Plan,
+    seeds: None,
+    generator: torch.Generator | None,
+) -> tuple[Tensor, Tensor]:
+    gamma = plan.device_gamma(keep_prob, x.device)
+    key = _draw_key(x.device, generator)
+    return traced.drop_units(x, gamma, key, plan.mask_shape, plan.block)
 
 
 def _drop_densely(
     x: Tensor,
     keep_prob: float | Tensor,
-    request: _Request,
+    plan: _Plan,
     seeds: Tensor | None,
     generator: torch.Generator | None,
 ) -> tuple[Tensor, Tensor]:
     if seeds is None:
-        gamma = request.device_gamma(keep_prob)
-        seeds = dense.sample_seed_mask(request.seed_shape, gamma, x.device, generator)
-    return dense.drop_units(x, dense.drop_mask(seeds, request.block))
+        gamma = plan.device_gamma(keep_prob, x.device)
+        seeds = dense.sample_seed_mask(plan.seed_shape, gamma, x.device, generator)
+    return dense.drop_units(x, dense.drop_mask(seeds, plan.block))
 
 
 def _check_input(x: Tensor) -> None:
@@ -210,11 +286,11 @@ def _check_input(x: Tensor) -> None:
         raise TypeError(f'x has dtype {x.dtype}. DropBlock needs a floating dtype.')
 
 
-def _check_seeds(seeds: Tensor, request: _Request) -> None:
-    if tuple(seeds.shape) != request.seed_shape or seeds.dtype != torch.bool:
+def _check_seeds(seeds: Tensor, plan: _Plan) -> None:
+    if tuple(seeds.shape) != plan.seed_shape or seeds.dtype != torch.bool:
         raise ValueError(
             f'seeds has shape {tuple(seeds.shape)} and dtype {seeds.dtype}. For this '
-            f'input and block_size={request.block_size} it must be a bool tensor of '
-            f'shape {request.seed_shape}: one entry for each place where a whole '
+            f'input and block_size={plan.block_size} it must be a bool tensor of '
+            f'shape {plan.seed_shape}: one entry for each place where a whole '
             'block fits.'
         )

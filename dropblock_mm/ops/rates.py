@@ -80,7 +80,7 @@ def seed_rate(
     block_size = check_block_size(block_size)
     feature_size = _check_feature_size(feature_size)
     if check_flag(calibrated, 'calibrated'):
-        return _solve_gamma(max(1.0 - drop_rate, 0.0), block_size, feature_size)
+        return solve_gamma(max(1.0 - drop_rate, 0.0), block_size, feature_size)
     return min(drop_rate * gamma_per_drop_rate(block_size, feature_size), 1.0)
 
 
@@ -144,8 +144,25 @@ def keep_rate_of_gamma(
     height, width = feature_size
     return sum(
         positions * (1.0 - gamma) ** seeds
-        for seeds, positions in _cover_histogram(block_size, feature_size)
+        for seeds, positions in cover_histogram(block_size, feature_size)
     ) / (height * width)
+
+
+@lru_cache(maxsize=1024)
+def solve_gamma(keep_rate: float, block_size: int, feature_size: FeatureSize) -> float:
+    """Return the gamma whose exact expected keep rate is ``keep_rate``.
+
+    By bisection: the keep rate falls from 1 to 0 as gamma rises.
+    """
+    low, high = 0.0, 1.0
+    while True:
+        middle = (low + high) / 2.0
+        if middle in (low, high):  # neighbouring floats: nothing left to halve
+            return high if keep_rate == 0.0 else low
+        if keep_rate_of_gamma(middle, block_size, feature_size) > keep_rate:
+            low = middle
+        else:
+            high = middle
 
 
 def covering_seeds(length: int, block: int) -> list[int]:
@@ -157,10 +174,10 @@ def covering_seeds(length: int, block: int) -> list[int]:
 
 
 @lru_cache(maxsize=256)
-def _cover_histogram(
+def cover_histogram(
     block_size: int, feature_size: FeatureSize
 ) -> tuple[tuple[int, int], ...]:
-    """Return pairs (covering seeds, number of positions with so many)."""
+    """Return pairs (number of covering seeds, number of positions with so many)."""
     sides = [
         Counter(covering_seeds(length, block))
         for length, block in zip(
@@ -172,20 +189,6 @@ def _cover_histogram(
         for columns, column_count in sides[1].items():
             histogram[rows * columns] += row_count * column_count
     return tuple(histogram.items())
-
-
-@lru_cache(maxsize=1024)
-def _solve_gamma(keep_rate: float, block_size: int, feature_size: FeatureSize) -> float:
-    """Find gamma by bisection; the keep rate falls from 1 to 0 as gamma rises."""
-    low, high = 0.0, 1.0
-    while True:
-        middle = (low + high) / 2.0
-        if middle in (low, high):  # neighbouring floats: nothing left to halve
-            return high if keep_rate == 0.0 else low
-        if keep_rate_of_gamma(middle, block_size, feature_size) > keep_rate:
-            low = middle
-        else:
-            high = middle
 
 
 def _check_feature_size(feature_size: FeatureSize) -> FeatureSize:

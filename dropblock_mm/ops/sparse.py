@@ -2,13 +2,16 @@
 
 The usual algorithm draws a random number for every unit and max-pools a mask as
 large as the input. Seeds are rare (gamma is .0028 at keep_prob .9 and block 7),
-so this one draws the gaps between them and keeps nothing but their positions.
+so this one draws where they fall and keeps nothing but their blocks' corners. It
+uses few tensor operations: on a small map the start of each costs as much as its
+work.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -18,6 +21,16 @@ from torch import Tensor
 # sum may reach 255 before it carries into its neighbour.
 _LANES = 8
 _WORDS_PER_SUM = 255
+
+# Above this gamma a random number per position is cheaper than points.
+_MANY_SEEDS = 0.5
+
+# Corners expected to take more than this share of the input's bytes are drawn
+# again for backward instead of being kept.
+_KEPT_SHARE = 0.01
+_BYTES_PER_CORNER = 8
+
+Strides = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -34,7 +47,7 @@ class BlockGeometry:
     block: tuple[int, int]
     shared_over: int = 1
 
-    @property
+    @cached_property
     def grid(self) -> tuple[int, int]:
         """Height and width of the region of valid seeds."""
         return (
@@ -42,136 +55,219 @@ class BlockGeometry:
             self.shape[3] - self.block[1] + 1,
         )
 
-    @property
+    @cached_property
     def num_positions(self) -> int:
         """Number of places where a seed may fall, over all planes."""
         return self.shape[0] * self.shape[1] * math.prod(self.grid)
 
+    @cached_property
+    def num_units(self) -> int:
+        """Number of units of the mask's planes."""
+        return math.prod(self.shape)
 
-def sample_seeds(
-    num_positions: int, gamma: float, generator: torch.Generator | None = None
-) -> Tensor:
-    """Draw a Bernoulli(gamma) process over positions 0 ... num_positions - 1.
+    @cached_property
+    def strides(self) -> Strides:
+        """Strides of the mask, which is contiguous."""
+        _, channels, height, width = self.shape
+        return channels * height * width, height * width, width, 1
 
-    The gaps between successes are geometric, ``floor(log(u) / log(1 - gamma)) + 1``,
-    which makes this exact for ``gamma * num_positions`` random numbers.
+
+@dataclass(frozen=True)
+class SeedDraw:
+    """A draw of seeds that backward can repeat.
 
     Args:
-        num_positions: Number of trials.
-        gamma: Probability of success, in (0, 1].
+        geometry: The map and the blocks.
+        gamma: Probability of a seed, in [0, 1].
+        key: Seed of the random numbers.
+    """
+
+    geometry: BlockGeometry
+    gamma: float
+    key: int
+
+    def corners(self) -> Tensor:
+        """Return the blocks' corners, the same at every call."""
+        generator = torch.Generator().manual_seed(self.key)
+        return sample_corners(self.geometry, self.gamma, generator)
+
+
+def sample_corners(
+    geometry: BlockGeometry, gamma: float, generator: torch.Generator | None = None
+) -> Tensor:
+    """Sample seeds; see :func:`sample_positions` and :func:`corners_at`."""
+    positions = sample_positions(geometry.num_positions, gamma, generator)
+    return corners_at(positions, geometry)
+
+
+def sample_positions(
+    num_positions: int, gamma: float, generator: torch.Generator | None = None
+) -> Tensor:
+    """Let a seed fall on each of ``num_positions`` places with probability gamma.
+
+    A Poisson number of points, each on a place of its own choice, hits every
+    place independently with probability ``1 - exp(-mean points per place)``: an
+    exact Bernoulli(gamma) process for ``gamma * num_positions`` random numbers.
+
+    Args:
+        num_positions: Number of places.
+        gamma: Probability of a seed, in [0, 1].
         generator: Source of randomness; torch's default one if None.
 
     Returns:
-        Tensor: LongTensor[S], the positions of the successes, increasing.
+        Tensor: LongTensor[S], the seeds' places in no order; one may come twice.
     """
-    mean = num_positions * gamma
-    # Six standard deviations: a second draw happens once in 10^9 calls.
-    draws = int(mean + 6.0 * math.sqrt(mean)) + 16
-    pieces, last = [], -1.0
-    while last < num_positions:
-        # fp64 counts positions exactly up to 2^53 and gives u 53 random bits.
-        uniform = torch.rand(
-            draws, dtype=torch.float64, device='cpu', generator=generator
-        )
-        gaps = uniform.neg_().log1p_().mul_(_inverse_log_of_miss(gamma)).floor_()
-        positions = gaps.add_(1.0).cumsum_(0).add_(last)
-        pieces.append(positions)
-        last = positions[-1].item()
-    seeds = pieces[0] if len(pieces) == 1 else torch.cat(pieces)
-    return seeds[: int(torch.searchsorted(seeds, num_positions))].long()
+    if gamma > _MANY_SEEDS:
+        uniform = torch.rand(num_positions, dtype=torch.float64, generator=generator)
+        return (uniform < gamma).nonzero().flatten()
+    mean = torch.tensor(-num_positions * math.log1p(-gamma), dtype=torch.float64)
+    points = int(torch.poisson(mean, generator=generator))
+    # fp64 tells 2^53 places apart and never rounds up to num_positions.
+    uniform = torch.rand(points, dtype=torch.float64, generator=generator)
+    return uniform.mul_(num_positions).long()
+
+
+def corners_at(positions: Tensor, geometry: BlockGeometry) -> Tensor:
+    """Return the blocks' corners.
+
+    Args:
+        positions: LongTensor[S], places of seeds, counted in the order (image,
+            channel, row, column) of the planes' seed grids.
+        geometry: The map and the blocks.
+
+    Returns:
+        Tensor: LongTensor[S], each block's top left unit as an index into the
+        flattened mask.
+    """
+    sizes = (*geometry.shape[:2], *geometry.grid)
+    return _in_memory(positions, sizes, geometry.strides)
+
+
+def is_few(x: Tensor, gamma: float, geometry: BlockGeometry) -> bool:
+    """Tell whether the corners are small enough beside x to keep for backward."""
+    expected = geometry.num_positions * gamma * _BYTES_PER_CORNER
+    return expected <= _KEPT_SHARE * x.numel() * x.element_size()
 
 
 def drop_blocks(
-    x: Tensor, seeds: Tensor, geometry: BlockGeometry
+    x: Tensor, seeds: Tensor | SeedDraw, geometry: BlockGeometry
 ) -> tuple[Tensor, int]:
     """Zero the blocks of ``seeds`` in ``x`` and normalise by count.
 
     Args:
         x: Tensor[N, C, H, W].
-        seeds: LongTensor[S], positions as :func:`sample_seeds` numbers them.
+        seeds: LongTensor[S], the blocks' corners (:func:`corners_at`), which are
+            kept for backward, or a draw, which backward repeats.
         geometry: The map and the blocks.
 
     Returns:
         tuple[Tensor, int]: Tensor[N, C, H, W], a fresh one, and the number of
         units kept.
     """
-    kept = _count_kept(seeds, geometry) * geometry.shared_over
+    corners = seeds.corners() if isinstance(seeds, SeedDraw) else seeds
+    _, mask_kept = _paint(corners, geometry)
+    kept = mask_kept * geometry.shared_over
     scale = x.numel() / max(kept, 1)
-    return _ScaleAndDrop.apply(x, seeds, geometry, scale), kept
+    return _ScaleAndDrop.apply(x, corners, seeds, geometry, scale), kept
+
+
+def drop_mask(draw: SeedDraw) -> tuple[Tensor, int]:
+    """Return the mask of a draw, and the number of units it keeps.
+
+    Returns:
+        tuple[Tensor, int]: BoolTensor[N, C, H, W], True where a unit is dropped,
+        and a count of the mask's units.
+    """
+    mask, kept = _paint(draw.corners(), draw.geometry)
+    units = mask[: draw.geometry.num_units]
+    return units.view(torch.bool).view(draw.geometry.shape), kept
 
 
 class _ScaleAndDrop(torch.autograd.Function):
     """``x * scale`` with zeroed blocks; linear, so backward is itself.
 
-    Saved for backward: the seeds' positions, and no mask.
+    Saved for backward: the blocks' corners or how to draw them, and no mask.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, seeds: Tensor, geometry: BlockGeometry, scale: float
+        ctx: Any,
+        x: Tensor,
+        corners: Tensor,
+        seeds: Tensor | SeedDraw,
+        geometry: BlockGeometry,
+        scale: float,
     ) -> Tensor:
-        ctx.save_for_backward(seeds)
+        ctx.draw = seeds if isinstance(seeds, SeedDraw) else None
+        if ctx.draw is None:
+            ctx.save_for_backward(corners)
         ctx.geometry, ctx.scale = geometry, scale
         out = x * scale  # keeps x's memory format
-        _zero_blocks(out, seeds, geometry)
+        _fill_blocks(out, out.stride(), corners, geometry, 0)
         return out
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
-        (seeds,) = ctx.saved_tensors
-        grad = _ScaleAndDrop.apply(grad, seeds, ctx.geometry, ctx.scale)
-        return grad, None, None, None
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        seeds = ctx.draw or ctx.saved_tensors[0]
+        corners = ctx.draw.corners() if ctx.draw else seeds
+        grad = _ScaleAndDrop.apply(grad, corners, seeds, ctx.geometry, ctx.scale)
+        return grad, None, None, None, None
 
 
-def _inverse_log_of_miss(gamma: float) -> float:
-    """Return 1 / log(1 - gamma), which is 0 at gamma 1: every gap is 1."""
-    return 0.0 if gamma >= 1.0 else 1.0 / math.log1p(-gamma)
+def _fill_blocks(
+    out: Tensor,
+    strides: Strides,
+    corners: Tensor,
+    geometry: BlockGeometry,
+    value: int,
+) -> None:
+    """Write a value into the blocks of ``out``, which owns its memory.
 
-
-def _zero_blocks(out: Tensor, seeds: Tensor, geometry: BlockGeometry) -> None:
-    """Write zeros into every seed's block of ``out``, which owns its memory.
-
-    All windows of the block's size are one strided view of ``out``, so no index
-    is computed per unit. The view's windows overlap; all writes are zeros.
+    All windows of a block's size are one strided view of ``out``, so no index is
+    computed per unit. The view overlaps itself; all writes are equal.
     """
-    plane, row, column = _locate(seeds, geometry)
-    image, channel = _divide(plane, geometry.shape[1])
-    strides = out.stride()
-    starts = (
-        image * strides[0]
-        + channel * strides[1]
-        + row * strides[2]
-        + column * strides[3]
-    )
     sizes = (geometry.shared_over, *geometry.block)
+    starts = _in_memory(corners, geometry.shape, strides)
     # From a window's first unit to its last, in units of memory.
     reach = sum(
         (size - 1) * step for size, step in zip(sizes, strides[1:], strict=True)
     )
-    windows = out.as_strided(
-        (out.numel() - reach, *sizes), (1, *strides[1:]), out.storage_offset()
-    )
-    windows.index_fill_(0, starts, 0)
+    windows = out.as_strided((out.numel() - reach, *sizes), (1, *strides[1:]))
+    windows.index_fill_(0, starts, value)
 
 
-def _count_kept(seeds: Tensor, geometry: BlockGeometry) -> int:
-    """Return the number of units of the mask's planes outside every block."""
-    units = math.prod(geometry.shape)
-    chunk = _LANES * _WORDS_PER_SUM
-    padded = seeds.new_zeros(-(-units // chunk) * chunk, dtype=torch.uint8)
-    mask = padded[:units].view(geometry.shape)
-    mask.fill_(1)
-    _zero_blocks(mask, seeds, BlockGeometry(geometry.shape, geometry.block))
-    words = padded.view(torch.int64).view(-1, _WORDS_PER_SUM)
-    return int(words.sum(1).view(torch.uint8).sum())
+def _in_memory(index: Tensor, sizes: Strides, strides: Strides) -> Tensor:
+    """Turn an index into a flattened (N, C, H, W) array into a place in memory.
+
+    The index is a number in mixed radix, and the place its digits times the
+    strides. A digit is a quotient by the lower sizes less size times the next
+    quotient, so each digit but the lowest needs one division and no remainder;
+    none where neighbouring dimensions are contiguous in memory.
+    """
+    steps = [strides[k] - sizes[k + 1] * strides[k + 1] for k in (2, 1, 0)]
+    while steps and steps[-1] == 0:
+        steps.pop()
+    place = index if strides[3] == 1 else index * strides[3]
+    quotient = index
+    for size, step in zip(sizes[:0:-1], steps, strict=False):
+        quotient = quotient.div(size, rounding_mode='floor')
+        place = place.add(quotient, alpha=step)
+    return place
 
 
-def _locate(seeds: Tensor, geometry: BlockGeometry) -> tuple[Tensor, Tensor, Tensor]:
-    """Return plane, row and column of each seed's top left unit."""
-    plane, within = _divide(seeds, math.prod(geometry.grid))
-    return plane, *_divide(within, geometry.grid[1])
+def _paint(corners: Tensor, geometry: BlockGeometry) -> tuple[Tensor, int]:
+    """Return a flat ByteTensor of ones in the blocks, and the number of zeros.
+
+    The mask is padded with zeros, which are not counted, to whole sums.
+    """
+    sums = -(-geometry.num_units // (_LANES * _WORDS_PER_SUM))
+    words = torch.zeros(sums, _WORDS_PER_SUM, dtype=torch.int64)
+    mask = words.view(torch.uint8).view(-1)
+    plane = geometry if geometry.shared_over == 1 else _unshared(geometry)
+    _fill_blocks(mask, geometry.strides, corners, plane, 1)
+    dropped = int(words.sum(1).view(torch.uint8).sum())
+    return mask, geometry.num_units - dropped
 
 
-def _divide(dividend: Tensor, divisor: int) -> tuple[Tensor, Tensor]:
-    quotient = dividend.div(divisor, rounding_mode='floor')
-    return quotient, dividend - quotient * divisor
+def _unshared(geometry: BlockGeometry) -> BlockGeometry:
+    return BlockGeometry(geometry.shape, geometry.block)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dropblock_mm import drop_block_2d, expected_keep_rate, seed_rate
-from dropblock_mm.ops import dense, drop_block_2d_with_count, sparse
+from dropblock_mm.ops import dense, drop_block_2d_with_count
 from dropblock_mm.ops.rates import clamp_block, seed_grid
 from dropblock_mm.ops.reference import reference_drop_block, reference_mask
 from dropblock_mm.testing import assert_close
@@ -221,7 +221,7 @@ def test_a_tensor_keep_prob_equals_the_number():
     assert torch.equal(drop_block_2d(x, torch.tensor(0.5), 4), expected)
 
 
-@pytest.mark.parametrize('shape', [(0, 3, 8, 8), (2, 0, 8, 8)])
+@pytest.mark.parametrize('shape', [(0, 3, 8, 8), (2, 0, 8, 8), (2, 3, 0, 8)])
 def test_empty_batches_pass_through(shape):
     x = torch.zeros(shape, requires_grad=True)
     out = drop_block_2d(x, 0.5, 3)
@@ -236,8 +236,10 @@ def test_runs_on_the_meta_device():
         assert (out.shape, out.dtype) == (x.shape, x.dtype)
 
 
-def test_saves_next_to_nothing_for_backward():
-    x = torch.randn(2, 256, 40, 40, requires_grad=True)
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize('block_size', [1, 3, 7])
+def test_saves_next_to_nothing_for_backward(block_size, dtype):
+    x = torch.randn(2, 256, 40, 40, dtype=dtype, requires_grad=True)
     saved = []
 
     def record(tensor):
@@ -245,45 +247,29 @@ def test_saves_next_to_nothing_for_backward():
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(record, lambda tensor: tensor):
-        drop_block_2d(x, 0.9, 7)
-    assert 0 < sum(saved) < 0.02 * x.numel() * x.element_size()
+        out = drop_block_2d(x, 0.9, block_size)
+    assert sum(saved) < 0.02 * x.numel() * x.element_size()
+    # And what backward has instead is the mask of forward.
+    out.sum().backward()
+    assert torch.equal(x.grad == 0, out == 0)
+    assert (out == 0).any()
+
+
+@pytest.mark.parametrize('seeded', [False, True])
+def test_functional_transforms_say_that_they_do_not_work(seeded):
+    x = torch.randn(2, 3, 8, 8)
+    seeds = random_seeds(x.shape, 3) if seeded else None
+
+    def total(x):
+        return drop_block_2d(x, 0.5, 3, seeds=seeds).sum()
+
+    with pytest.raises(RuntimeError, match='functorch'):
+        torch.func.grad(total)(x)
+    with pytest.raises(RuntimeError, match='vmap'):
+        torch.func.vmap(total)(torch.stack([x, x]))
 
 
 # ---- distribution: five standard errors, so one run in 10^6 fails by chance
-
-
-def test_seeds_fall_evenly_and_independently_of_position():
-    """Chi-square of the counts per position, at five standard errors."""
-    torch.manual_seed(0)
-    positions, gamma, rounds = 24 * 31, 0.01, 4000
-    drawn = sparse.sample_seeds(positions * rounds, gamma)
-    counts = torch.bincount(drawn % positions, minlength=positions).double()
-    variance = rounds * gamma * (1 - gamma)
-    chi_square = ((counts - rounds * gamma) ** 2 / variance).sum().item()
-    # Chi-square has mean k and standard deviation sqrt(2 k).
-    assert abs(chi_square - positions) < 5 * (2 * positions) ** 0.5
-
-
-@pytest.mark.parametrize('gamma', [1e-7, 0.003, 0.2, 0.999, 1.0])
-def test_number_of_seeds(gamma):
-    torch.manual_seed(1)
-    trials = int(min(2e6, 2000 / gamma)) if gamma > 1e-6 else 10**10
-    drawn = sparse.sample_seeds(trials, gamma)
-    error = 5 * (trials * gamma * (1 - gamma)) ** 0.5
-    assert abs(len(drawn) - trials * gamma) <= error
-    assert (drawn.diff() >= 1).all()
-    assert drawn[0] >= 0
-    assert drawn[-1] < trials
-
-
-def test_sampling_goes_on_where_the_first_draw_falls_short(monkeypatch):
-    """The first draw is six deviations too long; here it is made too short."""
-    torch.manual_seed(0)
-    monkeypatch.setattr(sparse.math, 'sqrt', lambda mean: -mean / 12)
-    drawn = sparse.sample_seeds(100_000, 0.01)
-    assert abs(len(drawn) - 1000) < 5 * 990**0.5
-    assert drawn[-1] > 99_000
-    assert (drawn.diff() >= 1).all()
 
 
 @pytest.mark.parametrize('calibrated', [False, True])

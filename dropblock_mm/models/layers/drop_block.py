@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dropblock_mm.ops import drop_block_2d_with_count
 from dropblock_mm.ops.arguments import (
     check_block_size,
     check_flag,
@@ -15,6 +14,7 @@ from dropblock_mm.ops.arguments import (
     check_keep_prob,
     names_unknown_arguments,
 )
+from dropblock_mm.ops.drop_block import drop_checked
 from dropblock_mm.registry import MODELS
 
 
@@ -93,16 +93,16 @@ class DropBlock2d(nn.Module):
         """Drop blocks of Tensor[N, C, H, W] in training mode; see the class."""
         if not self.training:
             return x
-        out, kept = drop_block_2d_with_count(
+        out, kept = drop_checked(
             x,
             self.keep_prob,
             self.block_size,
-            gamma_scale=self.gamma_scale,
-            calibrated=self.calibrated,
-            shared_mask=self.shared_mask,
+            self.gamma_scale,
+            self.calibrated,
+            self.shared_mask,
         )
-        self.kept_units += kept
-        self.seen_units += x.numel()
+        self.kept_units.add_(kept)  # `+=` would also assign the attribute
+        self.seen_units.add_(x.numel())
         return out
 
     def apply_to_output(

@@ -1,0 +1,127 @@
+"""DropBlock as compilers see it: one opaque operator and plain tensor arithmetic.
+
+``dropblock_mm::drop_mask`` draws the mask and hides how, so that a graph neither
+breaks on the number of seeds nor recompiles while the rate changes. Applying the
+mask is ordinary arithmetic, which Inductor fuses with the layers around it.
+
+The operator is a pure function of a key, which torch's own random numbers give.
+Checkpointing and graph transformations know how to treat those, and backward
+draws the same mask again instead of keeping it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dropblock_mm.ops import dense, sparse
+from dropblock_mm.ops.calibration import solve_gamma_on_device
+from dropblock_mm.ops.rates import solve_gamma
+
+_LIBRARY = torch.library.Library('dropblock_mm', 'DEF')
+_ARGUMENTS = '(Tensor gamma, Tensor key, SymInt[] shape, SymInt[] block)'
+_LIBRARY.define(f'drop_mask{_ARGUMENTS} -> (Tensor, Tensor)')
+# A compiler merges equal calls of one operator. Under a name of its own backward's
+# call stays where it is, and no mask is kept from forward to backward.
+_LIBRARY.define(f'drop_mask_again{_ARGUMENTS} -> Tensor')
+_LIBRARY.define(
+    'solve_gamma(Tensor keep_rate, int block_size, SymInt[] size) -> Tensor'
+)
+
+
+def drop_units(
+    x: Tensor,
+    gamma: Tensor,
+    key: Tensor,
+    mask_shape: Sequence[int],
+    block: Sequence[int],
+) -> tuple[Tensor, Tensor]:
+    """Draw a mask, zero the units it drops and normalise by count.
+
+    Args:
+        x: Tensor[N, C, H, W].
+        gamma: Tensor[], the probability of a seed, in [0, 1].
+        key: LongTensor[], the seed of the random numbers.
+        mask_shape: (N, C, H, W) of the mask; C is 1 for a shared mask.
+        block: Height and width of a block, at most those of the map.
+
+    Returns:
+        tuple[Tensor, Tensor]: Tensor[N, C, H, W] and the number of units kept, a
+        0-dim LongTensor.
+    """
+    return _DrawAndDrop.apply(x, gamma, key, tuple(mask_shape), tuple(block))
+
+
+class _DrawAndDrop(torch.autograd.Function):
+    """Linear in x, with the mask's diagonal matrix: backward is itself."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        gamma: Tensor,
+        key: Tensor,
+        mask_shape: tuple[int, ...],
+        block: tuple[int, ...],
+    ) -> tuple[Tensor, Tensor]:
+        dropped, mask_kept = torch.ops.dropblock_mm.drop_mask(
+            gamma, key, mask_shape, block
+        )
+        kept = mask_kept * (x.shape[1] // mask_shape[1])
+        ctx.save_for_backward(gamma, key, kept)
+        ctx.mask_shape, ctx.block = mask_shape, block
+        ctx.mark_non_differentiable(kept)
+        return dense.apply_mask(x, dropped, kept), kept
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor, _: Any) -> tuple[Tensor | None, ...]:
+        gamma, key, kept = ctx.saved_tensors
+        dropped = torch.ops.dropblock_mm.drop_mask_again(
+            gamma, key, ctx.mask_shape, ctx.block
+        )
+        return dense.apply_mask(grad, dropped, kept), None, None, None, None
+
+
+def _drop_mask_on_cpu(
+    gamma: Tensor, key: Tensor, shape: Sequence[int], block: Sequence[int]
+) -> tuple[Tensor, Tensor]:
+    images, channels, height, width = shape
+    geometry = sparse.BlockGeometry(
+        (images, channels, height, width), (block[0], block[1])
+    )
+    draw = sparse.SeedDraw(geometry, float(gamma), int(key))
+    dropped, kept = sparse.drop_mask(draw)
+    return dropped, torch.tensor(kept)
+
+
+def _drop_mask_on_meta(
+    gamma: Tensor, key: Tensor, shape: Sequence[int], block: Sequence[int]
+) -> tuple[Tensor, Tensor]:
+    return gamma.new_empty(shape, dtype=torch.bool), gamma.new_empty(
+        (), dtype=torch.int64
+    )
+
+
+def _solve_gamma_on_host(
+    keep_rate: Tensor, block_size: int, size: Sequence[int]
+) -> Tensor:
+    gamma = solve_gamma(float(keep_rate), block_size, (size[0], size[1]))
+    return torch.full_like(keep_rate, gamma)
+
+
+def _solve_gamma_on_cuda(
+    keep_rate: Tensor, block_size: int, size: Sequence[int]
+) -> Tensor:
+    return solve_gamma_on_device(keep_rate, block_size, (size[0], size[1]))
+
+
+_LIBRARY.impl('drop_mask', _drop_mask_on_cpu, 'CPU')
+_LIBRARY.impl('drop_mask_again', lambda *args: _drop_mask_on_cpu(*args)[0], 'CPU')
+_LIBRARY.impl('drop_mask', _drop_mask_on_meta, 'Meta')
+_LIBRARY.impl('drop_mask_again', lambda *args: _drop_mask_on_meta(*args)[0], 'Meta')
+_LIBRARY.impl('solve_gamma', _solve_gamma_on_host, 'CompositeExplicitAutograd')
+_LIBRARY.impl('solve_gamma', _solve_gamma_on_cuda, 'CUDA')
+_LIBRARY.impl('solve_gamma', lambda rate, *_: torch.empty_like(rate), 'Meta')

@@ -1,0 +1,170 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dropblock_mm.ops import sparse
+from dropblock_mm.ops.sparse import BlockGeometry, SeedDraw
+
+sizes = st.integers(1, 9)
+shapes = st.tuples(sizes, sizes, sizes, sizes)
+
+
+def geometry_of(shape, block_size, shared_over=1):
+    block = (min(block_size, shape[2]), min(block_size, shape[3]))
+    return BlockGeometry(shape, block, shared_over)
+
+
+def corner_by_division(position, geometry):
+    """The oracle: digits one by one, in Python's integers."""
+    grid_height, grid_width = geometry.grid
+    position, column = divmod(position, grid_width)
+    plane, row = divmod(position, grid_height)
+    height, width = geometry.shape[2:]
+    return (plane * height + row) * width + column
+
+
+# ---- where blocks lie
+
+
+@given(shapes, st.integers(1, 10))
+def test_corners_are_the_units_that_the_positions_name(shape, block_size):
+    geometry = geometry_of(shape, block_size)
+    positions = torch.arange(geometry.num_positions)
+    corners = sparse.corners_at(positions, geometry).tolist()
+    assert corners == [corner_by_division(p, geometry) for p in positions.tolist()]
+    # One for each place where a whole block fits.
+    units = torch.arange(geometry.num_units).view(shape)
+    height, width = geometry.grid
+    assert corners == units[:, :, :height, :width].flatten().tolist()
+
+
+@pytest.mark.parametrize(
+    ('shape', 'block_size'),
+    [
+        ((64, 2048, 200, 336), 7),
+        ((1, 1, 70_000, 70_000), 33),
+        ((1 << 20, 1 << 12, 1, 1), 1),
+    ],
+)
+def test_index_arithmetic_beyond_32_bits(shape, block_size):
+    """Tensors this large are not made; only their indices are computed."""
+    geometry = geometry_of(shape, block_size)
+    assert geometry.num_units > 2**31
+    last = geometry.num_positions - 1
+    positions = torch.tensor([0, 2**31 - 1, 2**31, 2**32 + 1, last - 1, last])
+    positions = positions[positions <= last]
+    expected = [corner_by_division(p, geometry) for p in positions.tolist()]
+    assert sparse.corners_at(positions, geometry).tolist() == expected
+    # The last block ends at the last unit of all.
+    height, width = geometry.block
+    reach = (height - 1) * shape[3] + width - 1
+    assert expected[-1] + reach == geometry.num_units - 1
+
+
+def test_places_in_memory_beyond_32_bits():
+    """Every layout of a tensor too large to make, at its last block."""
+    shape = (32, 2048, 200, 336)
+    geometry = geometry_of(shape, 7)
+    corner = sparse.corners_at(torch.tensor([geometry.num_positions - 1]), geometry)
+    digits = [31, 2047, 193, 329]
+    images, channels, height, width = shape
+    for strides in (
+        (channels * height * width, height * width, width, 1),
+        (channels * height * width, 1, width * channels, channels),
+        (1, images, images * channels, images * channels * height),
+    ):
+        place = sparse._in_memory(corner, shape, strides).item()
+        assert place == sum(d * s for d, s in zip(digits, strides, strict=True))
+        assert place > 2**31
+
+
+# ---- which seeds fall: five standard errors, one run in 10^6 fails by chance
+
+
+def test_seeds_fall_evenly_and_independently_of_position():
+    """Chi-square of the counts per position, at five standard errors."""
+    torch.manual_seed(0)
+    positions, gamma, rounds = 24 * 31, 0.01, 4000
+    drawn = sparse.sample_positions(positions * rounds, gamma).unique()
+    counts = torch.bincount(drawn % positions, minlength=positions).double()
+    variance = rounds * gamma * (1 - gamma)
+    chi_square = ((counts - rounds * gamma) ** 2 / variance).sum().item()
+    # Chi-square has mean k and standard deviation sqrt(2 k).
+    assert abs(chi_square - positions) < 5 * (2 * positions) ** 0.5
+
+
+@pytest.mark.parametrize('gamma', [1e-7, 0.003, 0.2, 0.5, 0.51, 0.999, 1.0])
+def test_number_of_seeds(gamma):
+    torch.manual_seed(1)
+    trials = int(min(2e6, 2000 / gamma)) if gamma > 1e-6 else 10**10
+    drawn = sparse.sample_positions(trials, gamma).unique()
+    error = 5 * (trials * gamma * (1 - gamma)) ** 0.5
+    assert abs(len(drawn) - trials * gamma) <= error
+    assert drawn[0] >= 0
+    assert drawn[-1] < trials
+
+
+@pytest.mark.parametrize('gamma', [0.05, 0.4, 0.7])
+def test_seeds_vary_as_much_as_independent_trials(gamma):
+    """The number of seeds is binomial, in its variance too."""
+    torch.manual_seed(2)
+    trials, rounds = 50, 4000
+    drawn = sparse.sample_positions(trials * rounds, gamma).unique()
+    counts = torch.bincount(drawn // trials, minlength=rounds).double()
+    expected = trials * gamma * (1 - gamma)
+    # The variance of a sample variance, nearly normal: 2 sigma^4 / n.
+    assert abs(counts.var().item() - expected) < 5 * expected * (2 / rounds) ** 0.5
+
+
+def test_nothing_falls_at_gamma_0():
+    assert len(sparse.sample_positions(10**9, 0.0)) == 0
+
+
+def test_a_draw_repeats_itself_and_leaves_the_global_generator_alone():
+    geometry = geometry_of((2, 64, 20, 20), 5)
+    state = torch.get_rng_state()
+    first, second = (SeedDraw(geometry, 0.01, 7).corners() for _ in range(2))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, SeedDraw(geometry, 0.01, 8).corners())
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+# ---- the mask and its use
+
+
+@given(shapes, st.integers(1, 10), st.integers(1, 3), st.integers(0, 2**40))
+def test_a_draw_and_its_corners_drop_the_same(shape, block_size, shared_over, key):
+    if shared_over > 1:  # one plane for all channels of an image
+        shape = (shape[0], 1, *shape[2:])
+    geometry = geometry_of(shape, block_size, shared_over)
+    draw = SeedDraw(geometry, 0.1, key)
+    images, channels, height, width = shape
+    x = torch.randn(images, channels * shared_over, height, width)
+    outputs = []
+    for seeds in (draw, draw.corners()):
+        leaf = x.clone().requires_grad_()
+        out, kept = sparse.drop_blocks(leaf, seeds, geometry)
+        out.sum().backward()
+        outputs.append((out, leaf.grad, kept))
+    assert torch.equal(outputs[0][0], outputs[1][0])
+    assert torch.equal(outputs[0][1], outputs[1][1])
+    mask, mask_kept = sparse.drop_mask(draw)
+    assert torch.equal(outputs[0][1] == 0, mask.expand_as(x))
+    assert outputs[0][2] == outputs[1][2] == mask_kept * shared_over
+    assert mask_kept == math.prod(shape) - mask.sum().item()
+
+
+@pytest.mark.parametrize('planes', [1, 1_000_000])
+def test_one_plane_and_a_million(planes):
+    geometry = geometry_of((1, planes, 2, 3), 2)
+    torch.manual_seed(0)
+    corners = sparse.sample_corners(geometry, 0.1)
+    x = torch.ones(1, planes, 2, 3)
+    out, kept = sparse.drop_blocks(x, corners, geometry)
+    assert kept == (out != 0).sum().item()
+    hit = torch.zeros(planes, dtype=torch.bool)
+    hit[corners // 6] = True
+    assert torch.equal((out == 0).any(-1).any(-1).flatten(), hit)

@@ -1,0 +1,231 @@
+"""What compilers, fake tensors and exporters see of DropBlock."""
+
+import shutil
+
+import pytest
+import torch
+from torch import nn
+from torch._dynamo.testing import CompileCounter
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils.checkpoint import checkpoint
+
+from dropblock_mm import (
+    DropBlock2d,
+    detach_drop_block,
+    drop_block_2d,
+    expected_keep_rate,
+    inject_drop_block,
+)
+from dropblock_mm.ops import sparse, traced
+from dropblock_mm.ops.rates import seed_rate
+from dropblock_mm.testing.toy import toy_resnet
+
+needs_compiler = pytest.mark.skipif(
+    shutil.which('g++') is None, reason='Inductor needs a C++ compiler on the CPU'
+)
+BACKENDS = ['aot_eager', pytest.param('inductor', marks=needs_compiler)]
+
+
+@pytest.fixture(autouse=True)
+def fresh_compiler():
+    torch.compiler.reset()
+    torch.manual_seed(0)
+
+
+def drop(x, key, keep_prob=0.7, block_size=3, shared_mask=False):
+    shape = (x.shape[0], 1 if shared_mask else x.shape[1], *x.shape[2:])
+    gamma = torch.tensor(seed_rate(keep_prob, block_size, x.shape[2:]))
+    block = (block_size, block_size)
+    return traced.drop_units(x, gamma, torch.tensor(key), shape, block)
+
+
+@pytest.mark.parametrize('shared_mask', [False, True])
+@pytest.mark.parametrize('layout', [torch.contiguous_format, torch.channels_last])
+def test_is_the_sparse_path_bit_for_bit(shared_mask, layout):
+    x = torch.randn(3, 4, 9, 11).contiguous(memory_format=layout)
+    grad = torch.randn(3, 4, 9, 11)
+    geometry = sparse.BlockGeometry(
+        (3, 1 if shared_mask else 4, 9, 11), (3, 3), 4 if shared_mask else 1
+    )
+    gamma = torch.tensor(seed_rate(0.7, 3, (9, 11))).item()
+    results = []
+    for function in (
+        lambda x: drop(x, 5, shared_mask=shared_mask),
+        lambda x: sparse.drop_blocks(x, sparse.SeedDraw(geometry, gamma, 5), geometry),
+    ):
+        leaf = x.clone().requires_grad_()
+        out, kept = function(leaf)
+        out.backward(grad)
+        results.append((out, leaf.grad, int(kept)))
+    assert torch.equal(results[0][0], results[1][0])
+    assert torch.equal(results[0][1], results[1][1])
+    assert results[0][2] == results[1][2] < x.numel()
+
+
+def test_gradcheck():
+    x = torch.randn(2, 3, 5, 6, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: drop(x, 1)[0], x)
+    assert torch.autograd.gradgradcheck(lambda x: drop(x, 1)[0], x)
+
+
+def test_operators_are_registered_as_torch_asks():
+    gamma, key = torch.tensor(0.1), torch.tensor(5)
+    for operator in (
+        torch.ops.dropblock_mm.drop_mask,
+        torch.ops.dropblock_mm.drop_mask_again,
+    ):
+        torch.library.opcheck(operator.default, (gamma, key, [2, 3, 9, 8], [3, 3]))
+    solve = torch.ops.dropblock_mm.solve_gamma.default
+    torch.library.opcheck(solve, (torch.tensor(0.9), 3, [9, 8]))
+
+
+@pytest.mark.parametrize('calibrated', [False, True])
+def test_fake_tensors_and_the_meta_device(calibrated):
+    layer = DropBlock2d(0.9, 3, calibrated=calibrated)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        x = torch.randn(2, 3, 8, 9, requires_grad=True)
+        layer(x).sum().backward()
+        assert x.grad.shape == x.shape
+    layer = layer.to('meta')
+    x = torch.randn(2, 3, 8, 9, device='meta', requires_grad=True)
+    layer(x).sum().backward()
+    assert x.grad.shape == x.shape
+
+
+# ---- torch.compile
+
+
+def test_one_graph_while_keep_prob_changes_200_times():
+    model = toy_resnet().train()
+    layers = [
+        site.layer
+        for site in inject_drop_block(
+            model, [dict(module='layer[12]')], keep_prob=0.9, block_size=3
+        )
+    ]
+    counter = CompileCounter()
+    compiled = torch.compile(model, backend=counter, fullgraph=True)
+    x = torch.randn(2, 3, 32, 32)
+    for step in range(200):
+        for layer in layers:
+            layer.set_keep_prob(1.0 - step / 400)
+        compiled(x)
+    assert counter.frame_count == 1
+    assert all(0.5 < layer.kept_units / layer.seen_units < 1 for layer in layers)
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+@pytest.mark.parametrize('calibrated', [False, True])
+def test_compiled_forward_and_backward_share_a_mask(backend, calibrated):
+    layer = DropBlock2d(0.7, 3, calibrated=calibrated)
+    compiled = torch.compile(lambda x: layer(x * 2), backend=backend, fullgraph=True)
+    masks = []
+    for _ in range(3):
+        x = torch.randn(2, 8, 13, 14, requires_grad=True)
+        out = compiled(x)
+        out.sum().backward()
+        assert torch.equal(out == 0, x.grad == 0)
+        torch.testing.assert_close(out, x * x.grad)
+        masks.append(out == 0)
+    assert not torch.equal(masks[0], masks[1])  # a new one every time
+    kept = sum((~mask).sum().item() for mask in masks)
+    assert layer.kept_units.item() == kept < layer.seen_units.item()
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_compiled_graphs_keep_no_mask_for_backward(backend):
+    layer = DropBlock2d(0.7, 3)
+    compiled = torch.compile(lambda x: layer(x), backend=backend, fullgraph=True)
+    x = torch.randn(2, 64, 20, 20, requires_grad=True)
+    saved = []
+
+    def record(tensor):
+        saved.append(tensor.numel() * tensor.element_size())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(record, lambda tensor: tensor):
+        compiled(x)
+    assert 0 < sum(saved) < 0.02 * x.numel() * x.element_size()
+
+
+def test_one_graph_for_every_size():
+    layer = DropBlock2d(0.7, 7)
+    counter = CompileCounter()
+    compiled = torch.compile(layer, backend=counter, fullgraph=True, dynamic=True)
+    for size in [(20, 23), (21, 9), (7, 40), (5, 5), (33, 8)]:  # 5: block is clamped
+        x = torch.randn(2, 8, *size, requires_grad=True)
+        out = compiled(x)
+        out.sum().backward()
+        assert torch.equal(out == 0, x.grad == 0)
+    assert counter.frame_count == 1
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_checkpointing_inside_a_compiled_graph(backend):
+    layer = DropBlock2d(0.5, 3)
+
+    def function(x):
+        return checkpoint(lambda x: layer(x.sin()), x, use_reentrant=False)
+
+    compiled = torch.compile(function, backend=backend, fullgraph=True)
+    for step in range(5):
+        layer.set_keep_prob(0.9 - 0.1 * step)
+        x = torch.randn(2, 4, 12, 13, requires_grad=True)
+        out = compiled(x)
+        out.sum().backward()
+        assert torch.equal(x.grad == 0, out == 0)
+
+
+# ---- export in eval
+
+
+def exported_operators(model):
+    program = torch.export.export(model, (torch.randn(2, 3, 32, 32),))
+    return program, [
+        str(node.target) for node in program.graph.nodes if node.op == 'call_function'
+    ]
+
+
+def test_export_in_eval_is_that_of_the_plain_model():
+    plain = toy_resnet().eval()
+    model = toy_resnet().eval()
+    inject_drop_block(model, [dict(module='layer2')], keep_prob=0.9, block_size=3)
+    expected_program, expected = exported_operators(plain)
+    _, operators = exported_operators(model)
+    assert operators == expected
+    # The layers' buffers are inputs that nothing uses; without the layers, none.
+    detach_drop_block(model)
+    program, operators = exported_operators(model)
+    assert operators == expected
+    assert program.graph_signature.buffers == expected_program.graph_signature.buffers
+
+
+def test_onnx_export_in_eval_has_no_trace(tmp_path):
+    pytest.importorskip('onnx', reason='ONNX export needs the onnx package')
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), DropBlock2d(0.5, 3), nn.ReLU()).eval()
+    file = tmp_path / 'model.onnx'
+    torch.onnx.export(model, (torch.randn(1, 3, 8, 8),), file, dynamo=False)
+    import onnx
+
+    graph = onnx.load(file).graph
+    assert [node.op_type for node in graph.node] == ['Conv', 'Relu']
+    assert not [value.name for value in graph.initializer if 'keep' in value.name]
+
+
+def test_export_in_training_keeps_one_operator():
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), DropBlock2d(0.5, 3)).train()
+    program = torch.export.export(model, (torch.randn(1, 3, 8, 8),))
+    targets = [str(node.target) for node in program.graph.nodes]
+    assert sum('dropblock_mm' in target for target in targets) == 1
+
+
+def test_compiled_keep_rate_is_that_of_the_formula():
+    torch.manual_seed(3)
+    compiled = torch.compile(
+        lambda x: drop_block_2d(x, 0.8, 5), backend='aot_eager', fullgraph=True
+    )
+    x = torch.ones(512, 1, 20, 20)
+    rates = (compiled(x) != 0).double().mean(dim=(1, 2, 3))
+    expected = expected_keep_rate(0.8, 5, (20, 20))
+    standard_error = rates.std().item() / len(rates) ** 0.5
+    assert abs(rates.mean().item() - expected) < 5 * standard_error
