@@ -25,6 +25,9 @@ from dropblock_mm.ops.rates import (
     solve_gamma,
 )
 
+# torch.compiler has it since 2.3.
+_is_compiling = getattr(torch.compiler, 'is_compiling', torch._utils.is_compiling)
+
 
 def drop_block_2d(
     x: Tensor,
@@ -180,13 +183,13 @@ class _Plan:
         """Return gamma as a 0-dim tensor on the device, read by nobody."""
         if not isinstance(keep_prob, Tensor):
             keep_prob = torch.full((), keep_prob, device=device)
-        drop_rate = self.gamma_scale * (1.0 - keep_prob)
         if self.calibrated:
-            keep_rate = (1.0 - drop_rate).clamp(0.0, 1.0)
+            keep_rate = (1.0 - self.gamma_scale * (1.0 - keep_prob)).clamp(0.0, 1.0)
             return torch.ops.dropblock_mm.solve_gamma(
                 keep_rate, self.block_size, self.feature_size
             )
-        return (drop_rate * self.gamma_per_drop_rate).clamp(0.0, 1.0)
+        factor = self.gamma_scale * self.gamma_per_drop_rate
+        return ((1.0 - keep_prob) * factor).clamp(0.0, 1.0)
 
 
 def _plan(
@@ -214,7 +217,7 @@ _cached_plan = lru_cache(maxsize=1024)(_plan)
 
 def _is_plain(x: Tensor) -> bool:
     """Tell whether ``x`` holds numbers: not while compiling, not a fake tensor."""
-    return type(x) in (Tensor, Parameter) and not torch.compiler.is_compiling()
+    return type(x) in (Tensor, Parameter) and not _is_compiling()
 
 
 def _pick_path(x: Tensor, seeds: Tensor | None) -> Callable[..., Any]:

@@ -70,7 +70,8 @@ class _DrawAndDrop(torch.autograd.Function):
         dropped, mask_kept = torch.ops.dropblock_mm.drop_mask(
             gamma, key, mask_shape, block
         )
-        kept = mask_kept * (x.shape[1] // mask_shape[1])
+        shared_over = x.shape[1] // mask_shape[1]
+        kept = mask_kept if shared_over == 1 else mask_kept * shared_over
         ctx.save_for_backward(gamma, key, kept)
         ctx.mask_shape, ctx.block = mask_shape, block
         ctx.mark_non_differentiable(kept)
