@@ -2,7 +2,11 @@
 
 from dropblock_mm.config_files import config_path, resolve_config
 from dropblock_mm.engine import DropBlockInjectionHook, KeepProbScheduleHook
-from dropblock_mm.injection import detach_drop_block, inject_drop_block
+from dropblock_mm.injection import (
+    detach_drop_block,
+    inject_drop_block,
+    register_block_adapter,
+)
 from dropblock_mm.models import DropBlock2d
 from dropblock_mm.ops import drop_block_2d, expected_keep_rate, seed_rate
 from dropblock_mm.version import __version__
@@ -17,6 +21,7 @@ __all__ = [
     'drop_block_2d',
     'expected_keep_rate',
     'inject_drop_block',
+    'register_block_adapter',
     'resolve_config',
     'seed_rate',
 ]

@@ -18,6 +18,7 @@ PUBLIC = {
     'drop_block_2d',
     'expected_keep_rate',
     'inject_drop_block',
+    'register_block_adapter',
     'resolve_config',
     'seed_rate',
 }

@@ -1,12 +1,14 @@
 """Put DropBlock2d layers into built models, and take them out again."""
 
+from dropblock_mm.injection.adapters import register_block_adapter
 from dropblock_mm.injection.inject import (
     detach_drop_block,
     inject_drop_block,
     inject_targets,
 )
+from dropblock_mm.injection.places import Place
 from dropblock_mm.injection.report import format_sites
-from dropblock_mm.injection.sites import Place, Site
+from dropblock_mm.injection.sites import Site
 from dropblock_mm.injection.targets import Target, parse_targets
 
 __all__ = [
@@ -18,4 +20,5 @@ __all__ = [
     'inject_drop_block',
     'inject_targets',
     'parse_targets',
+    'register_block_adapter',
 ]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
-from dropblock_mm.injection.sites import Place, Site, find_places
+from dropblock_mm.injection.places import Place
+from dropblock_mm.injection.sites import Site, SiteList, find_places
 from dropblock_mm.injection.targets import Target, parse_targets
 from dropblock_mm.models.layers import DropBlock2d
 
@@ -23,12 +25,12 @@ def inject_drop_block(
     gamma_scale: float = 1.0,
     calibrated: bool = False,
     shared_mask: bool = False,
-) -> list[Site]:
+) -> SiteList:
     """Attach a DropBlock2d layer to every site that the targets name.
 
-    Every residual block and conv-norm-activation unit beneath a target becomes
-    a site: after each conv-norm and on the skip connection. The layers have
-    no parameters and no entry in the state_dict.
+    Every place of the blocks beneath a target becomes a site: after each conv-norm,
+    and on the skip connection. The layers have no parameters and no entry in the
+    state_dict.
 
     Args:
         model: A built model; wrappers around it do not show in the paths.
@@ -43,7 +45,8 @@ def inject_drop_block(
         shared_mask: Use one mask for all channels of an image.
 
     Returns:
-        list[Site]: The sites, in the order of the targets and of the model.
+        list[Site]: The sites, in the order of the targets and of the model. Its
+        ``out_of_reach`` lists the skip connections that no layer can reach.
 
     Raises:
         TypeError: If an argument has a wrong type or a target an unknown key.
@@ -65,13 +68,16 @@ def inject_drop_block(
     return inject_targets(model, parse_targets(targets, defaults))
 
 
-def inject_targets(model: nn.Module, targets: Sequence[Target]) -> list[Site]:
+def inject_targets(model: nn.Module, targets: Sequence[Target]) -> SiteList:
     """Do :func:`inject_drop_block` for targets that are checked already."""
-    sites = [
-        Site(path, place, target, _build_layer(target, place.owner))
-        for target in targets
-        for path, place in find_places(model, target)
-    ]
+    sites = SiteList()
+    for target in targets:
+        for path, place in find_places(model, target):
+            if place.obstacle:
+                sites.out_of_reach.append((path, place))
+            else:
+                layer = _build_layer(target, place.owner)
+                sites.append(Site(path, place, target, layer))
     _check_no_site_twice(sites)
     for site in sites:
         _attach(site)
@@ -83,13 +89,40 @@ def detach_drop_block(sites: Sequence[Site]) -> None:
     for site in sites:
         owner, place = site.place.owner, site.place
         delattr(owner, place.child_name)
-        if place.after is None:
-            setattr(owner, place.child_name, None)
+        if place.slot is not None:
+            setattr(owner, place.slot, None)
             continue
-        hooks = place.after._forward_hooks
+        # An empty Sequential is an identity, and false.
+        hooks = (owner if place.after is None else place.after)._forward_hooks
         for key, hook in list(hooks.items()):
-            if getattr(hook, '__self__', None) is site.layer:
+            if _layer_of(hook) is site.layer:
                 del hooks[key]
+
+
+@dataclass(frozen=True)
+class _DropInput:
+    """Forward hook of a block that returns ``input + branch(input)``.
+
+    It is an object because deepcopy copies its layer along with the model's, where
+    a closure would go on calling the original.
+    """
+
+    layer: DropBlock2d
+
+    def __call__(
+        self, block: nn.Module, inputs: tuple[Tensor, ...], output: Tensor
+    ) -> Tensor:
+        """Drop blocks of the input's part of the output."""
+        if not self.layer.training:
+            return output  # not even rounded
+        identity, *_ = inputs
+        return self.layer(identity) + (output - identity)
+
+
+def _layer_of(hook: Any) -> Any:
+    """Return the layer that a hook of ours works with, else None."""
+    is_ours = isinstance(hook, _DropInput)
+    return hook.layer if is_ours else getattr(hook, '__self__', None)
 
 
 def _build_layer(target: Target, owner: nn.Module) -> DropBlock2d:
@@ -111,14 +144,16 @@ def _attach(site: Site) -> None:
     setattr(place.owner, place.child_name, site.layer)
     if place.after is not None:
         place.after.register_forward_hook(site.layer.apply_to_output)
+    elif place.adds_input:
+        place.owner.register_forward_hook(_DropInput(site.layer))
 
 
 def _check_no_site_twice(sites: Sequence[Site]) -> None:
     claimed: dict[tuple[int, str], str] = {}
+    named: dict[tuple[int, str], tuple[int, str]] = {}
     for site in sites:
         place, key = site.place, site.target.key
-        identity = (id(place.owner), place.name)
-        other = claimed.setdefault(identity, key)
+        other = claimed.setdefault(place.key, key)
         if other != key or _is_attached(place):
             earlier = other if other != key else 'an earlier injection'
             raise ValueError(
@@ -126,6 +161,12 @@ def _check_no_site_twice(sites: Sequence[Site]) -> None:
                 f'({place.name}), which has DropBlock from {earlier} already. Name '
                 'each site once: narrow one of the two targets, or remove the '
                 'second hook.'
+            )
+        child = (id(place.owner), place.child_name)
+        if named.setdefault(child, place.key) != place.key:
+            raise ValueError(
+                f'{site.module} ({type(place.owner).__name__}) has two places named '
+                f'{place.name!r}. Give each place of a block a name of its own.'
             )
 
 

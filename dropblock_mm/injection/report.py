@@ -12,7 +12,11 @@ from dropblock_mm.injection.sites import Site
 
 
 def format_sites(sites: Sequence[Site]) -> str:
-    """Return a table of the sites: module, place, block size, gamma scale."""
+    """Return a table of the sites: module, place, block size, gamma scale.
+
+    A site whose owner has no parameter to train is marked as frozen. What injection
+    could not reach follows behind the table.
+    """
     table = Table(box=SIMPLE_HEAD, title=f'DropBlock at {len(sites)} sites')
     table.title_justify = 'left'
     for header in ('module', 'place', 'block_size', 'gamma_scale', 'options'):
@@ -29,14 +33,28 @@ def format_sites(sites: Sequence[Site]) -> str:
     console = Console(width=200, color_system=None)
     with console.capture() as capture:
         console.print(table)
-    return '\n'.join(line.rstrip() for line in capture.get().splitlines())
+    lines = [line.rstrip() for line in capture.get().splitlines()]
+    return '\n'.join(lines + _out_of_reach(sites))
 
 
 def _options(site: Site) -> str:
-    """Name what departs from the defaults: an own keep_prob, the flags."""
+    """Name what departs from the defaults: frozen, an own keep_prob, the flags."""
     keep_prob = site.layer.final_keep_prob
-    parts = [] if keep_prob is None else [f'keep_prob {keep_prob:g}']
+    parts = ['frozen'] if site.frozen else []
+    if keep_prob is not None:
+        parts.append(f'keep_prob {keep_prob:g}')
     for name in ('calibrated', 'shared_mask'):
         if getattr(site.layer, name):
             parts.append(name)
     return ', '.join(parts)
+
+
+def _out_of_reach(sites: Sequence[Site]) -> list[str]:
+    """Say, for each reason, how many places are out of reach and where they begin."""
+    paths: dict[str, list[str]] = {}
+    for path, place in getattr(sites, 'out_of_reach', []):
+        paths.setdefault(f'{place.name}: {place.obstacle}', []).append(path)
+    return [
+        f'Out of reach at {len(found)} blocks, from {found[0]}: {reason}.'
+        for reason, found in paths.items()
+    ]

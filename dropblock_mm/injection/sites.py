@@ -1,44 +1,16 @@
-"""Where DropBlock can go: structural rules, one small adapter per kind of block."""
+"""The sites of a model: the places of its blocks that a target names."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from torch import nn
 
+from dropblock_mm.injection.adapters import places_of
+from dropblock_mm.injection.places import Place
 from dropblock_mm.injection.targets import Target, child_path, match_modules
 from dropblock_mm.models.layers import DropBlock2d
-
-# DropBlock commutes with activations for which f(a * x) = a * f(x), a >= 0.
-_COMMUTING_ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.Identity)
-
-
-@dataclass(frozen=True)
-class Place:
-    """A spot in a block where the output of a module is to be dropped.
-
-    Args:
-        owner: The residual block or conv-norm-activation unit. The layer becomes
-            its child, never a norm's: ``norm_eval`` would switch it off.
-        name: Such as 'shortcut' or 'conv2'.
-        kind: 'shortcut' or 'conv'.
-        after: Module whose output is dropped. None if nothing computes it (an
-            identity shortcut); then the layer itself fills ``slot``.
-        slot: Attribute of the owner that is None and that the layer fills.
-    """
-
-    owner: nn.Module
-    name: str
-    kind: str
-    after: nn.Module | None = None
-    slot: str | None = None
-
-    @property
-    def child_name(self) -> str:
-        """The name of the layer among the owner's children."""
-        return self.slot or f'drop_block_{self.name}'
 
 
 @dataclass(frozen=True)
@@ -57,91 +29,110 @@ class Site:
     target: Target
     layer: DropBlock2d
 
+    @property
+    def frozen(self) -> bool:
+        """Whether the owner has parameters and none of them is trained."""
+        parameters = list(self.place.owner.parameters())
+        return bool(parameters) and not any(p.requires_grad for p in parameters)
+
+
+class SiteList(list[Site]):
+    """The sites of an injection, and the places that it could not reach.
+
+    Args:
+        sites: The sites.
+        out_of_reach: Pairs of a dotted path and a place with an obstacle.
+    """
+
+    def __init__(
+        self,
+        sites: Iterable[Site] = (),
+        out_of_reach: Sequence[tuple[str, Place]] = (),
+    ) -> None:
+        super().__init__(sites)
+        self.out_of_reach = list(out_of_reach)
+
 
 def find_places(model: nn.Module, target: Target) -> list[tuple[str, Place]]:
     """Return (dotted path of the owner, place) for every place a target names.
+
+    Where the places are does not depend on the target: it selects from those of the
+    whole model. They include places with an obstacle, if there are others.
 
     Raises:
         ValueError: If the target names no module, or none with such a place.
     """
     matches = match_modules(model, target)
-    found: dict[tuple[int, str], tuple[str, Place]] = {}
-    for prefix, module in matches.items():
-        for path, place in _walk(module, prefix):
-            if place.kind in target.kinds:
-                found.setdefault((id(place.owner), place.name), (path, place))
-    if not found:
-        names = [f'{name} ({type(m).__name__})' for name, m in matches.items()]
-        raise ValueError(
-            f'{target.key}.module={target.module!r} with where={target.where!r} names '
-            f'{", ".join(names[:5])}, which has no site for DropBlock: sites are '
-            'residual blocks and conv-norm-activation units (ConvModule). Name a '
-            'module that contains some.'
-        )
-    return list(found.values())
-
-
-def residual_block_places(block: Any) -> list[Place] | None:
-    """Places of mmdet's and mmseg's BasicBlock and Bottleneck.
-
-    After the norm of each convolution (before the ReLU, with which DropBlock
-    commutes) and on the skip connection: on the identity, or on the output of
-    the projection's last module.
-    """
-    norms = {f'conv{i}': getattr(block, f'norm{i}', None) for i in (1, 2, 3)}
-    if not hasattr(block, 'downsample') or norms['conv1'] is None:
-        return None
-    shortcut = (
-        Place(block, 'shortcut', 'shortcut', slot='downsample')
-        if block.downsample is None or isinstance(block.downsample, DropBlock2d)
-        else Place(block, 'shortcut', 'shortcut', after=block.downsample)
-    )
-    convs = [
-        Place(block, name, 'conv', after=norm)
-        for name, norm in norms.items()
-        if isinstance(norm, nn.Module)
+    found = [
+        (path, place)
+        for path, place in walk(model)
+        if place.kind in target.kinds and _is_beneath(path, matches)
     ]
-    return [shortcut, *convs]
+    if all(place.obstacle for _, place in found):
+        raise ValueError(_no_site_message(target, matches, found))
+    return found
 
 
-def conv_module_places(unit: Any) -> list[Place] | None:
-    """Place of mmcv's ConvModule: after its norm, or after the whole unit.
-
-    The place after the norm keeps one activation less alive; it is right only
-    where the activation comes last and commutes with DropBlock.
-    """
-    if not all(hasattr(unit, name) for name in ('conv', 'with_norm', 'order')):
-        return None
-    activation = getattr(unit, 'activate', None) if unit.with_activation else None
-    after_norm = (
-        unit.with_norm
-        and tuple(unit.order) == ('conv', 'norm', 'act')
-        and (activation is None or isinstance(activation, _COMMUTING_ACTIVATIONS))
-    )
-    after = unit.norm if after_norm else unit
-    return [Place(unit, 'conv', 'conv', after=after)]
+def walk(model: nn.Module) -> Iterator[tuple[str, Place]]:
+    """Yield (dotted path of the owner, place) for every place of a model, once."""
+    yield from _walk(model, '', set())
 
 
-ADAPTERS: tuple[Callable[[nn.Module], list[Place] | None], ...] = (
-    residual_block_places,
-    conv_module_places,
-)
-
-
-def places_of(module: nn.Module) -> list[Place] | None:
-    """Return a block's places by the first adapter that knows it, else None."""
-    for adapter in ADAPTERS:
-        places = adapter(module)
-        if places is not None:
-            return places
-    return None
-
-
-def _walk(module: nn.Module, path: str) -> Iterator[tuple[str, Place]]:
-    """Yield the places beneath a module; what a block holds inside is its own."""
+def _walk(
+    module: nn.Module, path: str, claimed: set[tuple[int, str]]
+) -> Iterator[tuple[str, Place]]:
+    """Yield places; a module whose output is one is not looked into any more."""
     places = places_of(module)
-    if places is not None:
-        yield from ((path, place) for place in places)
+    if places == []:
         return
-    for name, child in module.named_children():
-        yield from _walk(child, child_path(module, name, path))
+    children = [
+        (child, child_path(module, name, path))
+        for name, child in module.named_children()
+    ]
+    paths = {id(child): below for child, below in children}
+    for place in places or []:
+        if place.key not in claimed:
+            claimed.add(place.key)
+            yield paths.get(id(place.owner), path), place
+    for child, below in children:
+        if (id(child), '') not in claimed:
+            yield from _walk(child, below, claimed)
+
+
+def _is_beneath(path: str, matches: Mapping[str, nn.Module]) -> bool:
+    parts = path.split('.')
+    above = ('.'.join(parts[:length]) for length in range(len(parts) + 1))
+    return any(name in matches for name in above)
+
+
+def _no_site_message(
+    target: Target,
+    matches: Mapping[str, nn.Module],
+    found: Iterable[tuple[str, Place]],
+) -> str:
+    """Say that there is no site, and why, as far as the modules show it."""
+    names = [
+        f'{name or "the model"} ({type(m).__name__})' for name, m in matches.items()
+    ]
+    return (
+        f'{target.key}.module={target.module!r} with where={target.where!r} names '
+        f'{", ".join(names[:5])}, which has no site for DropBlock: '
+        f'{_reason(matches.values(), found)} Sites are residual blocks, '
+        'conv-norm-activation units (ConvModule) and convolutions followed by a norm '
+        'in a Sequential. Name a module that contains some, or teach injection your '
+        'kind of block with dropblock_mm.register_block_adapter.'
+    )
+
+
+def _reason(modules: Iterable[nn.Module], found: Iterable[tuple[str, Place]]) -> str:
+    for path, place in found:
+        return f'{path} ({place.name}): {place.obstacle}.'
+    parts = {type(m).__name__ for module in modules for m in module.modules()}
+    if not any('Conv' in name for name in parts):
+        return 'it has no convolution.'
+    if any('LayerNorm' in name for name in parts):
+        return (
+            'its norms are LayerNorm, which works on tokens or channels, as in a '
+            'transformer; DropBlock drops squares of a feature map.'
+        )
+    return 'no convolution in it is followed by a norm.'

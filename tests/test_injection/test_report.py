@@ -20,3 +20,22 @@ def test_report_has_a_row_for_each_site():
     assert rows[0] == ['backbone.layer3.0', 'shortcut', '7', '0.25']
     assert rows[-1][:4] == ['backbone.layer4.1', 'conv2', '3', '1']
     assert 'keep_prob 0.8, calibrated' in report.splitlines()[-1]
+
+
+def test_report_marks_what_is_frozen():
+    model = toy_classifier(frozen_stages=1).train()
+    rows = format_sites(
+        inject_drop_block(model, [dict(module='backbone')])
+    ).splitlines()
+    frozen = [row for row in rows if row.endswith('frozen')]
+    assert len(frozen) == 6
+    assert all('backbone.layer1' in row for row in frozen)
+
+
+def test_report_names_what_is_out_of_reach(trident):
+    sites = inject_drop_block(trident, [dict(module='layer3', where='shortcut')])
+    assert [site.module for site in sites] == ['layer3.0']
+    assert format_sites(sites).splitlines()[-1] == (
+        'Out of reach at 5 blocks, from layer3.1: shortcut: TridentNet adds its '
+        'branches and their inputs in one expression.'
+    )

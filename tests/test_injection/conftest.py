@@ -1,0 +1,22 @@
+"""Models that several tests of injection share."""
+
+import pytest
+
+
+@pytest.fixture
+def trident():
+    """A narrow TridentResNet: the identities of layer3 are out of reach."""
+    from mmdet.models.backbones import TridentResNet
+
+    return TridentResNet(
+        depth=50,
+        num_branch=3,
+        test_branch_idx=1,
+        trident_dilations=(1, 2, 3),
+        num_stages=3,
+        strides=(1, 2, 2),
+        dilations=(1, 1, 1),
+        out_indices=(2,),
+        base_channels=8,
+        stem_channels=8,
+    )
