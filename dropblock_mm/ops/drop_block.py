@@ -18,6 +18,7 @@ from dropblock_mm.ops.arguments import (
     check_gamma_scale,
     check_keep_prob,
 )
+from dropblock_mm.ops.geometry import BlockGeometry
 from dropblock_mm.ops.rates import (
     clamp_block,
     gamma_per_drop_rate,
@@ -139,11 +140,12 @@ def drop_checked(
     _check_input(x)
     if x.numel() == 0:
         return x, 0
-    make_plan = _cached_plan if _is_plain(x) else _plan  # symbolic sizes: no hash
+    plain = _is_plain(x)
+    make_plan = _cached_plan if plain else _plan  # symbolic sizes have no hash
     plan = make_plan(x.shape, block_size, gamma_scale, calibrated, shared_mask)
     if seeds is not None:
         _check_seeds(seeds, plan)
-    drop = _pick_path(x, seeds)
+    drop = _pick_path(x.device.type, plain, seeds is None)
     return drop(x, keep_prob, plan, seeds, generator)
 
 
@@ -168,16 +170,16 @@ class _Plan:
         return (*self.mask_shape[:2], *seed_grid(self.block_size, self.feature_size))
 
     @cached_property
-    def geometry(self) -> sparse.BlockGeometry:
-        return sparse.BlockGeometry(self.mask_shape, self.block, self.shared_over)
+    def geometry(self) -> BlockGeometry:
+        return BlockGeometry(self.mask_shape, self.block, self.shared_over)
 
     def gamma(self, keep_prob: float | Tensor) -> float:
         """Return gamma; a tensor is read back to the host."""
-        drop_rate = self.gamma_scale * (1.0 - min(max(float(keep_prob), 0.0), 1.0))
+        drop_rate = self.gamma_scale * (1.0 - float(keep_prob))
         if self.calibrated:
-            keep_rate = max(1.0 - drop_rate, 0.0)
+            keep_rate = min(max(1.0 - drop_rate, 0.0), 1.0)
             return solve_gamma(keep_rate, self.block_size, self.feature_size)
-        return min(drop_rate * self.gamma_per_drop_rate, 1.0)
+        return min(max(drop_rate * self.gamma_per_drop_rate, 0.0), 1.0)
 
     def device_gamma(self, keep_prob: float | Tensor, device: torch.device) -> Tensor:
         """Return gamma as a 0-dim tensor on the device, read by nobody."""
@@ -220,10 +222,10 @@ def _is_plain(x: Tensor) -> bool:
     return type(x) in (Tensor, Parameter) and not _is_compiling()
 
 
-def _pick_path(x: Tensor, seeds: Tensor | None) -> Callable[..., Any]:
-    if x.device.type == 'cpu' and _is_plain(x):
+def _pick_path(device_type: str, plain: bool, draws: bool) -> Callable[..., Any]:
+    if device_type == 'cpu' and plain:
         return _drop_sparsely
-    if x.device.type in ('cpu', 'meta') and seeds is None:
+    if device_type in ('cpu', 'meta') and draws:
         return _drop_traced
     return _drop_densely
 
@@ -247,7 +249,7 @@ def _drop_sparsely(
     gamma = plan.gamma(keep_prob)
     if gamma == 0.0:
         return x, x.numel()
-    if sparse.is_few(x, gamma, geometry):
+    if sparse.keeps_corners(gamma, x.element_size(), geometry):
         corners = sparse.sample_corners(geometry, gamma, generator)
         return sparse.drop_blocks(x, corners, geometry)
     key = int(_draw_key(x.device, generator))

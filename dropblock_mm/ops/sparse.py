@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from dropblock_mm.ops.geometry import BlockGeometry, MemoryLayout, apply_steps
 
 # A mask of bytes is counted 8 bytes at a time. Each of the 8 lanes of a 64-bit
 # sum may reach 255 before it carries into its neighbour.
@@ -29,47 +30,6 @@ _MANY_SEEDS = 0.5
 # again for backward instead of being kept.
 _KEPT_SHARE = 0.01
 _BYTES_PER_CORNER = 8
-
-Strides = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class BlockGeometry:
-    """Where blocks may start on a feature map and how large they are.
-
-    Args:
-        shape: (N, C, H, W) of the mask's planes; C is 1 for a shared mask.
-        block: Height and width of a block, at most those of the map.
-        shared_over: Channels of the input that share each plane of the mask.
-    """
-
-    shape: tuple[int, int, int, int]
-    block: tuple[int, int]
-    shared_over: int = 1
-
-    @cached_property
-    def grid(self) -> tuple[int, int]:
-        """Height and width of the region of valid seeds."""
-        return (
-            self.shape[2] - self.block[0] + 1,
-            self.shape[3] - self.block[1] + 1,
-        )
-
-    @cached_property
-    def num_positions(self) -> int:
-        """Number of places where a seed may fall, over all planes."""
-        return self.shape[0] * self.shape[1] * math.prod(self.grid)
-
-    @cached_property
-    def num_units(self) -> int:
-        """Number of units of the mask's planes."""
-        return math.prod(self.shape)
-
-    @cached_property
-    def strides(self) -> Strides:
-        """Strides of the mask, which is contiguous."""
-        _, channels, height, width = self.shape
-        return channels * height * width, height * width, width, 1
 
 
 @dataclass(frozen=True)
@@ -105,9 +65,9 @@ def sample_positions(
 ) -> Tensor:
     """Let a seed fall on each of ``num_positions`` places with probability gamma.
 
-    A Poisson number of points, each on a place of its own choice, hits every
-    place independently with probability ``1 - exp(-mean points per place)``: an
-    exact Bernoulli(gamma) process for ``gamma * num_positions`` random numbers.
+    The points of a Poisson process hit every place independently, at least once
+    with probability ``1 - exp(-mean points per place)``: an exact Bernoulli(gamma)
+    process for about ``gamma * num_positions`` random numbers, the gaps.
 
     Args:
         num_positions: Number of places.
@@ -115,16 +75,28 @@ def sample_positions(
         generator: Source of randomness; torch's default one if None.
 
     Returns:
-        Tensor: LongTensor[S], the seeds' places in no order; one may come twice.
+        Tensor: LongTensor[S], the seeds' places, increasing; one may come twice.
     """
     if gamma > _MANY_SEEDS:
         uniform = torch.rand(num_positions, dtype=torch.float64, generator=generator)
         return (uniform < gamma).nonzero().flatten()
-    mean = torch.tensor(-num_positions * math.log1p(-gamma), dtype=torch.float64)
-    points = int(torch.poisson(mean, generator=generator))
-    # fp64 tells 2^53 places apart and never rounds up to num_positions.
-    uniform = torch.rand(points, dtype=torch.float64, generator=generator)
-    return uniform.mul_(num_positions).long()
+    if gamma == 0.0:
+        return torch.empty(0, dtype=torch.int64)
+    mean_gap = -1.0 / math.log1p(-gamma)  # in places
+    mean = num_positions / mean_gap
+    # Six standard deviations: a second draw happens once in 10^9 calls.
+    draws = int(mean + 6.0 * math.sqrt(mean)) + 16
+    # fp64 has 53 random bits and tells 2^53 places apart. -log(u) is exponential.
+    gaps = torch.rand(draws, dtype=torch.float64, generator=generator).log_()
+    points = gaps.cumsum_(0).mul_(-mean_gap)
+    inside = int(torch.searchsorted(points, num_positions))
+    places = points[:inside].long()
+    if inside < draws:
+        return places
+    # A Poisson process has no memory: go on from the last point, as if anew.
+    start = int(places[-1])
+    more = sample_positions(num_positions - start, gamma, generator)
+    return torch.cat([places, more.add_(start)])
 
 
 def corners_at(positions: Tensor, geometry: BlockGeometry) -> Tensor:
@@ -139,14 +111,13 @@ def corners_at(positions: Tensor, geometry: BlockGeometry) -> Tensor:
         Tensor: LongTensor[S], each block's top left unit as an index into the
         flattened mask.
     """
-    sizes = (*geometry.shape[:2], *geometry.grid)
-    return _in_memory(positions, sizes, geometry.strides)
+    return apply_steps(positions, geometry.corner_steps)
 
 
-def is_few(x: Tensor, gamma: float, geometry: BlockGeometry) -> bool:
-    """Tell whether the corners are small enough beside x to keep for backward."""
-    expected = geometry.num_positions * gamma * _BYTES_PER_CORNER
-    return expected <= _KEPT_SHARE * x.numel() * x.element_size()
+def keeps_corners(gamma: float, bytes_per_unit: int, geometry: BlockGeometry) -> bool:
+    """Tell whether the corners are small enough beside the input to be kept."""
+    corners_per_unit = gamma * geometry.positions_per_unit
+    return corners_per_unit * _BYTES_PER_CORNER <= _KEPT_SHARE * bytes_per_unit
 
 
 def drop_blocks(
@@ -179,7 +150,7 @@ def drop_mask(draw: SeedDraw) -> tuple[Tensor, int]:
         and a count of the mask's units.
     """
     mask, kept = _paint(draw.corners(), draw.geometry)
-    units = mask[: draw.geometry.num_units]
+    units = mask.view(-1)[: draw.geometry.num_units]
     return units.view(torch.bool).view(draw.geometry.shape), kept
 
 
@@ -203,7 +174,7 @@ class _ScaleAndDrop(torch.autograd.Function):
             ctx.save_for_backward(corners)
         ctx.geometry, ctx.scale = geometry, scale
         out = x * scale  # keeps x's memory format
-        _fill_blocks(out, out.stride(), corners, geometry, 0)
+        _fill_blocks(out, corners, geometry.layout(out.stride()), 0)
         return out
 
     @staticmethod
@@ -215,59 +186,27 @@ class _ScaleAndDrop(torch.autograd.Function):
 
 
 def _fill_blocks(
-    out: Tensor,
-    strides: Strides,
-    corners: Tensor,
-    geometry: BlockGeometry,
-    value: int,
+    out: Tensor, corners: Tensor, layout: MemoryLayout, value: int
 ) -> None:
     """Write a value into the blocks of ``out``, which owns its memory.
 
     All windows of a block's size are one strided view of ``out``, so no index is
     computed per unit. The view overlaps itself; all writes are equal.
     """
-    sizes = (geometry.shared_over, *geometry.block)
-    starts = _in_memory(corners, geometry.shape, strides)
-    # From a window's first unit to its last, in units of memory.
-    reach = sum(
-        (size - 1) * step for size, step in zip(sizes, strides[1:], strict=True)
+    windows = out.as_strided(
+        (out.numel() - layout.reach, *layout.window), (1, *layout.strides[1:])
     )
-    windows = out.as_strided((out.numel() - reach, *sizes), (1, *strides[1:]))
-    windows.index_fill_(0, starts, value)
-
-
-def _in_memory(index: Tensor, sizes: Strides, strides: Strides) -> Tensor:
-    """Turn an index into a flattened (N, C, H, W) array into a place in memory.
-
-    The index is a number in mixed radix, and the place its digits times the
-    strides. A digit is a quotient by the lower sizes less size times the next
-    quotient, so each digit but the lowest needs one division and no remainder;
-    none where neighbouring dimensions are contiguous in memory.
-    """
-    steps = [strides[k] - sizes[k + 1] * strides[k + 1] for k in (2, 1, 0)]
-    while steps and steps[-1] == 0:
-        steps.pop()
-    place = index if strides[3] == 1 else index * strides[3]
-    quotient = index
-    for size, step in zip(sizes[:0:-1], steps, strict=False):
-        quotient = quotient.div(size, rounding_mode='floor')
-        place = place.add(quotient, alpha=step)
-    return place
+    windows.index_fill_(0, apply_steps(corners, layout.steps), value)
 
 
 def _paint(corners: Tensor, geometry: BlockGeometry) -> tuple[Tensor, int]:
-    """Return a flat ByteTensor of ones in the blocks, and the number of zeros.
+    """Return a ByteTensor of ones in the blocks, and the number of zeros.
 
     The mask is padded with zeros, which are not counted, to whole sums.
     """
     sums = -(-geometry.num_units // (_LANES * _WORDS_PER_SUM))
     words = torch.zeros(sums, _WORDS_PER_SUM, dtype=torch.int64)
-    mask = words.view(torch.uint8).view(-1)
-    plane = geometry if geometry.shared_over == 1 else _unshared(geometry)
-    _fill_blocks(mask, geometry.strides, corners, plane, 1)
+    mask = words.view(torch.uint8)
+    _fill_blocks(mask, corners, geometry.mask_layout, 1)
     dropped = int(words.sum(1).view(torch.uint8).sum())
     return mask, geometry.num_units - dropped
-
-
-def _unshared(geometry: BlockGeometry) -> BlockGeometry:
-    return BlockGeometry(geometry.shape, geometry.block)

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from dropblock_mm.ops import dense, sparse
 from dropblock_mm.ops.calibration import solve_gamma_on_device
+from dropblock_mm.ops.geometry import BlockGeometry
 from dropblock_mm.ops.rates import solve_gamma
 
 _LIBRARY = torch.library.Library('dropblock_mm', 'DEF')
@@ -90,9 +91,7 @@ def _drop_mask_on_cpu(
     gamma: Tensor, key: Tensor, shape: Sequence[int], block: Sequence[int]
 ) -> tuple[Tensor, Tensor]:
     images, channels, height, width = shape
-    geometry = sparse.BlockGeometry(
-        (images, channels, height, width), (block[0], block[1])
-    )
+    geometry = BlockGeometry((images, channels, height, width), (block[0], block[1]))
     draw = sparse.SeedDraw(geometry, float(gamma), int(key))
     dropped, kept = sparse.drop_mask(draw)
     return dropped, torch.tensor(kept)

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dropblock_mm.ops import sparse
-from dropblock_mm.ops.sparse import BlockGeometry, SeedDraw
+from dropblock_mm.ops.geometry import BlockGeometry
+from dropblock_mm.ops.sparse import SeedDraw
 
 sizes = st.integers(1, 9)
 shapes = st.tuples(sizes, sizes, sizes, sizes)
@@ -15,70 +16,6 @@ shapes = st.tuples(sizes, sizes, sizes, sizes)
 def geometry_of(shape, block_size, shared_over=1):
     block = (min(block_size, shape[2]), min(block_size, shape[3]))
     return BlockGeometry(shape, block, shared_over)
-
-
-def corner_by_division(position, geometry):
-    """The oracle: digits one by one, in Python's integers."""
-    grid_height, grid_width = geometry.grid
-    position, column = divmod(position, grid_width)
-    plane, row = divmod(position, grid_height)
-    height, width = geometry.shape[2:]
-    return (plane * height + row) * width + column
-
-
-# ---- where blocks lie
-
-
-@given(shapes, st.integers(1, 10))
-def test_corners_are_the_units_that_the_positions_name(shape, block_size):
-    geometry = geometry_of(shape, block_size)
-    positions = torch.arange(geometry.num_positions)
-    corners = sparse.corners_at(positions, geometry).tolist()
-    assert corners == [corner_by_division(p, geometry) for p in positions.tolist()]
-    # One for each place where a whole block fits.
-    units = torch.arange(geometry.num_units).view(shape)
-    height, width = geometry.grid
-    assert corners == units[:, :, :height, :width].flatten().tolist()
-
-
-@pytest.mark.parametrize(
-    ('shape', 'block_size'),
-    [
-        ((64, 2048, 200, 336), 7),
-        ((1, 1, 70_000, 70_000), 33),
-        ((1 << 20, 1 << 12, 1, 1), 1),
-    ],
-)
-def test_index_arithmetic_beyond_32_bits(shape, block_size):
-    """Tensors this large are not made; only their indices are computed."""
-    geometry = geometry_of(shape, block_size)
-    assert geometry.num_units > 2**31
-    last = geometry.num_positions - 1
-    positions = torch.tensor([0, 2**31 - 1, 2**31, 2**32 + 1, last - 1, last])
-    positions = positions[positions <= last]
-    expected = [corner_by_division(p, geometry) for p in positions.tolist()]
-    assert sparse.corners_at(positions, geometry).tolist() == expected
-    # The last block ends at the last unit of all.
-    height, width = geometry.block
-    reach = (height - 1) * shape[3] + width - 1
-    assert expected[-1] + reach == geometry.num_units - 1
-
-
-def test_places_in_memory_beyond_32_bits():
-    """Every layout of a tensor too large to make, at its last block."""
-    shape = (32, 2048, 200, 336)
-    geometry = geometry_of(shape, 7)
-    corner = sparse.corners_at(torch.tensor([geometry.num_positions - 1]), geometry)
-    digits = [31, 2047, 193, 329]
-    images, channels, height, width = shape
-    for strides in (
-        (channels * height * width, height * width, width, 1),
-        (channels * height * width, 1, width * channels, channels),
-        (1, images, images * channels, images * channels * height),
-    ):
-        place = sparse._in_memory(corner, shape, strides).item()
-        assert place == sum(d * s for d, s in zip(digits, strides, strict=True))
-        assert place > 2**31
 
 
 # ---- which seeds fall: five standard errors, one run in 10^6 fails by chance
@@ -117,6 +54,16 @@ def test_seeds_vary_as_much_as_independent_trials(gamma):
     expected = trials * gamma * (1 - gamma)
     # The variance of a sample variance, nearly normal: 2 sigma^4 / n.
     assert abs(counts.var().item() - expected) < 5 * expected * (2 / rounds) ** 0.5
+
+
+def test_sampling_goes_on_where_the_first_draw_falls_short(monkeypatch):
+    """The first draw is six deviations too long; here it is made too short."""
+    torch.manual_seed(0)
+    monkeypatch.setattr(sparse.math, 'sqrt', lambda mean: -mean / 12)
+    drawn = sparse.sample_positions(100_000, 0.01)
+    assert abs(len(drawn.unique()) - 1000) < 5 * 990**0.5
+    assert drawn[-1] > 99_000
+    assert (drawn.diff() >= 0).all()
 
 
 def test_nothing_falls_at_gamma_0():

@@ -17,6 +17,7 @@ from dropblock_mm import (
     inject_drop_block,
 )
 from dropblock_mm.ops import sparse, traced
+from dropblock_mm.ops.geometry import BlockGeometry
 from dropblock_mm.ops.rates import seed_rate
 from dropblock_mm.testing.toy import toy_resnet
 
@@ -44,7 +45,7 @@ def drop(x, key, keep_prob=0.7, block_size=3, shared_mask=False):
 def test_is_the_sparse_path_bit_for_bit(shared_mask, layout):
     x = torch.randn(3, 4, 9, 11).contiguous(memory_format=layout)
     grad = torch.randn(3, 4, 9, 11)
-    geometry = sparse.BlockGeometry(
+    geometry = BlockGeometry(
         (3, 1 if shared_mask else 4, 9, 11), (3, 3), 4 if shared_mask else 1
     )
     gamma = torch.tensor(seed_rate(0.7, 3, (9, 11))).item()
