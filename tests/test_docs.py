@@ -33,7 +33,7 @@ MARKDOWN = sorted({*PAGES, *ROOT.glob('[A-Z]*.md'), *ROOT.glob('configs/**/*.md'
 REFERENCE = ROOT / 'docs/en/config_reference.md'
 GUIDE = ROOT / 'docs/en/guide.md'
 BLOCK = re.compile(r'^```(\w+)\n(.*?)^```', re.MULTILINE | re.DOTALL)
-CHECKED_TOOLS = ('train', 'test', 'analysis_tools/draw_masks')
+CHECKED_TOOLS = ('train', 'test', 'analysis_tools/draw_masks', 'misc/print_sites')
 
 
 def name_of(value):

@@ -127,6 +127,8 @@ def conv_module(unit: Any) -> list[Place] | None:
     """
     if not all(hasattr(unit, name) for name in ('conv', 'with_norm', 'order')):
         return None
+    if not is_conv(unit.conv):
+        return []  # of points, as in PointRend: they have no squares
     activation = getattr(unit, 'activate', None) if unit.with_activation else None
     after_norm = (
         unit.with_norm

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 # DropBlock commutes with activations for which f(a * x) = a * f(x), a >= 0.
@@ -14,10 +14,10 @@ _SIGMOIDS = ('Sigmoid', 'Hardsigmoid', 'HSigmoid')
 
 
 def is_conv(module: Any) -> bool:
-    """Tell whether a module is a convolution, deformable and the like too."""
-    return isinstance(module, _ConvNd) or (
-        'Conv' in type(module).__name__ and hasattr(module, 'weight')
-    )
+    """Tell whether a module is a convolution of maps, deformable and the like too."""
+    named = isinstance(module, _ConvNd) or 'Conv' in type(module).__name__
+    weight = getattr(module, 'weight', None) if named else None
+    return isinstance(weight, Tensor) and weight.dim() == 4
 
 
 def is_norm(module: Any) -> bool:
