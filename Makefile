@@ -9,7 +9,7 @@ RUN := $(VENV)/bin/python
 BUILD_DOCS := $(RUN) -m sphinx -W --keep-going -q -b html docs/en docs/en/_build/html
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test check format docs clean
+.PHONY: help env demo bench test check format docs clean
 
 help:  ## list the targets
 	@echo 'make TARGET [STACK=openmmlab|onedl] [PYTHON=python3.11] [ARGS=...]'
@@ -23,6 +23,9 @@ env:  ## set up the environment (every target below does, at no cost the second 
 
 demo: env  ## train, evaluate and show a small detector with DropBlock
 	@$(RUN) tools/demo.py $(ARGS)
+
+bench: env  ## measure speed and memory beside other implementations, on the CPU
+	@$(RUN) tools/analysis_tools/benchmark_drop_block.py $(ARGS)
 
 test: env  ## run the tests, e.g. ARGS='-k packaging'
 	@$(RUN) -m pytest $(ARGS)
