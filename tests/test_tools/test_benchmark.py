@@ -454,6 +454,23 @@ class TestCompiled:
         assert len(compiled.FUSED.findall(CODE)) == 2
         assert len(compiled.OTHER.findall(CODE)) == 3
 
+    def test_counts_the_loops_over_the_whole_map(self, part):
+        def loop(depth, bound):
+            start = f'for(int64_t x{depth}=static_cast<int64_t>(0L); '
+            return f'{start}x{depth}<static_cast<int64_t>({bound}L); x{depth}+=1)\n'
+
+        nests = [
+            loop(0, 100),
+            loop(0, 10) + loop(1, 10) + loop(2, 4) + loop(2, 5) + loop(1, 3),
+            loop(0, 8) + loop(1, 2) + loop(1, 7),  # one after the other: 56
+        ]
+        kernel = (
+            '@triton.jit\ndef triton_(xnumel):\n    xnumel = {}\n    r0_numel = 10\n'
+        )
+        code = ''.join(nests) + kernel.format(9) + kernel.format(10)
+        assert part('compiled').count_passes(code, 100) == 3
+        assert part('compiled').count_passes(code, 500) == 1
+
     def test_gates(self, part):
         gates = part('compiled').graph_gates
         one = dict(name='ours', rates=200, graphs=1, breaks=0, fullgraph='yes')
