@@ -9,11 +9,11 @@ RUN := $(VENV)/bin/python
 BUILD_DOCS := $(RUN) -m sphinx -W --keep-going -q -b html docs/en docs/en/_build/html
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo bench test check format docs clean
+.PHONY: help env demo bench test test-all check format docs clean
 
 help:  ## list the targets
 	@echo 'make TARGET [STACK=openmmlab|onedl] [PYTHON=python3.11] [ARGS=...]'
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' Makefile
 
 # Without PYTHON= an environment that works is kept whatever python3 is now.
 env:  ## set up the environment (every target below does, at no cost the second time)
@@ -29,6 +29,9 @@ bench: env  ## measure speed and memory beside other implementations, on the CPU
 
 test: env  ## run the tests, e.g. ARGS='-k packaging'
 	@$(RUN) -m pytest $(ARGS)
+
+test-all: env  ## run all tests, with every backbone of mmdet and mmseg: minutes more
+	@$(RUN) -m pytest -m '' $(ARGS)
 
 check: env  ## lint, format, types and docs, without changing anything
 	$(RUN) -m ruff check .

@@ -149,12 +149,12 @@ def conv_norm_unit(unit: Any) -> list[Place] | None:
 
 
 def conv_norm_sequence(sequence: Any) -> list[Place] | None:
-    """Places of convolutions that a norm follows in an ``nn.Sequential``.
+    """Places of convolutions that a norm follows in a Sequential or ModuleList.
 
     As in HRNet's fuse layers, ResNetV1c's stem and torchvision's blocks. The
     convolution owns the layer: the Sequential would run it as one module more.
     """
-    if not isinstance(sequence, nn.Sequential):
+    if not isinstance(sequence, (nn.Sequential, nn.ModuleList)):
         return None
     modules = [*sequence, nn.Identity()]
     return [

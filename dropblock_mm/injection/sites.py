@@ -117,14 +117,25 @@ def _no_site_message(
     return (
         f'{target.key}.module={target.module!r} with where={target.where!r} names '
         f'{", ".join(names[:5])}, which has no site for DropBlock: '
-        f'{_reason(matches.values(), found)} Sites are residual blocks, '
+        f'{why_no_site(matches.values(), found)} Sites are residual blocks, '
         'conv-norm-activation units (ConvModule) and convolutions followed by a norm '
         'in a Sequential. Name a module that contains some, or teach injection your '
         'kind of block with dropblock_mm.register_block_adapter.'
     )
 
 
-def _reason(modules: Iterable[nn.Module], found: Iterable[tuple[str, Place]]) -> str:
+def why_no_site(
+    modules: Iterable[nn.Module], found: Iterable[tuple[str, Place]] = ()
+) -> str:
+    """Say why modules have no site, as far as their kinds show it.
+
+    Args:
+        modules: Modules that have no place, or only places with an obstacle.
+        found: Those, as :func:`find_places` gives them.
+
+    Returns:
+        str: A sentence without a capital letter.
+    """
     for path, place in found:
         return f'{path} ({place.name}): {place.obstacle}.'
     parts = {type(m).__name__ for module in modules for m in module.modules()}
@@ -132,7 +143,7 @@ def _reason(modules: Iterable[nn.Module], found: Iterable[tuple[str, Place]]) ->
         return 'it has no convolution.'
     if any('LayerNorm' in name for name in parts):
         return (
-            'its norms are LayerNorm, which works on tokens or channels, as in a '
-            'transformer; DropBlock drops squares of a feature map.'
+            'its norms are LayerNorm, of tokens or channels, as in transformers, '
+            'and DropBlock drops squares of feature maps.'
         )
     return 'no convolution in it is followed by a norm.'

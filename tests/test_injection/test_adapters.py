@@ -303,7 +303,7 @@ def test_a_projection_is_one_place_wherever_the_target_begins():
     ('module', 'why'),
     [
         (nn.Linear(4, 4), 'it has no convolution'),
-        (nn.Sequential(nn.Conv2d(4, 4, 1), nn.LayerNorm(4)), 'LayerNorm, which works'),
+        (nn.Sequential(nn.Conv2d(4, 4, 1), nn.LayerNorm(4)), 'LayerNorm, of tokens'),
         (
             nn.Sequential(nn.Conv2d(4, 4, 1), nn.ReLU()),
             'no convolution in it is follow',

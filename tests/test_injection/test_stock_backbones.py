@@ -1,0 +1,241 @@
+"""Backbones of mmdet's and mmseg's own configs, really run: a spread, and all."""
+
+import collections
+import contextlib
+import copy
+
+import pytest
+import torch
+
+from dropblock_mm import inject_drop_block
+from dropblock_mm.injection.module_kinds import is_conv, is_norm
+from dropblock_mm.testing.stock_models import (
+    PACKAGES,
+    backbones_of,
+    builder,
+    key_of,
+    read_config,
+    stock_configs,
+    without,
+)
+
+SPREAD = [
+    'mmdet::dcnv2/faster-rcnn_r50-mdconv-c3-c5_fpn_1x_coco.py',
+    'mmdet::detectors/detectors_cascade-rcnn_r50_1x_coco.py',
+    'mmdet::efficientnet/retinanet_effb3_fpn_8xb4-crop896-1x_coco.py',
+    'mmdet::faster_rcnn/faster-rcnn_r50-caffe-c4_ms-1x_coco.py',
+    'mmdet::gcnet/mask-rcnn_r50-syncbn-gcb-r4-c3-c5_fpn_1x_coco.py',
+    'mmdet::gn+ws/faster-rcnn_x50-32x4d_fpn_gn-ws-all_1x_coco.py',
+    'mmdet::hrnet/faster-rcnn_hrnetv2p-w18-1x_coco.py',
+    'mmdet::regnet/mask-rcnn_regnetx-400MF_fpn_ms-poly-3x_coco.py',
+    'mmdet::res2net/faster-rcnn_res2net-101_fpn_2x_coco.py',
+    'mmdet::resnest/faster-rcnn_s50_fpn_syncbn-backbone+head_ms-range-1x_coco.py',
+    'mmdet::retinanet/retinanet_r18_fpn_1x_coco.py',
+    'mmdet::retinanet/retinanet_x101-32x4d_fpn_1x_coco.py',
+    'mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py',
+    'mmdet::ssd/ssdlite_mobilenetv2-scratch_8xb24-600e_coco.py',
+    'mmdet::tridentnet/tridentnet_r50-caffe_1x_coco.py',
+    'mmdet::yolo/yolov3_d53_8xb8-320-273e_coco.py',
+    'mmdet::yolox/yolox_nano_8xb8-300e_coco.py',
+    'mmseg::bisenetv1/bisenetv1_r18-d32_4xb4-160k_cityscapes-1024x1024.py',
+    'mmseg::bisenetv2/bisenetv2_fcn_4xb4-160k_cityscapes-1024x1024.py',
+    'mmseg::ddrnet/ddrnet_23-slim_in1k-pre_2xb6-120k_cityscapes-1024x1024.py',
+    'mmseg::hrnet/fcn_hr18s_4xb2-40k_cityscapes-512x1024.py',
+    'mmseg::icnet/icnet_r18-d8_4xb2-80k_cityscapes-832x832.py',
+    'mmseg::mobilenet_v2/mobilenet-v2-d8_pspnet_4xb2-80k_cityscapes-512x1024.py',
+    'mmseg::mobilenet_v3/mobilenet-v3-d8-s_lraspp_4xb4-320k_cityscapes-512x1024.py',
+    'mmseg::pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024.py',
+]
+REFUSED = [
+    'mmdet::pvt/retinanet_pvt-t_fpn_1x_coco.py',
+    'mmdet::swin/mask-rcnn_swin-t-p4-w7_fpn_1x_coco.py',
+    'mmseg::segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py',
+    'mmseg::vit/vit_deit-s16_upernet_8xb2-80k_ade20k-512x512.py',
+]
+# Of which every conv-norm in a block, and every skip connection, is to be a site.
+SERVED = {
+    *('ResNet', 'ResNetV1c', 'ResNetV1d', 'ResNeXt', 'RegNet', 'Res2Net', 'ResNeSt'),
+    *('DetectoRS_ResNet', 'TridentResNet', 'HRNet', 'ICNet', 'BiSeNetV1'),
+    *('MobileNetV2', 'Darknet', 'CSPDarknet', 'CSPNeXt'),
+}
+# Networks without a norm of maps after a convolution.
+REFUSED_KINDS = {
+    'SSDVGG',
+    *('BEiT', 'MAE', 'MixVisionTransformer', 'PCPVT', 'PyramidVisionTransformer'),
+    *('PyramidVisionTransformerV2', 'SVT', 'SwinTransformer', 'VisionTransformer'),
+}
+NOT_BUILT = {'mmpretrain.ResNet', 'VPD'}  # they need packages beyond the stack
+# Blocks by the names of their classes, which the rules of injection hardly look at,
+# and the attributes of which one says whether there is a skip connection.
+BLOCKS_WITH_SKIP = {
+    'BasicBlock': (),
+    'Bottle2neck': (),
+    'Bottleneck': (),
+    'TridentBottleneck': (),
+    'ResBlock': (),
+    'CSPLayer': (),
+    'InvertedResidual': ('with_res_shortcut', 'use_res_connect'),
+    'DarknetBottleneck': ('add_identity',),
+    'CSPNeXtBlock': ('add_identity',),
+}
+
+
+def tensors_in(output):
+    if torch.is_tensor(output):
+        return [output]
+    parts = output if isinstance(output, (list, tuple)) else ()
+    return [tensor for part in parts for tensor in tensors_in(part)]
+
+
+def train_once(model, images):
+    """A step; the names of the parameters that got a gradient."""
+    model.train()
+    for module in model.modules():
+        # Untrained statistics (norm_eval) let activations overflow, and deformable
+        # convolutions read beyond the map for offsets that are not finite.
+        if is_norm(module) and module.eps > 0:
+            module.train()
+    sum(out.square().mean() for out in tensors_in(model(images))).backward()
+    return {name for name, p in model.named_parameters() if p.grad is not None}
+
+
+@contextlib.contextmanager
+def executed_pairs(model):
+    """Names of (conv, norm) of which the one's output was the other's input."""
+    names = {module: name for name, module in model.named_modules()}
+    came_from, kept, pairs = {}, [], set()
+
+    def note(module, inputs, output):
+        for tensor in tensors_in(inputs):
+            conv = came_from.get(id(tensor))
+            # On a map of one unit there is attention, not a feature map.
+            if is_norm(module) and conv and tensor.shape[-1] * tensor.shape[-2] > 1:
+                pairs.add((names[conv], names[module]))
+        for tensor in tensors_in(output) if is_conv(module) else ():
+            kept.append(tensor)  # or another tensor could get its id
+            came_from[id(tensor)] = module
+
+    hooks = [module.register_forward_hook(note) for module in model.modules()]
+    yield pairs
+    for hook in hooks:
+        hook.remove()
+
+
+def uncovered(model, sites, pairs):
+    """Those of the pairs that are in no site, and in no projection that is one."""
+    names = {module: name for name, module in model.named_modules()}
+    # In a Sequential the convolution is the owner, whatever the layer comes after.
+    covered = {names[site.place.owner] for site in sites}
+    for after in (site.place.after for site in sites):
+        covered |= set() if after is None else {names[m] for m in after.modules()}
+    return {norm for conv, norm in pairs if norm not in covered and conv not in covered}
+
+
+def blocks_with_skip(model):
+    """The owners that sites on skip connections should have, by name."""
+    for name, module in model.named_modules():
+        flags = BLOCKS_WITH_SKIP.get(type(module).__name__)
+        if flags is None or (flags and not any(getattr(module, f, 0) for f in flags)):
+            continue
+        yield f'{name}.short_conv' if hasattr(module, 'short_conv') else name
+
+
+def check_is_served(package, config):
+    """Everything that must hold for a backbone, against the same one without us."""
+    torch.manual_seed(0)
+    plain = builder(package, config)()
+    model = copy.deepcopy(plain)
+    # Deformable convolutions need maps larger than their kernel.
+    deformable = "'DCN'" in str(config) or 'sac' in config
+    side = 128 if deformable else 64
+    images = torch.randn(2, config.get('in_channels', 3), side, side)
+    with torch.no_grad():
+        plain.eval()
+        before = tensors_in(plain(images))
+
+    model.train()
+    sites = inject_drop_block(model, [dict(module='')], keep_prob=0.9, block_size=2)
+    assert list(model.state_dict()) == list(plain.state_dict())
+    model.eval()
+    with torch.no_grad():
+        after = tensors_in(model(images))
+    assert all(
+        torch.equal(a.nan_to_num(), b.nan_to_num())
+        for a, b in zip(before, after, strict=True)
+    )
+
+    with executed_pairs(plain) as pairs:
+        grads = train_once(plain, images)
+    assert train_once(model, images) == grads
+    idle = [site for site in sites if not site.layer.seen_units]
+    assert idle == [site for site in sites if site.frozen]
+
+    if config['type'] in SERVED:
+        reached = [site.module for site in sites if site.place.kind == 'shortcut']
+        reached += [path for path, _ in sites.out_of_reach]
+        assert sorted(reached) == sorted(blocks_with_skip(model))
+        missed = uncovered(model, sites, pairs)
+        assert all(is_in_stem(model, norm) for norm in missed), missed
+    return sites
+
+
+def is_in_stem(model, name):
+    """Whether a module is a child of the network, beside its layers."""
+    return hasattr(model.get_submodule(name.rpartition('.')[0]), 'layer1')
+
+
+def backbone_of(name):
+    package, _, below = name.partition('::')
+    stock = read_config(package, below)
+    assert not stock.problem
+    return package, next(backbones_of(stock.model))[1]
+
+
+@pytest.mark.parametrize('name', SPREAD)
+def test_a_stock_backbone_is_served(name):
+    assert check_is_served(*backbone_of(name))
+
+
+@pytest.mark.parametrize('name', REFUSED)
+def test_a_transformer_is_refused(name):
+    model = builder(*backbone_of(name))()
+    with pytest.raises(ValueError, match='no site for DropBlock: its norms are LayerN'):
+        inject_drop_block(model, [dict(module='')])
+
+
+def test_what_is_out_of_reach_is_trident_alone():
+    package, config = backbone_of('mmdet::tridentnet/tridentnet_r50-caffe_1x_coco.py')
+    sites = inject_drop_block(builder(package, config)(), [dict(module='')])
+    assert [path for path, _ in sites.out_of_reach] == [
+        f'layer3.{block}' for block in range(1, 6)
+    ]
+
+
+def distinct_backbones(package):
+    """{key: (name of a config, config of its backbone)}."""
+    found = {}
+    for stock in stock_configs(package):
+        for _, config in backbones_of(stock.model or {}):
+            config = without(config)
+            found.setdefault(key_of(config), (stock.name, config))
+    return found.values()
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize('package', PACKAGES)
+def test_every_stock_backbone_is_served_or_refused(package):
+    results, problems = collections.Counter(), []
+    for name, config in distinct_backbones(package):
+        kind = config['type']
+        try:
+            if kind in REFUSED_KINDS:
+                with pytest.raises(ValueError, match='no site for DropBlock'):
+                    inject_drop_block(builder(package, config)(), [dict(module='')])
+            elif kind not in NOT_BUILT:
+                check_is_served(package, config)
+        except Exception as error:
+            problems.append(f'{name}: {type(error).__name__}: {error}')
+        results[kind in SERVED, kind] += 1
+    print(*sorted(results.items()), sep='\n')
+    assert not problems, '\n'.join(problems)
+    assert sum(n for (served, _), n in results.items() if served) > 20
