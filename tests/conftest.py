@@ -6,6 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
+# Where there is no GPU, Triton's kernels run in its interpreter. Triton asks once,
+# when the kernels are defined.
+if not torch.cuda.is_available():
+    os.environ.setdefault('TRITON_INTERPRET', '1')
+
 REPO_ROOT = Path(__file__).resolve().parents[1]
 
 
