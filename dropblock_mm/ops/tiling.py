@@ -19,7 +19,8 @@ SEEDS_PER_CELL = 4  # expected at most where a plane is cut
 MOST_SEEDS_UNCUT = 12  # expected in a plane that is one cell
 WIDEST_CUT = 128  # columns of a cell where a plane is cut
 LONGEST_SIDE = 2048  # of a cell, so that fp32 holds every position in it
-PROGRAMS = 512  # that keep a large GPU busy
+BUSY_THREADS = 64 * 1024  # that a large GPU needs at least
+MOST_DRAWS = 64  # at once in a cell
 MOST_TILES = 2**16 - 1  # along rows and along columns, in CUDA's grids
 
 
@@ -89,11 +90,12 @@ def choose_tile(work: Work) -> Tile:
     height, width = work.size
     full = _power_of_2(width)
     tiles = [
-        _fill_tile(planes, rows, columns, work)
+        tile
         for planes in _powers_of_2(work.least_planes, _power_of_2(work.planes))
         for rows in _powers_of_2(1, _power_of_2(height))
         for columns in _powers_of_2(min(full, 64), min(full, 256))
         if planes * rows * columns <= work.most_units
+        for tile in _tiles_of(planes, rows, columns, work)
     ]
     fitting = [t for t in tiles if max(t.grid(work)[1:]) <= MOST_TILES]
     if not fitting:
@@ -138,22 +140,19 @@ def expected_rate(size: Size, block: Size) -> float:
     return DROP_RATE * math.prod(size) / area
 
 
-def _fill_tile(planes: int, rows: int, columns: int, work: Work) -> Tile:
-    """Add the cells that reach a tile and the number of draws at once."""
-    size, block = work.size, work.block
-    cell = cell_size(size, block)
-    cells_h = _power_of_2(_cells_reaching(rows, size[0], block[0], cell[0]))
-    cells_w = _power_of_2(_cells_reaching(columns, size[1], block[1], cell[1]))
-    expected = math.prod(cell) * expected_rate(size, block)
-    draws = 1
-    # Another round is for the whole program, so it should be the exception.
-    while draws < math.prod(cell) and (
-        planes * cells_h * cells_w * _chance_of(draws, expected) > 0.5
-    ):
-        draws *= 2
+def _tiles_of(planes: int, rows: int, columns: int, work: Work) -> list[Tile]:
+    """Return tiles of one form, which draw more or fewer seeds at once."""
+    cell = cell_size(work.size, work.block)
+    cells = [
+        _power_of_2(_cells_reaching(*sides))
+        for sides in zip((rows, columns), work.size, work.block, cell, strict=True)
+    ]
+    cut = cell != seeds_grid(work.size, work.block)
     bits = min(32, columns)
-    cut = cell != seeds_grid(size, block)
-    return Tile(planes, rows, columns // bits, bits, cells_h, cells_w, draws, cut)
+    return [
+        Tile(planes, rows, columns // bits, bits, cells[0], cells[1], draws, cut)
+        for draws in _powers_of_2(1, min(_power_of_2(math.prod(cell)), MOST_DRAWS))
+    ]
 
 
 def _cells_reaching(tile: int, length: int, block: int, cell: int) -> int:
@@ -166,25 +165,38 @@ def _cells_reaching(tile: int, length: int, block: int, cell: int) -> int:
     return min(reaching, _cdiv(length - block + 1, cell))
 
 
-def _chance_of(count: int, mean: float) -> float:
-    """Return the probability that a Poisson variable is ``count`` or more."""
-    terms = (mean**k / math.factorial(k) for k in range(count))
-    return 1.0 - math.exp(-mean) * sum(terms)
+def _rounds(tile: Tile, work: Work) -> float:
+    """Estimate how often a program draws until none of its cells lacks a seed."""
+    positions = math.prod(cell_size(work.size, work.block))
+    mean = positions * expected_rate(work.size, work.block)
+    cells = tile.PLANES * tile.CELLS_H * tile.CELLS_W
+    rounds, seeds, chance, left = 1.0, 0, math.exp(-mean), 1.0
+    while seeds < min(positions, 2 * MOST_DRAWS):
+        left -= chance  # the chance of more seeds than these in a cell (Poisson)
+        seeds += 1
+        chance *= mean / seeds
+        if seeds % tile.DRAWS == 0 and seeds < positions:
+            rounds += 1.0 - (1.0 - min(max(left, 0.0), 1.0)) ** cells
+    return rounds
 
 
 def _instructions(tile: Tile, work: Work) -> float:
     """Estimate what all threads execute, by what the kernels compile to."""
     seeds = tile.CELLS_H * tile.CELLS_W * tile.DRAWS
     words = tile.PLANES * tile.WORDS
-    per_thread = (
-        300
-        + work.per_unit * words * tile.ROWS * tile.BITS / work.threads
+    per_round = (
+        250  # barriers between the warps, mostly
         + 150 * max(1, tile.PLANES * seeds / work.threads)
         + seeds * 10 * max(1, words / work.threads)
         + seeds * 5 * max(1, words * tile.ROWS / work.threads)
     )
-    programs = max(math.prod(tile.grid(work)), PROGRAMS)
-    return per_thread * work.threads * programs
+    per_thread = (
+        300
+        + work.per_unit * words * tile.ROWS * tile.BITS / work.threads
+        + per_round * _rounds(tile, work)
+    )
+    threads = work.threads * math.prod(tile.grid(work))
+    return per_thread * max(threads, BUSY_THREADS)
 
 
 def _powers_of_2(first: int, last: int) -> list[int]:

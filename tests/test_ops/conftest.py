@@ -40,7 +40,7 @@ def triton_interpreter():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(interpreter.ReduceOps, 'generic_reduce', reduce)
         patch.setattr(interpreter, '_convert_float', round_to_bfloat16)
-        patch.setattr(tiling, 'PROGRAMS', 1)
+        patch.setattr(tiling, 'BUSY_THREADS', 1)
         tiling.choose_tile.cache_clear()
         yield
     tiling.choose_tile.cache_clear()

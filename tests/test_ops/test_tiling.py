@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,17 +82,25 @@ def test_the_cut_is_made_for_the_gamma_of_equation_1(size, block_size):
     assert min(expected, 1.0) == pytest.approx(gamma)
 
 
+def test_rounds_are_estimated_as_they_happen():
+    """Draw Poisson numbers of seeds and count the rounds they need."""
+    work = Work(4096, (40, 40), (7, 7), most_units=4096, per_unit=8.0)
+    mean = math.prod(cell_size(work.size, work.block))
+    mean *= tiling.expected_rate(work.size, work.block)
+    generator = np.random.default_rng(0)
+    for draws, planes in ((1, 1), (4, 8), (8, 16), (16, 16)):
+        tile = choose_tile(work)._replace(PLANES=planes, DRAWS=draws)
+        most_seeds = generator.poisson(mean, size=(20_000, planes)).max(1)
+        # A last seed that falls inside calls for another round.
+        rounds = (most_seeds // draws + 1).mean()
+        assert tiling._rounds(tile, work) == pytest.approx(rounds, rel=0.02)
+
+
 @pytest.mark.parametrize('size', [(40, 40), (200, 336), (7, 7)])
-def test_draws_suffice_nearly_always(size):
+def test_one_round_is_the_rule(size):
     block = clamp_block(7, size)
-    tile = choose_tile(Work(4096, size, block, most_units=4096, per_unit=8.0))
-    cell = cell_size(size, block)
-    mean = math.prod(cell) * tiling.expected_rate(size, block)
-    terms = (math.exp(-mean) * mean**k / math.factorial(k) for k in range(tile.DRAWS))
-    most = math.prod(cell)
-    if most > tile.DRAWS:
-        cells = tile.PLANES * tile.CELLS_H * tile.CELLS_W
-        assert cells * (1.0 - sum(terms)) <= 0.5
+    work = Work(4096, size, block, most_units=4096, per_unit=8.0)
+    assert tiling._rounds(choose_tile(work), work) < 2
 
 
 @pytest.mark.parametrize('size', [(5000, 5000), (1, 1_000_000), (1_000_000, 1)])
