@@ -65,6 +65,6 @@ def apply_mask(x: Tensor, dropped: Tensor, kept: Tensor) -> Tensor:
     # fp64, as on the host, and not `int / tensor`, which rounds twice.
     exact = torch.float32 if x.device.type == 'mps' else torch.float64
     scale = torch.full_like(kept, x.numel(), dtype=exact) / kept.clamp(min=1)
-    # A 0-dim tensor on a device is rounded to the dtype of x before it multiplies.
-    wide = x.to(torch.promote_types(x.dtype, torch.float32))
-    return (wide * scale).to(x.dtype).masked_fill(dropped, 0)
+    # A factor on a device would be rounded to x's dtype before it multiplies.
+    wide = torch.promote_types(x.dtype, torch.float32)
+    return (x.to(wide) * scale.to(wide)).to(x.dtype).masked_fill(dropped, 0)

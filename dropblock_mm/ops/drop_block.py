@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from dropblock_mm.ops import dense, sparse, traced
+from dropblock_mm.ops import dense, fused, sparse, traced
 from dropblock_mm.ops.arguments import (
     check_block_size,
     check_flag,
@@ -145,7 +146,7 @@ def drop_checked(
     plan = make_plan(x.shape, block_size, gamma_scale, calibrated, shared_mask)
     if seeds is not None:
         _check_seeds(seeds, plan)
-    drop = _pick_path(x.device.type, plain, seeds is None)
+    drop = _pick_path(x.device, plain, seeds is None)
     return drop(x, keep_prob, plan, seeds, generator)
 
 
@@ -222,10 +223,13 @@ def _is_plain(x: Tensor) -> bool:
     return type(x) in (Tensor, Parameter) and not _is_compiling()
 
 
-def _pick_path(device_type: str, plain: bool, draws: bool) -> Callable[..., Any]:
-    if device_type == 'cpu' and plain:
+def _pick_path(device: torch.device, plain: bool, draws: bool) -> Callable[..., Any]:
+    """Return the function for a device; docs/en/design.md has the table."""
+    if plain and device.type == 'cpu':
         return _drop_sparsely
-    if device_type in ('cpu', 'meta') and draws:
+    if plain and fused.is_available(device):
+        return _drop_fused
+    if draws and (device.type in ('cpu', 'meta') or fused.is_available(device)):
         return _drop_traced
     return _drop_densely
 
@@ -268,6 +272,18 @@ def _drop_traced(
     return traced.drop_units(x, gamma, key, plan.mask_shape, plan.block)
 
 
+def _drop_fused(
+    x: Tensor,
+    keep_prob: float | Tensor,
+    plan: _Plan,
+    seeds: Tensor | None,
+    generator: torch.Generator | None,
+) -> tuple[Tensor, Tensor]:
+    gamma = plan.device_gamma(keep_prob, x.device)
+    key = _draw_key(x.device, generator)
+    return fused.drop_units(x, gamma, key, plan.mask_shape, plan.block, seeds)
+
+
 def _drop_densely(
     x: Tensor,
     keep_prob: float | Tensor,
@@ -276,9 +292,20 @@ def _drop_densely(
     generator: torch.Generator | None,
 ) -> tuple[Tensor, Tensor]:
     if seeds is None:
+        _say_that_it_is_slow(x.device.type)
         gamma = plan.device_gamma(keep_prob, x.device)
         seeds = dense.sample_seed_mask(plan.seed_shape, gamma, x.device, generator)
     return dense.drop_units(x, dense.drop_mask(seeds, plan.block))
+
+
+@lru_cache(maxsize=8)
+def _say_that_it_is_slow(device_type: str) -> None:
+    warnings.warn(
+        f'DropBlock draws a mask as large as the input on {device_type!r} devices. '
+        'The fast path is for the CPU, and for CUDA devices of compute capability 7.0 '
+        'or later with the package triton, which comes with torch there.',
+        stacklevel=6,
+    )
 
 
 def _check_input(x: Tensor) -> None:

@@ -90,11 +90,27 @@ class _DrawAndDrop(torch.autograd.Function):
 def _drop_mask_on_cpu(
     gamma: Tensor, key: Tensor, shape: Sequence[int], block: Sequence[int]
 ) -> tuple[Tensor, Tensor]:
-    images, channels, height, width = shape
-    geometry = BlockGeometry((images, channels, height, width), (block[0], block[1]))
+    geometry = BlockGeometry(*_sizes(shape, block))
     draw = sparse.SeedDraw(geometry, float(gamma), int(key))
     dropped, kept = sparse.drop_mask(draw)
     return dropped, torch.tensor(kept)
+
+
+def _drop_mask_on_cuda(
+    gamma: Tensor, key: Tensor, shape: Sequence[int], block: Sequence[int]
+) -> tuple[Tensor, Tensor]:
+    from dropblock_mm.ops import triton_kernels
+
+    kept = triton_kernels.count_kept(gamma, key, *_sizes(shape, block))
+    return _drop_mask_again_on_cuda(gamma, key, shape, block), kept
+
+
+def _drop_mask_again_on_cuda(
+    gamma: Tensor, key: Tensor, shape: Sequence[int], block: Sequence[int]
+) -> Tensor:
+    from dropblock_mm.ops import triton_kernels
+
+    return ~triton_kernels.keep_mask(gamma, key, *_sizes(shape, block))
 
 
 def _drop_mask_on_meta(
@@ -103,6 +119,13 @@ def _drop_mask_on_meta(
     return gamma.new_empty(shape, dtype=torch.bool), gamma.new_empty(
         (), dtype=torch.int64
     )
+
+
+def _sizes(
+    shape: Sequence[int], block: Sequence[int]
+) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
+    images, channels, height, width = shape
+    return (images, channels, height, width), (block[0], block[1])
 
 
 def _solve_gamma_on_host(
@@ -120,6 +143,8 @@ def _solve_gamma_on_cuda(
 
 _LIBRARY.impl('drop_mask', _drop_mask_on_cpu, 'CPU')
 _LIBRARY.impl('drop_mask_again', lambda *args: _drop_mask_on_cpu(*args)[0], 'CPU')
+_LIBRARY.impl('drop_mask', _drop_mask_on_cuda, 'CUDA')
+_LIBRARY.impl('drop_mask_again', _drop_mask_again_on_cuda, 'CUDA')
 _LIBRARY.impl('drop_mask', _drop_mask_on_meta, 'Meta')
 _LIBRARY.impl('drop_mask_again', lambda *args: _drop_mask_on_meta(*args)[0], 'Meta')
 _LIBRARY.impl('solve_gamma', _solve_gamma_on_host, 'CompositeExplicitAutograd')
