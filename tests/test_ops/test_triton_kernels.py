@@ -77,7 +77,7 @@ def dropped(shape, gamma, key, block_size):
 
 @pytest.mark.parametrize('layout', LAYOUTS)
 @given(shapes, st.integers(1, 25), st.booleans(), st.sampled_from(DTYPES), st.data())
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_equals_the_dense_path(layout, shape, block_size, shared_mask, dtype, data):
     torch.manual_seed(data.draw(st.integers(0, 2**31)))
     share = data.draw(st.sampled_from([0.0, 0.02, 0.3, 1.0]))
@@ -94,7 +94,7 @@ def test_equals_the_dense_path(layout, shape, block_size, shared_mask, dtype, da
 
 
 @given(shapes, st.integers(1, 25), st.booleans(), st.integers(0, 2**31))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_equals_the_oracle(shape, block_size, shared_mask, seed):
     torch.manual_seed(seed)
     seeds = random_seeds(shape, block_size, 0.1, shared_mask)
@@ -226,7 +226,7 @@ def test_drops_whole_blocks_inside_the_map(size, block_size):
 )
 def test_seeds_fall_evenly_over_positions(size, gamma):
     """Blocks of one unit are the seeds. Chi-square of the counts per position."""
-    planes = 2000
+    planes = 1000
     mask = dropped((planes, 1, *size), gamma, 21, 1).double()
     counts = mask.sum((0, 1))
     variance = planes * gamma * (1 - gamma)
@@ -249,15 +249,14 @@ def test_seeds_are_independent_of_their_neighbours():
 def test_number_of_seeds_in_a_plane_is_binomial():
     """Not only the mean: draws that ran short would narrow it."""
     positions, gamma = 100, 0.2
-    counts = dropped((3000, 1, 10, 10), gamma, 23, 1).sum((1, 2, 3)).double().cpu()
+    counts = dropped((2000, 1, 10, 10), gamma, 23, 1).sum((1, 2, 3)).double().cpu()
     variance = positions * gamma * (1 - gamma)
     # Of a sample's variance, for a variable that is nearly normal.
-    error = variance * (2 / 3000) ** 0.5
+    error = variance * (2 / 2000) ** 0.5
     assert abs(counts.var().item() - variance) < 5 * error
-    assert abs(counts.mean().item() - positions * gamma) < 5 * (variance / 3000) ** 0.5
+    assert abs(counts.mean().item() - positions * gamma) < 5 * (variance / 2000) ** 0.5
 
 
-@pytest.mark.parametrize('calibrated', [False, True])
 @pytest.mark.parametrize(
     ('size', 'block_size', 'keep_prob', 'planes'),
     [
@@ -268,11 +267,11 @@ def test_number_of_seeds_in_a_plane_is_binomial():
         ((100, 90), 7, 0.9, 64),
     ],
 )
-def test_keep_rate(size, block_size, keep_prob, planes, calibrated):
-    gamma = seed_rate(keep_prob, block_size, size, calibrated=calibrated)
+def test_keep_rate(size, block_size, keep_prob, planes):
+    gamma = seed_rate(keep_prob, block_size, size)
     mask = dropped((planes, 1, *size), gamma, 31, block_size)
     rates = 1 - mask.view(planes, -1).double().mean(1)  # independent planes
-    expected = expected_keep_rate(keep_prob, block_size, size, calibrated=calibrated)
+    expected = expected_keep_rate(keep_prob, block_size, size)
     standard_error = rates.std().item() / planes**0.5
     assert abs(rates.mean().item() - expected) < 5 * standard_error
 
