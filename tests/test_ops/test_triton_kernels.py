@@ -354,8 +354,11 @@ def test_units_beyond_32_bits_of_offset(tmp_path, long_axis):
     strides[long_axis] = step
     views = []
     for name in ('x', 'out'):
-        file = str(tmp_path / name)
-        memory = torch.from_file(file, shared=True, size=step + 256, dtype=torch.half)
+        file = tmp_path / name
+        memory = torch.from_file(
+            str(file), shared=True, size=step + 256, dtype=torch.half
+        )
+        file.unlink()  # it lives on while it is mapped
         views.append(memory.as_strided(shape, strides))
     x, out = views
     torch.manual_seed(0)
