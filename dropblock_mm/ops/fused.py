@@ -1,7 +1,8 @@
 """DropBlock on CUDA devices: Triton kernels in an autograd function.
 
-Forward is two launches, backward one. The mask is drawn anew in each from the
-same key, so nothing as large as the input is written but the output.
+Forward sets a counter, counts and applies, in three launches; backward is one. Each
+kernel draws the mask anew from the same key, so nothing as large as the input is
+written but the output.
 """
 
 from __future__ import annotations

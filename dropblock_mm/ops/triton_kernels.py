@@ -352,12 +352,6 @@ def _apply_kernel(
 # ---- functions on tensors
 
 
-def is_available(device: torch.device) -> bool:
-    """Tell whether the kernels run on a device: CUDA, or any when interpreted."""
-    interpreted = not isinstance(_apply_kernel, triton.JITFunction)
-    return device.type == 'cuda' or interpreted
-
-
 def count_kept(
     gamma: Tensor, key: Tensor, shape: Shape, block: Block, seeds: Tensor | None = None
 ) -> Tensor:
