@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections import OrderedDict
 from pathlib import Path
 
 import pytest
 import torch
-from mmengine.registry import DATASETS, MODELS
+from mmengine.registry import DATASETS, MODELS, DefaultScope
 
 from dropblock_mm.testing.toy import ToyImages, toy_classifier
 
@@ -49,6 +50,8 @@ def load_tool(repo_root, monkeypatch):
     safe_globals = torch.serialization.get_safe_globals()
     monkeypatch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '0')
     monkeypatch.setenv('LOCAL_RANK', '0')
+    # A new process has no scope, and so no warning when a config sets another.
+    monkeypatch.setattr(DefaultScope, '_instance_dict', OrderedDict())
 
     def load(name):
         path = repo_root / f'tools/{name}.py'
