@@ -84,7 +84,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--allocator',
         choices=('retain', 'system'),
-        default='system',
+        default='retain',
         help='whether malloc keeps freed pages or works as it does (%(default)s)',
     )
     parser.add_argument('--out', type=Path, default=OUT, help='JSON file (%(default)s)')
