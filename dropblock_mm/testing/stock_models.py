@@ -20,8 +20,10 @@ _LANDMARKS = {
     'mmdet': 'retinanet/retinanet_r50_fpn_1x_coco.py',
     'mmseg': 'pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024.py',
 }
+# Where weights are loaded from, some of them when the model is built.
+_WEIGHTS = ('init_cfg', 'pretrained', 'teacher_ckpt')
 # What does not change where sites are: weights, losses, and how a run goes.
-_IRRELEVANT = ('init_cfg', 'pretrained', 'train_cfg', 'test_cfg', 'data_preprocessor')
+_IRRELEVANT = (*_WEIGHTS, 'train_cfg', 'test_cfg', 'data_preprocessor')
 
 
 @dataclass(frozen=True)
@@ -104,9 +106,10 @@ def key_of(config: Any) -> str:
 
 def builder(package: str, config: Mapping[str, Any]) -> Callable[[], nn.Module]:
     """Return a function that builds a model or backbone, without loading weights."""
+    plain = without(config, _WEIGHTS)
 
     def build() -> nn.Module:
         with DefaultScope.overwrite_default_scope(package):
-            return MODELS.build(ConfigDict(without(config, ('init_cfg', 'pretrained'))))
+            return MODELS.build(ConfigDict(plain))
 
     return build
