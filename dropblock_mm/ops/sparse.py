@@ -173,16 +173,25 @@ class _ScaleAndDrop(torch.autograd.Function):
         if ctx.draw is None:
             ctx.save_for_backward(corners)
         ctx.geometry, ctx.scale = geometry, scale
-        out = x * scale  # keeps x's memory format
-        _fill_blocks(out, corners, geometry.layout(out.stride()), 0)
-        return out
+        return _scale_and_drop(x, corners, geometry, scale)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         seeds = ctx.draw or ctx.saved_tensors[0]
         corners = ctx.draw.corners() if ctx.draw else seeds
-        grad = _ScaleAndDrop.apply(grad, corners, seeds, ctx.geometry, ctx.scale)
+        if torch.is_grad_enabled():  # double backward
+            grad = _ScaleAndDrop.apply(grad, corners, seeds, ctx.geometry, ctx.scale)
+        else:
+            grad = _scale_and_drop(grad, corners, ctx.geometry, ctx.scale)
         return grad, None, None, None, None
+
+
+def _scale_and_drop(
+    x: Tensor, corners: Tensor, geometry: BlockGeometry, scale: float
+) -> Tensor:
+    out = x * scale  # keeps x's memory format
+    _fill_blocks(out, corners, geometry.layout(out.stride()), 0)
+    return out
 
 
 def _fill_blocks(
