@@ -21,9 +21,14 @@ MaskShape = tuple[int, int, int, int]
 Block = tuple[int, int]
 
 
-@lru_cache(maxsize=64)
+@torch.compiler.assume_constant_result  # compilers ask, and need not look inside
 def is_available(device: torch.device) -> bool:
     """Tell whether the kernels run on a device: CUDA or ROCm, with Triton."""
+    return _runs_on(device)
+
+
+@lru_cache(maxsize=64)
+def _runs_on(device: torch.device) -> bool:
     if device.type != 'cuda' or importlib.util.find_spec('triton') is None:
         return False
     if torch.version.hip is not None:

@@ -1,5 +1,7 @@
 """The autograd function around the kernels, in Triton's interpreter."""
 
+import time
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -110,6 +112,18 @@ def test_compilers_are_given_the_same_mask(shared_mask):
 
 def test_the_cpu_does_not_take_this_path():
     assert not fused.is_available(torch.device('cpu'))
+
+
+def test_compilers_do_not_look_into_the_question(monkeypatch):
+    def ask_the_driver(device):
+        return time.time() > 0 and print('asked') is None  # neither can be traced
+
+    monkeypatch.setattr(fused, '_runs_on', ask_the_driver)
+    torch.compiler.reset()
+    compiled = torch.compile(
+        lambda x: x + fused.is_available(x.device), backend='eager', fullgraph=True
+    )
+    assert compiled(torch.zeros(())).item() == 1
 
 
 @pytest.mark.gpu
