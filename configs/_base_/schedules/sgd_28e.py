@@ -1,0 +1,13 @@
+"""As sgd_150e, for 28 epochs: a tenth of the rate from epochs 16 and 22 on.
+
+Ghiasi et al. 2018, section 4.3, for fine-tuning.
+"""
+
+_base_ = './sgd_150e.py'
+
+max_epochs = 28
+train_cfg = dict(max_epochs=max_epochs, val_interval=2)
+param_scheduler = [
+    _base_.param_scheduler[0],
+    dict(type='MultiStepLR', milestones=[16, 22], gamma=0.1, by_epoch=True),
+]
