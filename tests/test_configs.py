@@ -28,11 +28,15 @@ FRAGMENT_HOSTS = {
 
 
 def made_small(config):
-    """Drop what would be downloaded, and padding to the size of real images."""
+    """Drop what would be downloaded, padding to real sizes, and what needs a GPU."""
     if 'size' in config.model.data_preprocessor:
         config.model.data_preprocessor.size = (64, 64)
+    config.model.data_preprocessor.pop('batch_augments', None)
     config.model.backbone.pop('init_cfg', None)
     config.model.pop('pretrained', None)
+    if config.optim_wrapper.get('type') == 'AmpOptimWrapper':
+        config.optim_wrapper.type = 'OptimWrapper'
+        config.optim_wrapper.pop('loss_scale', None)
     return config
 
 
@@ -42,7 +46,12 @@ def fake_batch(config, size=64):
         from mmdet.testing import demo_mm_inputs
 
         return demo_mm_inputs(
-            2, [[3, size, size]] * 2, num_items=[2, 1], num_classes=3, device='cpu'
+            2,
+            [[3, size, size]] * 2,
+            num_items=[2, 1],
+            num_classes=3,
+            with_mask='mask_head' in config.model.get('roi_head', {}),
+            device='cpu',
         )
     from mmengine.structures import PixelData
     from mmseg.structures import SegDataSample
@@ -57,12 +66,13 @@ def train_one_step(config):
     """Build model, hooks and optimizer; train a step at the schedule's last rate."""
     init_default_scope(config.default_scope)
     model = MODELS.build(config.model).train()
-    hooks = [HOOKS.build(hook) for hook in config.custom_hooks]
-    (injection,) = [h for h in hooks if isinstance(h, DropBlockInjectionHook)]
-    (schedule,) = [h for h in hooks if isinstance(h, KeepProbScheduleHook)]
-    sites = inject_targets(model, injection.targets)
+    hooks = [HOOKS.build(hook) for hook in config.get('custom_hooks', [])]
+    injections = [h for h in hooks if isinstance(h, DropBlockInjectionHook)]
+    schedules = [h for h in hooks if isinstance(h, KeepProbScheduleHook)]
+    assert len(injections) == len(schedules) <= 1
+    sites = [s for hook in injections for s in inject_targets(model, hook.targets)]
     for site in sites:
-        site.layer.set_keep_prob(schedule.keep_prob)
+        site.layer.set_keep_prob(schedules[0].keep_prob)
     losses = model.train_step(
         fake_batch(config), build_optim_wrapper(model, config.optim_wrapper)
     )
@@ -78,8 +88,10 @@ def test_config_trains_a_step(name):
     config = made_small(Config.fromfile(CONFIG_DIR / name))
     sites, losses = train_one_step(config)
     assert math.isfinite(losses['loss'])
+    assert bool(sites) == ('dropblock' in name), 'the name tells who has DropBlock'
     assert all(site.layer.seen_units > 0 for site in sites)
-    assert any(site.layer.kept_units < site.layer.seen_units for site in sites)
+    dropped = [s for s in sites if s.layer.kept_units < s.layer.seen_units]
+    assert dropped or not sites
 
 
 @pytest.mark.parametrize('name', CONFIGS)
