@@ -11,9 +11,7 @@ Cost: some 1e19 floating-point operations, or 100 to 500 GPU hours (estimated fr
 operation count, not measured).
 """
 
-_base_ = (
-    './retinanet_r50_fpn_sepbn_dropblock-keep90-block7_8xb8-150e-scratch_coco.py'
-)
+_base_ = './retinanet_r50_fpn_sepbn_dropblock-keep90-block7_8xb8-150e-scratch_coco.py'
 
 custom_hooks = _base_.custom_hooks
 custom_hooks[0].block_size = 3

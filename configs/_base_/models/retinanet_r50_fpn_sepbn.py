@@ -23,9 +23,7 @@ _base_ = 'mmdet::_base_/models/retinanet_r50_fpn.py'
 
 norm_cfg = dict(type='BN', momentum=0.003, eps=1e-4, requires_grad=True)
 model = dict(
-    backbone=dict(
-        frozen_stages=-1, norm_eval=False, norm_cfg=norm_cfg, init_cfg=None
-    ),
+    backbone=dict(frozen_stages=-1, norm_eval=False, norm_cfg=norm_cfg, init_cfg=None),
     neck=dict(
         add_extra_convs='on_output',
         relu_before_extra_convs=True,
