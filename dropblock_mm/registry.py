@@ -19,7 +19,7 @@ MODELS = Registry(
     'model',
     parent=MMENGINE_MODELS,
     scope='dropblock_mm',
-    locations=['dropblock_mm.models'],
+    locations=['dropblock_mm.models', 'dropblock_mm.models.decode_heads'],
 )
 DATASETS = Registry(
     'dataset',

@@ -12,6 +12,7 @@ PUBLIC = {
     'DropBlock2d',
     'DropBlockInjectionHook',
     'KeepProbScheduleHook',
+    'RetinaSegHead',
     '__version__',
     'config_path',
     'detach_drop_block',
@@ -24,7 +25,7 @@ PUBLIC = {
 }
 REGISTERED = {
     'HOOKS': {'DropBlockInjectionHook', 'KeepProbScheduleHook'},
-    'MODELS': {'DropBlock2d'},
+    'MODELS': {'DropBlock2d', 'RetinaSegHead'},
 }
 
 
