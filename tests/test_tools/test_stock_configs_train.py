@@ -1,16 +1,16 @@
 """Stock configs of many kinds train on real images with --dropblock, unchanged.
 
-But for what makes them small: size of the images, batches, length of the run.
+But for what makes them small: size of the images, batches, length of the run. So do
+the worked examples, which are stock configs and two hooks.
 """
 
 import math
 import shutil
+from pathlib import Path
 
 import pytest
-from mmengine.config import Config
 
-from dropblock_mm.config_files import resolve_config
-from dropblock_mm.testing.stock_models import without
+from dropblock_mm.testing.small_runs import small
 
 FRAGMENT = """
 custom_hooks = [
@@ -44,7 +44,11 @@ SEGMENTORS = [
     ('pspnet/pspnet_r50-d8_4xb4-20k_voc12aug-512x512.py', LATE),
     ('upernet/upernet_r50_4xb4-20k_voc12aug-512x512.py', LATE),
 ]
-SIDE = 160
+EXAMPLES = sorted(
+    (Path(__file__).resolve().parents[2] / 'configs').glob(
+        '*/*_dropblock-keep90-block7_*_coco.py'
+    )
+)
 
 
 @pytest.fixture
@@ -52,69 +56,6 @@ def work_dir(tmp_path):
     """A work dir that is emptied: pytest keeps tmp_path, checkpoints are large."""
     yield tmp_path / 'run'
     shutil.rmtree(tmp_path / 'run', ignore_errors=True)
-
-
-def shrink(value):
-    """Turn every size of images in a config, such as (640, 640), into a small one."""
-    if isinstance(value, dict):
-        return {key: shrink(child) for key, child in value.items()}
-    if isinstance(value, (list, tuple)):
-        sizes = [v for v in value if type(v) is int]
-        if len(value) == len(sizes) == 2 and min(sizes) >= 200:
-            return (SIDE, SIDE)
-        return type(value)(shrink(child) for child in value)
-    return value
-
-
-def fewer_regions(value):
-    """Sample 16 regions of an image instead of some hundreds."""
-    if isinstance(value, dict):
-        found = {key: fewer_regions(child) for key, child in value.items()}
-        return found | dict(num=16) if 'pos_fraction' in value else found
-    return [fewer_regions(v) for v in value] if isinstance(value, list) else value
-
-
-def rooted(value, root):
-    """Point every data set at ``root``, and let it have ten images, once."""
-    if isinstance(value, list):
-        return [rooted(child, root) for child in value]
-    if not isinstance(value, dict):
-        return value
-    found = {key: rooted(child, root) for key, child in value.items()}
-    if 'times' in value:
-        found['times'] = 1
-    if 'data_root' in value:
-        found |= dict(data_root=root, indices=10)
-        found['data_prefix'].pop('seg', None)  # Mask2Former's, left from its base
-    return found
-
-
-def small(name, root):
-    """A stock config for a run of ten iterations on small images."""
-    cfg = Config.fromfile(resolve_config(name)).to_dict()
-    cfg['model'] = fewer_regions(without(cfg['model'], ('init_cfg', 'pretrained')))
-    cfg['model']['data_preprocessor'] = shrink(cfg['model']['data_preprocessor'])
-    loader = rooted(shrink(cfg['train_dataloader']), root)
-    if 'datasets' in loader['dataset']:
-        loader['dataset'] = loader['dataset']['datasets'][0]
-    cfg['train_dataloader'] = loader | dict(
-        batch_size=2, num_workers=0, persistent_workers=False
-    )
-    if cfg['train_cfg'].get('type') == 'IterBasedTrainLoop':
-        cfg['train_cfg'] = dict(type='IterBasedTrainLoop', max_iters=10)
-    else:
-        cfg['train_cfg'] = dict(type='EpochBasedTrainLoop', max_epochs=2)
-    for loop in ('val', 'test'):
-        for key in ('cfg', 'dataloader', 'evaluator'):
-            cfg[f'{loop}_{key}'] = None
-    for hook in cfg.get('custom_hooks') or []:
-        hook |= {key: 1 for key in ('switch_epoch', 'num_last_epochs') if key in hook}
-        hook |= shrink({k: v for k, v in hook.items() if k == 'switch_pipeline'})
-    cfg['default_hooks'] |= dict(
-        logger=dict(type='LoggerHook', interval=1),
-        checkpoint=dict(type='CheckpointHook', interval=1000, save_last=False),
-    )
-    return Config(cfg | dict(randomness=dict(seed=0), auto_scale_lr=None))
 
 
 def check_run(text, logged):
@@ -133,7 +74,7 @@ def check_run(text, logged):
 
 def train(name, targets, root, tmp_path, work_dir, run_tool, scalars):
     config, fragment = tmp_path / 'small.py', tmp_path / 'fragment.py'
-    small(name, f'{root}/').dump(str(config))
+    small(name, root).dump(str(config))
     fragment.write_text(FRAGMENT.format(targets=targets))
     text = run_tool(
         'train',
@@ -156,3 +97,18 @@ def test_segmentors(name, targets, shared_data, tmp_path, work_dir, run_tool, sc
     root = shared_data / 'voc2012_mini/VOCdevkit/VOC2012'
     name = f'mmseg::{name}'
     train(name, targets, root, tmp_path, work_dir, run_tool, scalars)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize('path', EXAMPLES, ids=lambda path: path.stem)
+def test_worked_examples(path, shared_data, tmp_path, work_dir, run_tool, scalars):
+    config = tmp_path / 'small.py'
+    small(path, shared_data / 'coco_tiny', images=4).dump(str(config))
+    text = run_tool('train', str(config), '--work-dir', str(work_dir))
+    steps = [line for line in scalars(work_dir) if 'keep_prob' in line]
+    rates = [line['keep_prob'] for line in steps]
+    assert rates == pytest.approx([1, 1 - 0.1 / 3, 1 - 0.2 / 3, 0.9])
+    assert all(math.isfinite(line['loss']) for line in steps)
+    assert steps[0]['effective_keep_rate'] == 1
+    assert steps[-1]['effective_keep_rate'] < 1
+    assert 'DropBlock did nothing' not in text
