@@ -6,16 +6,30 @@ one message.
 
 from __future__ import annotations
 
-import functools
 import json
 import os
-import xml.etree.ElementTree as ElementTree
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from mmengine.config import Config
 
+from dropblock_mm.engine.annotations import (
+    Finding,
+    Problem,
+    VocNames,
+    coco_problems,
+    tally,
+    voc_problems,
+)
+from dropblock_mm.engine.data_json import (
+    PARSED_BYTES,
+    forget_json,
+    json_flaw,
+    read_json,
+)
+from dropblock_mm.engine.data_lists import listed_files
 from dropblock_mm.engine.data_paths import (
     DataPath,
     DataSetConfig,
@@ -23,16 +37,15 @@ from dropblock_mm.engine.data_paths import (
     evaluator_paths,
 )
 
-# Parsing is certain, but the data set parses again: 448 MB of COCO would cost
-# seconds twice. Of larger files only the two ends are read; where that misses
-# something, naming_broken_json tells the key later.
-PARSED_BYTES = 32 * 2**20
-_END_BYTES = 4096
 _LISTED = 3
 
 
 def check_data(cfg: Config, loops: Sequence[str]) -> None:
-    """Find missing and broken data files.
+    """Find missing and broken data files, and annotations that cannot be used.
+
+    What is odd but does no harm, say boxes that the data set leaves out, is counted
+    in a line on stderr. Images are not decoded, and of annotation files above 32 MiB
+    only the ends are read: tools/misc/check_dataset.py looks at everything.
 
     Args:
         cfg (Config): The whole config.
@@ -43,7 +56,7 @@ def check_data(cfg: Config, loops: Sequence[str]) -> None:
     """
     config = cfg.to_dict()
     problems = [problem for loop in loops for problem in _of_loop(config, loop)]
-    _parse_json.cache_clear()  # training needs the memory
+    forget_json()  # training needs the memory
     if problems:
         raise _refusal(problems)
 
@@ -65,8 +78,25 @@ def _of_loop(config: Mapping[str, Any], loop: str) -> Iterator[str]:
 
 
 def _of_dataset(dataset: DataSetConfig) -> Iterator[str]:
-    """The problems of one data set; its list of files only if the rest is there."""
-    problems: list[str] = []
+    """The problems of one data set; what it lists only if the rest is there."""
+    problems = path_problems(dataset)
+    annotations = dataset.path('ann_file')
+    if not problems and annotations:
+        problems += [
+            annotations.problem(f'it names {found}', remedy)
+            for found, remedy in _of_listed_files(dataset)
+        ]
+        if not problems:
+            findings = tally(annotation_problems(dataset))
+            errors = [found for found in findings if found.kind.is_error]
+            _warn(dataset, [found for found in findings if not found.kind.is_error])
+            problems += [annotations.problem(e.text, e.kind.remedy) for e in errors]
+    yield from problems
+
+
+def path_problems(dataset: DataSetConfig) -> list[str]:
+    """Look at the annotation file and the folders, not at what is in them."""
+    problems = list(_of_classes(dataset))
     annotations = dataset.path('ann_file')
     if annotations:
         problems += _of_annotations(annotations)
@@ -74,9 +104,18 @@ def _of_dataset(dataset: DataSetConfig) -> Iterator[str]:
             problems += _of_coco_file(annotations)
     for folder in dataset.folders():
         problems += _of_folder(folder)
-    if not problems and annotations:
-        problems += _of_listed_files(dataset, annotations)
-    yield from problems
+    return problems
+
+
+def _of_classes(dataset: DataSetConfig) -> Iterator[str]:
+    """A tuple of one that lacks its comma is read letter by letter."""
+    given = dataset.config.get('metainfo')
+    classes = given.get('classes') if isinstance(given, Mapping) else None
+    if isinstance(classes, str) and not os.path.isfile(classes):
+        yield (
+            f'{dataset.key}.metainfo.classes={classes!r}: neither a file of names nor '
+            f'a tuple of them. For one class write ({classes!r},).'
+        )
 
 
 def _of_annotations(annotations: DataPath) -> Iterator[str]:
@@ -101,7 +140,7 @@ def _of_coco_file(annotations: DataPath) -> Iterator[str]:
     """Valid JSON that is something else, say a list of results."""
     if os.path.getsize(annotations.path) > PARSED_BYTES:
         return
-    content = _read_json(annotations.path)
+    content = read_json(annotations.path)
     lists = content if isinstance(content, dict) else {}
     missing = [key for key in ('images', 'categories') if key not in lists]
     if missing:
@@ -111,44 +150,6 @@ def _of_coco_file(annotations: DataPath) -> Iterator[str]:
         )
 
 
-def json_flaw(path: str, parsed_bytes: int = PARSED_BYTES) -> str:
-    """Tell what is wrong with a JSON file.
-
-    Args:
-        path (str): The file.
-        parsed_bytes (int): Up to this size it is parsed, above only its ends are
-            looked at.
-
-    Returns:
-        str: The flaw, or '' if none was found.
-    """
-    if os.path.getsize(path) <= parsed_bytes:
-        try:
-            _read_json(path)
-        except ValueError as error:  # bad JSON, or bytes that are no text
-            return str(error)
-        return ''
-    with open(path, 'rb') as file:
-        head = file.read(_END_BYTES).lstrip()
-        file.seek(-_END_BYTES, os.SEEK_END)
-        tail = file.read().rstrip()
-    if (head[:1], tail[-1:]) in ((b'{', b'}'), (b'[', b']')):
-        return ''
-    return f'it begins with {head[:1]!r} and ends with {tail[-1:]!r}'
-
-
-def _read_json(path: str) -> Any:
-    status = os.stat(path)
-    return _parse_json(path, status.st_mtime_ns, status.st_size)
-
-
-# The checks of a data set, and of the evaluator beside it, ask for the same file.
-@functools.lru_cache(maxsize=1)
-def _parse_json(path: str, modified: int, size: int) -> Any:
-    with open(path, encoding='utf-8') as file:
-        return json.load(file)
-
-
 def _of_folder(folder: DataPath) -> Iterator[str]:
     if not os.path.isdir(folder.path):
         yield folder.problem('no such folder', 'Give the folder of the files.')
@@ -156,29 +157,15 @@ def _of_folder(folder: DataPath) -> Iterator[str]:
         yield folder.problem('the folder is empty', 'Give the folder of the files.')
 
 
-def _of_listed_files(dataset: DataSetConfig, annotations: DataPath) -> Iterator[str]:
-    """Files that the annotation file names and that are not there, or broken."""
-    if dataset.layout == 'XMLDataset':
-        listed = _voc_files(dataset, _read_names(annotations.path))
-    elif dataset.layout == 'BaseSegDataset' and os.path.isfile(annotations.path):
-        listed = _segmentation_files(dataset, _read_names(annotations.path))
-    elif dataset.layout == 'CocoDataset':
-        listed = _coco_files(dataset, annotations.path)
-    else:
-        return
-    for what, paths in listed.items():
+def _of_listed_files(dataset: DataSetConfig) -> Iterator[tuple[str, str]]:
+    """Files that the annotation file names and that are not there, and a remedy."""
+    for what, paths in listed_files(dataset).items():
         missing = [path for path in paths if not os.path.isfile(path)]
         if missing:
-            yield annotations.problem(
-                f'it names {_count(missing, what)} that are not there',
+            yield (
+                f'{_count(missing, what)} that are not there',
                 'Complete the data set, or correct data_prefix or this file.',
             )
-    broken = [path for path in listed.get('XML files', ()) if _is_broken_xml(path)]
-    if broken:
-        yield annotations.problem(
-            f'it names {_count(broken, "XML files")} that are cut short or not XML',
-            'Copy or download them again.',
-        )
 
 
 def _count(paths: Sequence[str], what: str) -> str:
@@ -186,65 +173,43 @@ def _count(paths: Sequence[str], what: str) -> str:
     return f'{len(paths)} {what} ({shown}{", ..." if len(paths) > _LISTED else ""})'
 
 
-def _read_names(path: str) -> list[str]:
-    with open(path, encoding='utf-8') as file:
-        return [line.strip() for line in file if line.strip()]
+def annotation_problems(
+    dataset: DataSetConfig, parsed_bytes: int = PARSED_BYTES
+) -> Iterator[Problem]:
+    """Look through the annotations, COCO's or VOC's.
+
+    Args:
+        dataset: One without :func:`path_problems`.
+        parsed_bytes (int): Larger JSON files are left out.
+
+    Yields:
+        Problem: Each with the place where it is.
+    """
+    annotations = dataset.path('ann_file')
+    if annotations is None:
+        return
+    if dataset.annotation_format == 'CocoDataset':
+        if os.path.getsize(annotations.path) <= parsed_bytes:
+            yield from coco_problems(read_json(annotations.path), dataset.classes)
+    elif dataset.layout == dataset.annotation_format == 'XMLDataset':
+        names = VocNames(dataset.classes)
+        smallest = (dataset.config.get('filter_cfg') or {}).get('bbox_min_size') or 0
+        for path in listed_files(dataset)['XML files']:
+            if os.path.isfile(path):
+                yield from voc_problems(path, names, smallest)
+        yield from names.problems()
 
 
-def _voc_files(dataset: DataSetConfig, names: list[str]) -> dict[str, list[str]]:
-    """Images and annotations as mmdet's XMLDataset looks for them."""
-    folder = dataset.path('data_prefix', 'sub_data_root')
-    root = folder.path if folder else ''
-    images = os.path.join(root, dataset.argument('img_subdir'))
-    annotations = os.path.join(root, dataset.argument('ann_subdir'))
-    return {
-        'XML files': [os.path.join(annotations, f'{name}.xml') for name in names],
-        'images': _unless_subset(
-            dataset, [os.path.join(images, f'{name}.jpg') for name in names]
-        ),
-    }
-
-
-def _segmentation_files(
-    dataset: DataSetConfig, names: list[str]
-) -> dict[str, list[str]]:
-    """Images and label maps as mmseg's BaseSegDataset looks for them."""
-    found = {}
-    for what, prefix, suffix in (
-        ('images', 'img_path', 'img_suffix'),
-        ('label maps', 'seg_map_path', 'seg_map_suffix'),
-    ):
-        folder = dataset.path('data_prefix', prefix)
-        ending = dataset.argument(suffix)
-        if folder and isinstance(ending, str):
-            paths = [os.path.join(folder.path, name + ending) for name in names]
-            found[what] = _unless_subset(dataset, paths)
-    return found
-
-
-def _coco_files(dataset: DataSetConfig, path: str) -> dict[str, list[str]]:
-    """Images that a COCO file names, if it is small enough to be parsed."""
-    folder = dataset.path('data_prefix', 'img')
-    if folder is None or os.path.getsize(path) > PARSED_BYTES:
-        return {}
-    names = [image.get('file_name') for image in _read_json(path)['images']]
-    paths = [os.path.join(folder.path, name) for name in names if name]
-    return {'images': _unless_subset(dataset, paths)}
-
-
-def _unless_subset(dataset: DataSetConfig, paths: list[str]) -> list[str]:
-    """With ``indices`` the images of the others may be left out."""
-    return [] if dataset.config.get('indices') is not None else paths
-
-
-def _is_broken_xml(path: str) -> bool:
-    try:
-        ElementTree.parse(path)
-    except ElementTree.ParseError:
-        return True
-    except FileNotFoundError:  # reported as missing
-        return False
-    return False
+def _warn(dataset: DataSetConfig, findings: Sequence[Finding]) -> None:
+    """Say in a line what is odd; one process of a machine speaks."""
+    if findings and os.environ.get('LOCAL_RANK', '0') == '0':
+        counts = ', '.join(f'{found.count} {found.kind.title}' for found in findings)
+        print(
+            f'warning: {dataset.key}: {counts}. '
+            'tools/misc/check_dataset.py names them.',
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 @contextmanager

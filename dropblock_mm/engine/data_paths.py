@@ -67,12 +67,44 @@ class DataSetConfig:
         return DataPath('.'.join((self.key, *names)), value, path, said)
 
     def folders(self) -> list[DataPath]:
-        """The folders in ``data_prefix``, which some libraries have as a string."""
+        """The folders in ``data_prefix`` that are going to be read.
+
+        Some libraries have one as a string. CocoDataset derives paths of label maps
+        from 'seg', and a config without them may have inherited it all the same.
+        """
         prefix = self.config.get('data_prefix') or {}
-        names: list[tuple[str, ...]] = [('data_prefix', name) for name in prefix]
+        unused = self.layout == 'CocoDataset' and not self.loads_label_maps
+        names: list[tuple[str, ...]] = [
+            ('data_prefix', name) for name in prefix if not (unused and name == 'seg')
+        ]
         if isinstance(prefix, str):
             names = [('data_prefix',)]
         return [path for path in (self.path(*n) for n in names) if path]
+
+    @property
+    def loads_label_maps(self) -> bool:
+        """Whether a step of its pipeline reads segmentation maps."""
+        for step in self.config.get('pipeline') or ():
+            kind = str(step.get('type') if isinstance(step, Mapping) else step)
+            panoptic = 'LoadPanopticAnnotations' in kind
+            if isinstance(step, Mapping) and step.get('with_seg', panoptic):
+                return True
+        return False
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """The class names, by config or else by its class; None if not known."""
+        given = self.config.get('metainfo')
+        named = given.get('classes') if isinstance(given, Mapping) else None
+        if isinstance(named, str) and os.path.isfile(named):
+            with open(named, encoding='utf-8') as file:
+                return tuple(line.strip() for line in file if line.strip())
+        if named is None:
+            holders = (getattr(base, 'METAINFO', {}) for base in self.bases)
+            named = next(
+                (held['classes'] for held in holders if 'classes' in held), None
+            )
+        return None if named is None else tuple(named)
 
     @property
     def bases(self) -> tuple[type, ...]:
@@ -85,7 +117,15 @@ class DataSetConfig:
     @property
     def layout(self) -> str:
         """The class that finds its files: a subclass may look in other places."""
-        owners = (base for base in self.bases if 'load_data_list' in vars(base))
+        return self._owner('load_data_list')
+
+    @property
+    def annotation_format(self) -> str:
+        """The class that takes its annotations: panoptic ones have no boxes."""
+        return self._owner('parse_data_info')
+
+    def _owner(self, method: str) -> str:
+        owners = (base for base in self.bases if method in vars(base))
         return next(owners, object).__name__
 
     def argument(self, name: str) -> Any:

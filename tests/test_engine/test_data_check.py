@@ -1,15 +1,19 @@
+import copy
 import json
 import re
 
 import pytest
 from mmengine.config import Config
 
-from dropblock_mm.engine.data_check import check_data, json_flaw, naming_broken_json
+from dropblock_mm.engine.data_check import check_data, naming_broken_json
+from dropblock_mm.engine.data_json import json_flaw
 
 INSTANCES = {
-    'images': [{'id': i, 'file_name': f'{i}.jpg'} for i in range(3)],
+    'images': [
+        {'id': i, 'file_name': f'{i}.jpg', 'width': 40, 'height': 30} for i in range(3)
+    ],
     'annotations': [],
-    'categories': [{'id': 1, 'name': 'a'}],
+    'categories': [{'id': 1, 'name': 'person'}],
 }
 
 
@@ -112,6 +116,44 @@ def test_empty_image_folder(coco, tmp_path):
     (tmp_path / 'coco/empty').mkdir()
     coco.train_dataloader.dataset.data_prefix.img = 'empty'
     assert "dataset.data_prefix.img='empty': the folder is empty" in message(coco)
+
+
+def test_label_maps_that_no_step_loads_may_be_missing(coco):
+    """As in mmdet's mask2former_r50_8xb2-lsj-50e_coco.py, left from its base."""
+    dataset = coco.train_dataloader.dataset
+    dataset.data_prefix.seg = 'nowhere/'
+    dataset.pipeline = [dict(type='LoadAnnotations', with_bbox=True, with_mask=True)]
+    check_data(coco, ['train'])
+    for step in (
+        dict(type='LoadAnnotations', with_bbox=True, with_seg=True),
+        dict(type='LoadPanopticAnnotations', with_bbox=True),
+    ):
+        dataset.pipeline = [step]
+        assert "dataset.data_prefix.seg='nowhere/': no such folder" in message(coco)
+
+
+def test_errors_in_annotations_are_refused(coco, tmp_path):
+    content = copy.deepcopy(INSTANCES)
+    content['images'][1]['id'] = 0
+    (tmp_path / 'coco/train.json').write_text(json.dumps(content))
+    assert '1 ids that several images have (id 0)' in message(coco)
+
+
+def test_oddities_in_annotations_are_counted(coco, tmp_path, capsys):
+    odd = dict(image_id=0, category_id=1, bbox=[3, 3, 0, 9], area=0)
+    content = INSTANCES | dict(annotations=[odd | dict(id=i) for i in (1, 2)])
+    (tmp_path / 'coco/train.json').write_text(json.dumps(content))
+    check_data(coco, ['train'])
+    said = capsys.readouterr().err
+    assert said.startswith('warning: train_dataloader.dataset: ')
+    assert ', 2 boxes without an area' in said
+    assert 'tools/misc/check_dataset.py' in said
+
+
+def test_classes_must_not_be_one_text(coco):
+    """metainfo=dict(classes=('person')), the forgotten comma."""
+    coco.train_dataloader.dataset.metainfo = dict(classes='person')
+    assert "train_dataloader.dataset.metainfo.classes='person'" in message(coco)
 
 
 def test_missing_images_are_listed(coco, tmp_path):
@@ -229,7 +271,7 @@ def test_data_sets_that_look_elsewhere_are_left_alone(voc, tmp_path):
 
 def test_voc_truncated_xml(voc, tmp_path):
     (tmp_path / 'VOC2007/Annotations/a.xml').write_text('<annotation><object>')
-    assert re.search(r'1 XML files \(.*a\.xml.* cut short', message(voc))
+    assert re.search(r'1 XML files that are cut short.*a\.xml', message(voc))
 
 
 def test_voc_missing_folder(voc):

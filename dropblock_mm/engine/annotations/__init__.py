@@ -1,0 +1,24 @@
+"""What can be wrong in annotation files: COCO's json, VOC's xml, lists of names."""
+
+from dropblock_mm.engine.annotations.coco import coco_problems
+from dropblock_mm.engine.annotations.problems import (
+    Finding,
+    Kind,
+    Problem,
+    error,
+    tally,
+    warning,
+)
+from dropblock_mm.engine.annotations.voc import VocNames, voc_problems
+
+__all__ = [
+    'Finding',
+    'Kind',
+    'Problem',
+    'VocNames',
+    'coco_problems',
+    'error',
+    'tally',
+    'voc_problems',
+    'warning',
+]
