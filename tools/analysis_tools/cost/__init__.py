@@ -1,0 +1,1 @@
+"""Parts of tools/analysis_tools/estimate_cost.py."""
