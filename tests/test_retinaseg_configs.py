@@ -1,0 +1,282 @@
+"""The configs of Table 4, setting by setting, each with its source.
+
+Paper: Ghiasi, Lin, Le 2018, section 4.4 and Table 4. TPU: the authors' code,
+tensorflow/tpu, models/official/retinanet: retinanet_segmentation_model.py (``model``),
+retinanet_architecture.py (``architecture``), dataloader.py (``dataloader``),
+retinanet_segmentation_main.py (``main``).
+"""
+
+import copy
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmengine.optim import LinearLR, MultiStepLR, build_optim_wrapper
+from mmengine.registry import DATASETS, MODELS, TRANSFORMS, init_default_scope
+from torch import nn
+
+from dropblock_mm import DropBlockInjectionHook, KeepProbScheduleHook
+from dropblock_mm.registry import HOOKS
+
+pytest.importorskip('mmseg')
+FOLDER = Path(__file__).resolve().parents[1] / 'configs/retinaseg'
+SCRATCH = 'retinaseg_r101_fpn_8xb8-500e-scratch_voc12aug-513x513.py'
+TUNED = 'retinaseg_r101_fpn_8xb8-45e_voc12aug-513x513.py'
+# Paper, Table 4: config -> (block size, mIoU)
+TABLE_4 = {
+    TUNED: (None, '74.6'),
+    SCRATCH: (None, '47.2'),
+    SCRATCH.replace('8xb8', 'dropblock-keep20-block1_8xb8'): (1, '51.0'),
+    SCRATCH.replace('8xb8', 'dropblock-keep20-block4_8xb8'): (4, '53.2'),
+    SCRATCH.replace('8xb8', 'dropblock-keep20-block16_8xb8'): (16, '53.4'),
+}
+
+
+def read(name):
+    config = Config.fromfile(FOLDER / name)
+    init_default_scope(config.default_scope)
+    return config
+
+
+@pytest.fixture(scope='module')
+def model():
+    torch.manual_seed(0)
+    model = MODELS.build(read(SCRATCH).model)
+    model.backbone.init_weights()
+    return model
+
+
+def test_the_folder_is_the_table():
+    assert {path.name for path in FOLDER.glob('*.py')} == set(TABLE_4)
+
+
+@pytest.mark.parametrize('name', TABLE_4)
+def test_the_docstring_has_the_papers_number(name):
+    text = (FOLDER / name).read_text().split('"""')[1]
+    assert f'Paper: {TABLE_4[name][1]} mIoU on val. Not trained here.' in text
+
+
+@pytest.mark.parametrize('name', TABLE_4)
+def test_drop_block_is_in_the_head(name):
+    hooks = [HOOKS.build(dict(h)) for h in read(name).get('custom_hooks', [])]
+    block_size = TABLE_4[name][0]
+    if block_size is None:
+        assert not hooks
+        return
+    injection, schedule = hooks
+    assert isinstance(injection, DropBlockInjectionHook)
+    assert isinstance(schedule, KeepProbScheduleHook)
+    (target,) = injection.targets
+    assert target.module == 'decode_head'  # paper, 4.4: better than in the backbone
+    assert target.block_size == block_size  # Table 4
+    assert (target.calibrated, target.gamma_scale) == (False, 1.0)
+    assert schedule.keep_prob == 0.2  # Table 4
+    assert (schedule.schedule, schedule.start_keep_prob) == ('linear', 1.0)  # section 3
+
+
+def test_rows_differ_in_drop_block_alone():
+    plain = read(SCRATCH).to_dict()
+    for name, (block_size, _) in TABLE_4.items():
+        if block_size is not None:
+            other = read(name).to_dict()
+            del other['custom_hooks']
+            assert other == plain
+
+
+def test_backbone(model):
+    assert model.backbone.depth == 101  # Table 4; TPU model: resnet_depth=101
+    stages = [model.backbone.layer1, model.backbone.layer4]
+    assert [len(stage) for stage in stages] == [3, 3]
+    for block in model.backbone.layer4:  # TPU architecture: init_zero=True
+        assert not block.norm3.weight.any()
+    assert all(p.requires_grad for p in model.parameters())  # nothing is frozen
+    assert model.backbone.conv1.weight.std() > 0  # and nothing loaded
+    assert model.backbone.init_cfg[0]['type'] == 'Kaiming'
+
+
+def test_every_norm(model):
+    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+    # TPU architecture: _BATCH_NORM_DECAY = 0.997, _BATCH_NORM_EPSILON = 1e-4
+    assert {(norm.momentum, norm.eps) for norm in norms} == {(0.003, 1e-4)}
+    assert not model.backbone.norm_eval
+    assert len(norms) == 104 + 3 + 10  # ResNet-101, each level, the head
+
+
+def test_neck(model):
+    """TPU architecture: resnet_fpn(min_level=3, max_level=5)."""
+    neck = model.neck
+    assert [conv.conv.in_channels for conv in neck.lateral_convs] == [512, 1024, 2048]
+    assert not any(conv.with_norm for conv in neck.lateral_convs)
+    assert all(conv.with_norm for conv in neck.fpn_convs)
+    assert not any(c.with_activation for c in [*neck.lateral_convs, *neck.fpn_convs])
+    assert neck.out_channels == 256
+    # use_nearest_upsampling=False; resize_bilinear(align_corners=True)
+    assert neck.upsample_cfg == dict(mode='bilinear', align_corners=True)
+
+
+def test_head(model):
+    """TPU architecture: segmentation_class_net, retinanet_segmentation."""
+    head = model.decode_head
+    assert (len(head.towers), len(head.towers[0])) == (3, 3)
+    assert (head.channels, head.num_classes, head.align_corners) == (256, 21, True)
+    assert head.dropout is None
+    # TPU model: stride = 2**min_level, ignore_label=255, sum / num not ignored
+    assert (head.stride, head.ignore_index, head.upsample_loss) == (8, 255, False)
+    assert head.loss_decode.avg_non_ignore
+    assert model.test_cfg.mode == 'whole'
+
+
+def test_maps_at_513_pixels(model):
+    """65, 33 and 17: what the rates in docs/en/segmentation.md are computed for."""
+    with torch.device('meta'):
+        light = MODELS.build(read(SCRATCH).model)
+    maps = light.neck(light.backbone(torch.empty(1, 3, 513, 513, device='meta')))
+    assert [tuple(x.shape[2:]) for x in maps] == [(65, 65), (33, 33), (17, 17)]
+
+
+def test_preprocessing(model):
+    preprocessor = model.data_preprocessor
+    # TPU dataloader: ImageNet's mean and deviation of RGB in [0, 1]
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    torch.testing.assert_close(preprocessor.mean.flatten() / 255, mean)
+    torch.testing.assert_close(preprocessor.std.flatten() / 255, std)
+    assert preprocessor.channel_conversion
+    # pad_to_bounding_box(513) after normalize_image; labels with 255
+    assert preprocessor.size == preprocessor.test_cfg['size'] == (513, 513)
+    assert (preprocessor.pad_val, preprocessor.seg_pad_val) == (0, 255)
+
+
+@pytest.fixture
+def image_file(tmp_path):
+    cv2.imwrite(str(tmp_path / 'a.jpg'), np.full((375, 500, 3), 200, np.uint8))
+    cv2.imwrite(str(tmp_path / 'a.png'), np.full((375, 500), 7, np.uint8))
+    return dict(
+        img_path=str(tmp_path / 'a.jpg'),
+        seg_map_path=str(tmp_path / 'a.png'),
+        reduce_zero_label=False,
+        seg_fields=[],
+        label_map=None,
+    )
+
+
+def test_training_pipeline(image_file):
+    """TPU dataloader: SegmentationInputProcessor; model: train_scale_min and _max."""
+    dataset = read(SCRATCH).train_dataloader.dataset.datasets[0]
+    pipeline = Compose([TRANSFORMS.build(step) for step in dataset.pipeline])
+    longest, flips = [], []
+    for seed in range(60):
+        np.random.seed(seed)
+        packed = pipeline(copy.deepcopy(image_file))
+        sample = packed['data_samples']
+        assert packed['inputs'].shape[1:] == sample.gt_sem_seg.data.shape[1:]
+        assert max(sample.img_shape) <= 513  # the rest is padded by the model
+        longest.append(500 * sample.scale_factor[0] / 513)
+        flips.append(bool(sample.flip))
+    assert 0.74 < min(longest) < 0.8
+    assert 1.4 < max(longest) < 1.51
+    assert 15 < sum(flips) < 45
+
+
+def test_test_pipeline(image_file):
+    dataset = read(SCRATCH).val_dataloader.dataset
+    packed = Compose([TRANSFORMS.build(step) for step in dataset.pipeline])(image_file)
+    assert packed['inputs'].shape == (3, 385, 513)  # set_scale_factors_to_output_size
+    assert packed['data_samples'].gt_sem_seg.data.shape == (1, 375, 500)
+
+
+def test_training_and_validation_lists():
+    """10,582 and 1,449 images in the paper: train and SBD's aug; val."""
+    config = read(SCRATCH)
+    parts = config.train_dataloader.dataset.datasets
+    assert [part.ann_file.split('/')[-1] for part in parts] == ['train.txt', 'aug.txt']
+    assert [part.data_prefix.seg_map_path for part in parts] == [
+        'SegmentationClass',
+        'SegmentationClassAug',
+    ]
+    assert config.val_dataloader.dataset.ann_file.endswith('/val.txt')
+    assert config.val_evaluator == dict(type='IoUMetric', iou_metrics=['mIoU'])
+    assert config.train_dataloader.batch_size == 8  # of 64 on 8 GPUs: main, 4.4
+
+
+def test_optimizer(model):
+    wrapper = build_optim_wrapper(model, read(SCRATCH).optim_wrapper)
+    optimizer = wrapper.optimizer
+    assert isinstance(optimizer, torch.optim.SGD)
+    # TPU model: learning_rate=0.02, momentum=0.9, weight_decay=1e-5
+    assert optimizer.defaults['lr'] == 0.02
+    assert optimizer.defaults['momentum'] == 0.9
+    norms = {
+        id(p)
+        for m in model.modules()
+        if isinstance(m, nn.BatchNorm2d)
+        for p in m.parameters()
+    }
+    decays = {}
+    for group in optimizer.param_groups:
+        for parameter in group['params']:
+            assert id(parameter) not in decays
+            decays[id(parameter)] = (group['weight_decay'], id(parameter) in norms)
+    # weight_decay * l2_loss of all but 'batch_normalization'
+    assert set(decays.values()) == {(1e-5, False), (0.0, True)}
+    assert set(decays) == {id(p) for p in model.parameters()}
+
+
+@pytest.mark.parametrize(
+    ('name', 'epochs', 'drops'), [(TUNED, 45, (25, 35)), (SCRATCH, 500, (278, 389))]
+)
+def test_schedule(name, epochs, drops):
+    config = read(name)
+    assert config.train_cfg.type == 'EpochBasedTrainLoop'
+    assert config.train_cfg.max_epochs == epochs  # TPU main: num_epochs=45; paper: 500
+    warm_up, steps = config.param_scheduler
+    # TPU model: lr_warmup_init=0.002, lr_warmup_epoch=1, first_lr_drop_epoch=25, ...
+    assert tuple(steps.milestones) == drops
+    assert drops == tuple(round(epochs * drop / 45) for drop in (25, 35))
+    assert config.auto_scale_lr.base_batch_size == 64
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.02)
+    per_epoch = 165
+    linear = LinearLR.build_iter_from_epoch(
+        optimizer,
+        start_factor=warm_up.start_factor,
+        begin=warm_up.begin,
+        end=warm_up.end,
+        epoch_length=per_epoch,
+    )
+    multi = MultiStepLR(optimizer, milestones=steps.milestones, gamma=steps.gamma)
+    rates = []
+    for _ in range(2 * per_epoch):
+        rates.append(optimizer.param_groups[0]['lr'])
+        optimizer.step()
+        linear.step()
+    assert rates[0] == pytest.approx(0.002)
+    assert rates[per_epoch // 2] == pytest.approx(0.011, rel=0.01)
+    assert rates[per_epoch] == rates[-1] == pytest.approx(0.02)
+    for _ in range(epochs - 1):
+        optimizer.step()
+        multi.step()
+    assert optimizer.param_groups[0]['lr'] == pytest.approx(0.0002)
+
+
+def test_fine_tuning_starts_from_imagenet():
+    config = read(TUNED)
+    assert config.model.backbone.init_cfg == dict(
+        type='Pretrained', checkpoint='torchvision://resnet101'
+    )
+    config.model.backbone.init_cfg = None
+    backbone = MODELS.build(config.model.backbone)
+    backbone.train()
+    frozen = {n for n, p in backbone.named_parameters() if not p.requires_grad}
+    # TPU architecture: remove_variables leaves the first convolution out of training
+    assert frozen == {'conv1.weight', 'bn1.weight', 'bn1.bias'}
+
+
+@pytest.mark.parametrize('name', TABLE_4)
+def test_what_all_rows_share(name):
+    config = read(name)
+    assert config.randomness.diff_rank_seed  # or masks would repeat on every GPU
+    assert config.default_scope == 'mmseg'
+    assert DATASETS.get('mmseg.PascalVOCDataset') is not None
