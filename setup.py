@@ -1,5 +1,19 @@
-"""The one thing setup.cfg cannot say: found packages, and configs/ as one more."""
+"""What setup.cfg cannot say: found packages, configs/ as one more, and C code."""
 
-from setuptools import find_packages, setup
+import sys
 
-setup(packages=[*find_packages(include=['dropblock_mm*']), 'dropblock_mm.configs'])
+from setuptools import Extension, find_packages, setup
+
+setup(
+    packages=[*find_packages(include=['dropblock_mm*']), 'dropblock_mm.configs'],
+    ext_modules=[
+        Extension(
+            'dropblock_mm.ops._native',
+            ['dropblock_mm/ops/native.c'],
+            libraries=[] if sys.platform == 'win32' else ['m'],
+            py_limited_api=True,
+            # Without a compiler the same is done with tensor operations.
+            optional=True,
+        )
+    ],
+)

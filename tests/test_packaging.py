@@ -3,8 +3,11 @@
 import configparser
 import importlib.metadata as metadata
 import importlib.util
+import os
+import shutil
 import subprocess
 import sys
+import sysconfig
 import venv
 import zipfile
 from email.parser import Parser
@@ -27,18 +30,30 @@ def check_output(*command, **kwargs):
 
 
 @pytest.fixture(scope='module')
-def wheel(tmp_path_factory):
-    """A wheel built from a copy, so that no build/ is left in the clone."""
-    folder = tmp_path_factory.mktemp('wheel')
-    source = folder / 'source'
+def source(tmp_path_factory):
+    """A copy of the clone's files, so that no build/ is left in the clone."""
+    folder = tmp_path_factory.mktemp('source')
     listed = check_output('git', 'ls-files', '-co', '--exclude-standard', cwd=ROOT)
     for name in listed.splitlines():
         if (ROOT / name).is_file():
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            (source / name).write_bytes((ROOT / name).read_bytes())
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes((ROOT / name).read_bytes())
+    return folder
+
+
+def build_wheel(source, folder, **environment):
+    shutil.copytree(source, folder / 'source')
     flags = ['--no-deps', '--no-build-isolation', '--no-index', '-w', folder]
-    check_output(sys.executable, '-m', 'pip', 'wheel', *flags, source)
+    check_output(
+        *(sys.executable, '-m', 'pip', 'wheel', *flags, folder / 'source'),
+        env=os.environ | environment,
+    )
     return next(folder.glob('dropblock_mm-*.whl'))
+
+
+@pytest.fixture(scope='module')
+def wheel(source, tmp_path_factory):
+    return build_wheel(source, tmp_path_factory.mktemp('wheel'))
 
 
 @pytest.fixture(scope='module')
@@ -116,6 +131,24 @@ def test_the_wheel_holds_every_module_and_config(wheel):
     assert expected <= held
     tops = {name.split('/')[0] for name in held}
     assert {top for top in tops if not top.endswith('.dist-info')} == {'dropblock_mm'}
+
+
+def test_it_builds_without_a_compiler(source, tmp_path):
+    """Then the wheel lacks the loops in C, and nothing else."""
+    built = build_wheel(source, tmp_path, CC='false')
+    with zipfile.ZipFile(built) as archive:
+        names = archive.namelist()
+    assert 'dropblock_mm/ops/torch_loops.py' in names
+    assert not any('_native' in name for name in names)
+
+
+def test_with_a_compiler_the_wheel_serves_every_python(wheel):
+    if not shutil.which(sysconfig.get_config_var('CC').split()[0]):
+        pytest.skip('no C compiler on the PATH')
+    with zipfile.ZipFile(wheel) as archive:
+        native = [name for name in archive.namelist() if '_native' in name]
+    assert native == ['dropblock_mm/ops/_native.abi3.so']
+    assert '-cp310-abi3-' in wheel.name
 
 
 def test_pip_install_adds_nothing_to_torch_and_mmengine(installed, tmp_path):

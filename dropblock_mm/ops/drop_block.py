@@ -245,6 +245,7 @@ def _drop_sparsely(
     seeds: Tensor | None,
     generator: torch.Generator | None,
 ) -> tuple[Tensor, int]:
+    _refuse_transforms(x)
     geometry = plan.geometry
     if seeds is not None:
         positions = seeds.flatten().nonzero().flatten()
@@ -258,6 +259,16 @@ def _drop_sparsely(
         return sparse.drop_blocks(x, corners, geometry)
     key = int(_draw_key(x.device, generator))
     return sparse.drop_blocks(x, sparse.SeedDraw(geometry, gamma, key), geometry)
+
+
+def _refuse_transforms(x: Tensor) -> None:
+    """Elsewhere torch says so itself; here memory is written to, which has none."""
+    if torch._C._functorch.is_functorch_wrapped_tensor(x):
+        raise RuntimeError(
+            'DropBlock draws a number of seeds that depends on chance, which '
+            'functorch (torch.func, vmap) cannot transform. Call it outside of the '
+            'transformed function, or take the gradient with torch.autograd.'
+        )
 
 
 def _drop_traced(

@@ -50,49 +50,26 @@ class BlockGeometry:
         return self.num_positions / (self.num_units * self.shared_over)
 
     @cached_property
-    def mask_layout(self) -> MemoryLayout:
-        """The layout of the mask, which is contiguous and has no shared planes."""
+    def plane(self) -> tuple[int, int, int, int]:
+        """Height and width of a plane, height and width of a block."""
+        return (*self.shape[2:], *self.block)
+
+    @cached_property
+    def mask_strides(self) -> Strides:
+        """Strides of the mask, which is contiguous."""
         _, channels, height, width = self.shape
-        strides = (channels * height * width, height * width, width, 1)
-        return MemoryLayout.of(self.shape, strides, (1, *self.block))
+        return channels * height * width, height * width, width, 1
 
     @cached_property
     def corner_steps(self) -> Steps:
         """How an index into the grid becomes one into the mask."""
-        return steps_between(self.grid_shape, self.mask_layout.strides)
+        return steps_between(self.grid_shape, self.mask_strides)
 
-    def layout(self, strides: Strides) -> MemoryLayout:
-        """Return the layout of an input with these strides."""
-        if self.shared_over == 1 and strides == self.mask_layout.strides:
-            return self.mask_layout
-        return MemoryLayout.of(self.shape, strides, (self.shared_over, *self.block))
-
-
-@dataclass(frozen=True)
-class MemoryLayout:
-    """How blocks lie in memory.
-
-    Args:
-        strides: Of the tensor that blocks are written to.
-        steps: How an index into the mask becomes a place in memory.
-        window: Channels, height and width of what is written at a corner.
-        reach: From a window's first unit to its last, in units of memory.
-    """
-
-    strides: Strides
-    steps: Steps
-    window: tuple[int, int, int]
-    reach: int
-
-    @classmethod
-    def of(
-        cls, shape: Strides, strides: Strides, window: tuple[int, int, int]
-    ) -> MemoryLayout:
-        """Work out the layout for a mask of ``shape`` and these strides."""
-        reach = sum(
-            (size - 1) * step for size, step in zip(window, strides[1:], strict=True)
-        )
-        return cls(strides, steps_between(shape, strides), window, reach)
+    def steps(self, strides: Strides) -> Steps:
+        """Return how an index into the mask becomes a place in memory."""
+        if strides == self.mask_strides:
+            return 1, ()
+        return steps_between(self.shape, strides)
 
 
 def steps_between(sizes: Strides, strides: Strides) -> Steps:

@@ -2,26 +2,23 @@
 
 The usual algorithm draws a random number for every unit and max-pools a mask as
 large as the input. Seeds are rare (gamma is .0028 at keep_prob .9 and block 7),
-so this one draws where they fall and keeps nothing but their blocks' corners. It
-uses few tensor operations: on a small map the start of each costs as much as its
-work.
+so this one draws where they fall and keeps nothing but their blocks' corners.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from dropblock_mm.ops.geometry import BlockGeometry, MemoryLayout, apply_steps
+from dropblock_mm.ops import native, torch_loops
+from dropblock_mm.ops.geometry import BlockGeometry, apply_steps
 
-# A mask of bytes is counted 8 bytes at a time. Each of the 8 lanes of a 64-bit
-# sum may reach 255 before it carries into its neighbour.
-_LANES = 8
-_WORDS_PER_SUM = 255
+# The two do the same, and draw the same seeds from the same random numbers.
+loops = native if native.IS_BUILT else torch_loops
 
 # Above this gamma a random number per position is cheaper than points.
 _MANY_SEEDS = 0.5
@@ -55,48 +52,40 @@ class SeedDraw:
 def sample_corners(
     geometry: BlockGeometry, gamma: float, generator: torch.Generator | None = None
 ) -> Tensor:
-    """Sample seeds; see :func:`sample_positions` and :func:`corners_at`."""
-    positions = sample_positions(geometry.num_positions, gamma, generator)
-    return corners_at(positions, geometry)
-
-
-def sample_positions(
-    num_positions: int, gamma: float, generator: torch.Generator | None = None
-) -> Tensor:
-    """Let a seed fall on each of ``num_positions`` places with probability gamma.
+    """Let a seed fall on each position with probability gamma.
 
     The points of a Poisson process hit every place independently, at least once
     with probability ``1 - exp(-mean points per place)``: an exact Bernoulli(gamma)
     process for about ``gamma * num_positions`` random numbers, the gaps.
 
     Args:
-        num_positions: Number of places.
+        geometry: The map and the blocks.
         gamma: Probability of a seed, in [0, 1].
         generator: Source of randomness; torch's default one if None.
 
     Returns:
-        Tensor: LongTensor[S], the seeds' places, increasing; one may come twice.
+        Tensor: LongTensor[S], each block's top left unit as an index into the
+        flattened mask, increasing; one may come twice.
     """
     if gamma > _MANY_SEEDS:
-        uniform = torch.rand(num_positions, dtype=torch.float64, generator=generator)
-        return (uniform < gamma).nonzero().flatten()
+        uniform = _random_numbers(geometry.num_positions, generator)
+        return corners_at((uniform < gamma).nonzero().flatten(), geometry)
     if gamma == 0.0:
         return torch.empty(0, dtype=torch.int64)
-    mean_gap = -1.0 / math.log1p(-gamma)  # in places
-    mean = num_positions / mean_gap
-    # Six standard deviations: a second draw happens once in 10^9 calls.
+    mean_gap = -1.0 / math.log1p(-gamma)  # in positions
+    mean = geometry.num_positions / mean_gap
+    # Six standard deviations: more are needed once in 10^9 calls.
     draws = int(mean + 6.0 * math.sqrt(mean)) + 16
-    # fp64 has 53 random bits and tells 2^53 places apart. -log(u) is exponential.
-    gaps = torch.rand(draws, dtype=torch.float64, generator=generator).log_()
-    points = gaps.cumsum_(0).mul_(-mean_gap)
-    inside = int(torch.searchsorted(points, num_positions))
-    places = points[:inside].long()
-    if inside < draws:
-        return places
-    # A Poisson process has no memory: go on from the last point, as if anew.
-    start = int(places[-1])
-    more = sample_positions(num_positions - start, gamma, generator)
-    return torch.cat([places, more.add_(start)])
+    uniform = _random_numbers(draws, generator)
+    corners = loops.place_seeds(uniform, mean_gap, geometry)
+    while len(corners) == len(uniform):
+        uniform = torch.cat([uniform, _random_numbers(draws, generator)])
+        corners = loops.place_seeds(uniform, mean_gap, geometry)
+    return corners
+
+
+def _random_numbers(count: int, generator: torch.Generator | None) -> Tensor:
+    return torch.rand(count, dtype=torch.float64, generator=generator)
 
 
 def corners_at(positions: Tensor, geometry: BlockGeometry) -> Tensor:
@@ -136,7 +125,7 @@ def drop_blocks(
         units kept.
     """
     corners = seeds.corners() if isinstance(seeds, SeedDraw) else seeds
-    _, mask_kept = _paint(corners, geometry)
+    mask_kept = geometry.num_units - loops.count_dropped(corners, geometry)
     kept = mask_kept * geometry.shared_over
     scale = x.numel() / max(kept, 1)
     return _ScaleAndDrop.apply(x, corners, seeds, geometry, scale), kept
@@ -149,9 +138,10 @@ def drop_mask(draw: SeedDraw) -> tuple[Tensor, int]:
         tuple[Tensor, int]: BoolTensor[N, C, H, W], True where a unit is dropped,
         and a count of the mask's units.
     """
-    mask, kept = _paint(draw.corners(), draw.geometry)
-    units = mask.view(-1)[: draw.geometry.num_units]
-    return units.view(torch.bool).view(draw.geometry.shape), kept
+    geometry, corners = draw.geometry, draw.corners()
+    mask = torch.zeros(geometry.shape, dtype=torch.bool)
+    loops.fill_blocks(mask, corners, replace(geometry, shared_over=1), 1)
+    return mask, geometry.num_units - loops.count_dropped(corners, geometry)
 
 
 class _ScaleAndDrop(torch.autograd.Function):
@@ -190,32 +180,5 @@ def _scale_and_drop(
     x: Tensor, corners: Tensor, geometry: BlockGeometry, scale: float
 ) -> Tensor:
     out = x * scale  # keeps x's memory format
-    _fill_blocks(out, corners, geometry.layout(out.stride()), 0)
+    loops.fill_blocks(out, corners, geometry, 0)
     return out
-
-
-def _fill_blocks(
-    out: Tensor, corners: Tensor, layout: MemoryLayout, value: int
-) -> None:
-    """Write a value into the blocks of ``out``, which owns its memory.
-
-    All windows of a block's size are one strided view of ``out``, so no index is
-    computed per unit. The view overlaps itself; all writes are equal.
-    """
-    windows = out.as_strided(
-        (out.numel() - layout.reach, *layout.window), (1, *layout.strides[1:])
-    )
-    windows.index_fill_(0, apply_steps(corners, layout.steps), value)
-
-
-def _paint(corners: Tensor, geometry: BlockGeometry) -> tuple[Tensor, int]:
-    """Return a ByteTensor of ones in the blocks, and the number of zeros.
-
-    The mask is padded with zeros, which are not counted, to whole sums.
-    """
-    sums = -(-geometry.num_units // (_LANES * _WORDS_PER_SUM))
-    words = torch.zeros(sums, _WORDS_PER_SUM, dtype=torch.int64)
-    mask = words.view(torch.uint8)
-    _fill_blocks(mask, corners, geometry.mask_layout, 1)
-    dropped = int(words.sum(1).view(torch.uint8).sum())
-    return mask, geometry.num_units - dropped

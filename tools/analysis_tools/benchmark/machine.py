@@ -9,6 +9,8 @@ from pathlib import Path
 
 import torch
 
+from dropblock_mm.ops import native
+
 from .peers import versions
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -42,6 +44,7 @@ def describe(device: str, allocator: str) -> dict[str, str]:
         'python': platform.python_version(),
         'torch': torch.__version__,
         'dropblock_mm': _commit(),
+        'loops over seeds': 'in C' if native.IS_BUILT else 'as tensor operations',
         'allocator': allocator,
         'transparent huge pages': _read('/sys/kernel/mm/transparent_hugepage/enabled'),
     }

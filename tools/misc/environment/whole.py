@@ -74,7 +74,8 @@ def stamp_of(stack: str, python_version: str) -> str:
     files = sorted(REQUIREMENTS.glob('*.txt')) + sorted(Path(__file__).parent.iterdir())
     parts = [file.read_bytes() for file in files if file.is_file()]
     # The place counts: an editable install points at it.
-    parts += [(ROOT / 'setup.cfg').read_bytes(), bytes(ROOT)]
+    built = ('setup.cfg', 'setup.py', 'dropblock_mm/ops/native.c')
+    parts += [*((ROOT / name).read_bytes() for name in built), bytes(ROOT)]
     parts += [stack.encode(), python_version.encode()]
     return hashlib.sha256(b'\0'.join(parts)).hexdigest()
 
