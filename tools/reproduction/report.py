@@ -1,0 +1,202 @@
+"""The table: the paper's numbers beside the measured ones."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .plan import Run
+from .shrink import SMOKE
+from .state import Progress, State
+from .tables import Row, Table
+
+SCHEMA = 1
+_SHORT = re.compile(
+    r'Python|CUDA available|GPU.*|PyTorch|MMEngine|(onedl-)?mm(cv|det.*|seg.*)|'
+    r'dropblock_mm'
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a run.
+
+    Args:
+        run: The run.
+        progress: Its state and numbers.
+        attempts: See ``record.attempt``.
+    """
+
+    run: Run
+    progress: Progress
+    attempts: list[dict[str, Any]]
+
+    @property
+    def duration(self) -> str:
+        """From the first command's start to the last one's end."""
+        if not self.attempts:
+            return ''
+        first, last = self.attempts[0]['started'], self.attempts[-1].get('ended', '')
+        return f'{first} to {last}'
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A number over several seeds.
+
+    Args:
+        values: At least one.
+    """
+
+    values: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """The mean."""
+        return statistics.fmean(self.values)
+
+    @property
+    def spread(self) -> float | None:
+        """The sample standard deviation; None for one value."""
+        return statistics.stdev(self.values) if len(self.values) > 1 else None
+
+    def __str__(self) -> str:
+        spread = '' if self.spread is None else f' ± {self.spread:.1f}'
+        return f'{self.mean:.1f}{spread}'
+
+
+def summarize(row: Row, title: str, results: Sequence[Result]) -> Summary | None:
+    """Gather a metric of a row's finished runs; None without any."""
+    values = [
+        result.progress.metrics[title]
+        for result in results
+        if result.run.row == row and result.progress.state is State.FINISHED
+    ]
+    return Summary(tuple(values)) if values else None
+
+
+def as_json(
+    table: Table, results: Sequence[Result], facts: dict[str, Any]
+) -> dict[str, Any]:
+    """Return all that is known as what JSON can hold."""
+    return {
+        'schema': SCHEMA,
+        'table': table.name,
+        'paper': table.source or None,
+        **facts,
+        'rows': [_row_json(table, row, results) for row in _rows(results)],
+        'runs': [_run_json(result) for result in results],
+    }
+
+
+def _row_json(table: Table, row: Row, results: Sequence[Result]) -> dict[str, Any]:
+    measured = {}
+    for metric in table.metrics:
+        found = summarize(row, metric.title, results)
+        if found:
+            numbers = {'mean': found.mean, 'standard_deviation': found.spread}
+            measured[metric.title] = {**numbers, 'values': list(found.values)}
+    return {**asdict(row), 'measured': measured}
+
+
+def _run_json(result: Result) -> dict[str, Any]:
+    return {
+        'row': result.run.row.name,
+        'seed': result.run.seed,
+        'state': result.progress.state.value,
+        'metrics': result.progress.metrics,
+        'config': str(result.run.config),
+        'work_dir': str(result.run.work_dir),
+        'attempts': result.attempts,
+    }
+
+
+def _rows(results: Sequence[Result]) -> list[Row]:
+    return list({result.run.row.name: result.run.row for result in results}.values())
+
+
+def as_markdown(table: Table, results: Sequence[Result], facts: dict[str, Any]) -> str:
+    """Return the table, what it was made with, and every run."""
+    parts = [f'## {table.title}']
+    if facts['smoke']:
+        parts.append(f'**A smoke run.** {SMOKE}')
+    parts.append(main_table(table, results))
+    parts.append(_explanation(table, results))
+    parts.append(f'```shell\n{facts["command"]}\n```')
+    parts.append(_runs_table(table, results))
+    parts.append(_environment_table(facts['environment']))
+    return '\n\n'.join(parts) + '\n'
+
+
+def main_table(table: Table, results: Sequence[Result]) -> str:
+    """Return a line for each row: the paper's numbers and the measured ones."""
+    headings = ['row', 'model']
+    for metric in table.metrics:
+        headings += [f'{metric.title}, paper'] if table.source else []
+        headings += [f'{metric.title}, measured']
+    lines = [_main_line(table, row, results) for row in _rows(results)]
+    return markdown_table([*headings, 'seeds'], lines)
+
+
+def _main_line(table: Table, row: Row, results: Sequence[Result]) -> list[str]:
+    cells = [row.name, row.title]
+    for metric in table.metrics:
+        cells += [str(row.paper.get(metric.title, ''))] if table.source else []
+        cells += [str(summarize(row, metric.title, results) or '')]
+    seeds = [
+        str(r.run.seed)
+        for r in results
+        if r.run.row == row and r.progress.state is State.FINISHED
+    ]
+    return [*cells, ', '.join(seeds) or 'none finished']
+
+
+def _explanation(table: Table, results: Sequence[Result]) -> str:
+    titles = ', '.join(metric.title for metric in table.metrics)
+    text = f'{titles} in percent. '
+    if table.source:
+        text += f'Paper: {table.source}. '
+    if len({result.run.seed for result in results}) > 1:
+        text += 'Measured: mean ± sample standard deviation over the seeds. '
+    unfinished = [r for r in results if r.progress.state is not State.FINISHED]
+    if unfinished:
+        told = (
+            f'{result.run} ({result.progress.state.value})' for result in unfinished
+        )
+        text += f'Not finished: {"; ".join(told)}.'
+    return text.strip()
+
+
+def _runs_table(table: Table, results: Sequence[Result]) -> str:
+    titles = [metric.title for metric in table.metrics]
+    lines = []
+    for result in results:
+        numbers = result.progress.metrics
+        cells = [f'{numbers[title]:.2f}' if numbers else '' for title in titles]
+        commits = dict.fromkeys(note['commit'] for note in result.attempts)
+        lines.append(
+            [
+                str(result.run),
+                result.progress.state.value,
+                *cells,
+                result.duration,
+                '; '.join(commits),
+            ]
+        )
+    return markdown_table(['run', 'state', *titles, 'time', 'commit'], lines)
+
+
+def _environment_table(environment: dict[str, str]) -> str:
+    short = {k: v for k, v in environment.items() if _SHORT.fullmatch(k)}
+    lines = [[name, value.splitlines()[0]] for name, value in short.items()]
+    return markdown_table(['environment', ''], lines)
+
+
+def markdown_table(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Return a table whose columns are padded, to be read in a terminal too."""
+    widths = [max(map(len, column)) for column in zip(headings, *lines, strict=True)]
+    rows = [list(headings), ['-' * width for width in widths], *map(list, lines)]
+    return '\n'.join(f'| {" | ".join(map(str.ljust, row, widths))} |' for row in rows)

@@ -1,0 +1,165 @@
+"""The tables as data: rows, configs, and the paper's numbers.
+
+All numbers of the paper are from Ghiasi, Lin and Le, "DropBlock: A regularization
+method for convolutional networks", NeurIPS 2018.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number of an evaluation.
+
+    Args:
+        key: As the evaluation logs it.
+        title: As the paper names it.
+        scale: What turns it into percent.
+    """
+
+    key: str
+    title: str
+    scale: float = 100.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model of a table.
+
+    Args:
+        name: As it is typed after ``--rows``.
+        title: In words.
+        config: Below ``configs/``.
+        paper: The paper's numbers in percent, by the metrics' titles.
+    """
+
+    name: str
+    title: str
+    config: str
+    paper: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Table:
+    """What is trained and evaluated.
+
+    Args:
+        name: As it is typed.
+        title: Its heading.
+        source: Where the paper's numbers are, or '' if it has none.
+        metrics: The columns.
+        rows: In the paper's order.
+        embedded: The layout in which the embedded data set serves a smoke run.
+    """
+
+    name: str
+    title: str
+    source: str
+    metrics: tuple[Metric, ...]
+    rows: tuple[Row, ...]
+    embedded: Literal['coco', 'voc'] | None = None
+
+    def row(self, name: str) -> Row:
+        """Return the row of a name that it has."""
+        return next(row for row in self.rows if row.name == name)
+
+
+COCO_METRICS = (
+    Metric('coco/bbox_mAP', 'AP'),
+    Metric('coco/bbox_mAP_50', 'AP50'),
+    Metric('coco/bbox_mAP_75', 'AP75'),
+)
+VOC_METRICS = (Metric('pascal_voc/mAP', 'mAP'),)
+SEGMENTATION_METRICS = (Metric('mIoU', 'mIoU', scale=1.0),)
+
+
+def _detection(name: str, title: str, config: str, *paper: float) -> Row:
+    """Return a row of Table 3: AP, AP50, AP75."""
+    titles = [metric.title for metric in COCO_METRICS]
+    path = f'retinanet/retinanet_r50_fpn_sepbn_{config}_coco.py'
+    return Row(name, title, path, dict(zip(titles, paper, strict=True)))
+
+
+def _segmentation(name: str, title: str, config: str, mean_iou: float) -> Row:
+    """Return a row of Table 4."""
+    path = f'retinaseg/retinaseg_r101_fpn_{config}_voc12aug-513x513.py'
+    return Row(name, title, path, {'mIoU': mean_iou})
+
+
+def _study(config: str, blocks: tuple[int, int], drop: str) -> tuple[Row, ...]:
+    """Return three rows: none, block 1 and a larger block."""
+    rows = [Row('none', 'no DropBlock', config.format(''))]
+    for block in blocks:
+        name = f'block{block}'
+        rows.append(Row(name, f'block {block}', config.format(f'{drop}{block}')))
+    return tuple(rows)
+
+
+TABLE_3 = Table(
+    'table3',
+    'RetinaNet, ResNet-50-FPN, on COCO (Table 3)',
+    'Table 3 of Ghiasi et al. 2018: val2017, training on train2017',
+    COCO_METRICS,
+    (
+        _detection('fine-tuned', 'from ImageNet', '8xb8-28e', 36.5, 55.0, 39.1),
+        _detection('scratch', 'scratch', '8xb8-150e-scratch', 36.8, 54.6, 39.4),
+        *(
+            _detection(
+                f'block{block}',
+                f'scratch, keep_prob 0.9, block {block}',
+                f'dropblock-keep90-block{block}_8xb8-150e-scratch',
+                *paper,
+            )
+            for block, paper in {
+                1: (37.9, 56.1, 40.6),
+                3: (38.3, 56.4, 41.2),
+                5: (38.4, 56.4, 41.2),
+                7: (38.2, 56.0, 40.9),
+            }.items()
+        ),
+    ),
+    embedded='coco',
+)
+TABLE_4 = Table(
+    'table4',
+    'RetinaSeg, ResNet-101-FPN, on PASCAL VOC 2012 (Table 4)',
+    'Table 4 of Ghiasi et al. 2018: val, training on the augmented train set',
+    SEGMENTATION_METRICS,
+    (
+        _segmentation('fine-tuned', 'from ImageNet', '8xb8-45e', 74.6),
+        _segmentation('scratch', 'scratch', '8xb8-500e-scratch', 47.2),
+        *(
+            _segmentation(
+                f'block{block}',
+                f'scratch, keep_prob 0.2, block {block}',
+                f'dropblock-keep20-block{block}_8xb8-500e-scratch',
+                paper,
+            )
+            for block, paper in {1: 51.0, 4: 53.2, 16: 53.4}.items()
+        ),
+    ),
+    embedded='voc',
+)
+BCCD = Table(
+    'bccd',
+    'A small RetinaNet on blood cells (BCCD), from scratch',
+    '',
+    VOC_METRICS,
+    _study(
+        'bccd/retinanet_r18_fpn{}_scratch_bccd.py', (1, 7), '_dropblock-keep90-block'
+    ),
+)
+DIGIT_SCENES = Table(
+    'digit_scenes',
+    'A small RetinaSeg on the digit scenes, from scratch',
+    '',
+    SEGMENTATION_METRICS,
+    _study(
+        'digit_scenes/retinaseg_r18_fpn{}_digit-scenes.py', (1, 4), '_dropblock-block'
+    ),
+    embedded='voc',
+)
+TABLES = {table.name: table for table in (TABLE_3, TABLE_4, BCCD, DIGIT_SCENES)}
