@@ -24,7 +24,7 @@ PUBLIC = {
     'seed_rate',
 }
 REGISTERED = {
-    'HOOKS': {'DropBlockInjectionHook', 'KeepProbScheduleHook'},
+    'HOOKS': {'CheckpointHook', 'DropBlockInjectionHook', 'KeepProbScheduleHook'},
     'MODELS': {'DropBlock2d', 'RetinaSegHead'},
 }
 

@@ -20,6 +20,7 @@ from dropblock_mm.engine.checkpoint import keep_loading_safe
 from dropblock_mm.engine.data_check import check_data, naming_broken_json
 from dropblock_mm.engine.fragments import seed_ranks_apart, uses_drop_block
 from dropblock_mm.engine.messages import has_started, one_message
+from dropblock_mm.engine.whole_files import naming_full_disk
 
 LOOPS = ('train', 'val')
 
@@ -63,6 +64,7 @@ def make_config(args: argparse.Namespace) -> Config:
         launch.enable_amp(cfg)
     if args.auto_scale_lr:
         launch.enable_auto_scale_lr(cfg)
+    launch.save_whole_checkpoints(cfg)
     launch.set_resume(cfg, args.resume)
     launch.check_checkpoints(cfg, '--resume' if args.resume else 'load_from')
     launch.prepare_library(cfg)
@@ -76,9 +78,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     keep_loading_safe()
     with one_message():
         cfg = make_config(args)
-        runner = launch.build_runner(cfg)
+        with naming_full_disk(cfg.work_dir):
+            runner = launch.build_runner(cfg)
     try:
-        with one_message(unless=has_started(runner)), naming_broken_json(cfg, LOOPS):
+        with (
+            one_message(unless=has_started(runner)),
+            naming_full_disk(cfg.work_dir),
+            naming_broken_json(cfg, LOOPS),
+        ):
             runner.train()
     except KeyboardInterrupt:
         sys.exit(f'stopped; the same command with --resume goes on in {cfg.work_dir}')

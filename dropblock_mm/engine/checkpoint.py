@@ -16,12 +16,15 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
-from mmengine.runner import find_latest_checkpoint
 from mmengine.utils import digit_version
 
 _STATISTICS = ('min', 'max', 'mean', 'current')
 # bool, integers and floats. Arrays of objects stay refused.
 _NUMBER_CODES = '?bBhHiIlLqQefdg'
+
+
+class DamagedCheckpointError(ValueError):
+    """A checkpoint that cannot be read, but does not ask for anything forbidden."""
 
 
 def _history_buffer_method(owner: Any, name: str) -> Any:
@@ -79,23 +82,6 @@ def keep_loading_safe() -> None:
         torch.serialization.add_safe_globals(mmengine_globals())
 
 
-def latest_checkpoint(work_dir: str) -> str | None:
-    """Find what ``--resume`` without a file continues from.
-
-    Args:
-        work_dir (str): The run's folder.
-
-    Returns:
-        str | None: The file named by ``last_checkpoint``, also where the folder was
-        moved since; None if there is none.
-    """
-    named = find_latest_checkpoint(work_dir)
-    if named is None or os.path.exists(named):
-        return named
-    moved = os.path.join(work_dir, os.path.basename(named))
-    return moved if os.path.exists(moved) else named
-
-
 def pretrained_weights(model: Any, key: str = 'model') -> Iterator[tuple[str, str]]:
     """Find the weight files that a model's config names.
 
@@ -136,28 +122,42 @@ def check_checkpoint(path: str, key: str, resume: bool = False) -> None:
         ValueError: It is damaged, or names something that is not allowed, or cannot
             be resumed from.
     """
-    if '://' in path or path.startswith('s3:') or os.path.isdir(path):
+    if is_elsewhere(path):
         return
-    said = f'{key}={path!r}'
+    checkpoint = read_checkpoint(path, f'{key}={path!r}')
+    if resume:
+        _check_resumable(checkpoint, f'{key}={path!r}')
+
+
+def is_elsewhere(path: str) -> bool:
+    """Tell what is left to MMEngine: remote files, and the folders of DeepSpeed."""
+    return '://' in path or path.startswith('s3:') or os.path.isdir(path)
+
+
+def read_checkpoint(path: str, said: str) -> Any:
+    """Load the structure of a checkpoint, or say what is wrong with the file.
+
+    Args:
+        path: A local file.
+        said: What the user typed, for messages.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        DamagedCheckpointError: It is cut short or no checkpoint at all.
+        ValueError: It names something that is not allowed.
+    """
     path = os.path.expanduser(path)
     if not os.path.isfile(path):
         raise FileNotFoundError(
             f'{said}: no such file (looked for {os.path.abspath(path)!r}). Give the '
             'path of a checkpoint (.pth).'
         )
-    checkpoint = _read(path, said)
-    if resume:
-        _check_resumable(checkpoint, said)
-
-
-def _read(path: str, said: str) -> Any:
-    """Load the structure of a checkpoint, or say what is wrong with the file."""
     try:
         return torch.load(path, map_location='meta', weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(_unsafe(str(error), said)) from error
     except Exception as error:  # a damaged file can fail anywhere in the reader
-        raise ValueError(
+        raise DamagedCheckpointError(
             f'{said} is damaged, cut short, or not a checkpoint written by torch.save '
             f'({_first_line(error)}). Copy or download it again, or give an earlier '
             'checkpoint.'

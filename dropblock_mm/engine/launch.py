@@ -22,10 +22,10 @@ from mmengine.runner import Runner
 from dropblock_mm.config_files import resolve_config
 from dropblock_mm.engine.checkpoint import (
     check_checkpoint,
-    latest_checkpoint,
     pretrained_weights,
 )
 from dropblock_mm.engine.fragments import add_fragment
+from dropblock_mm.engine.resume import latest_checkpoint
 
 _INSTALLED_BY = {'mmseg': 'mmsegmentation'}
 # torch's launchers set LOCAL_RANK by themselves.
@@ -221,6 +221,21 @@ def check_checkpoints(cfg: Config, key: str) -> None:
         check_checkpoint(cfg.load_from, key, resume=bool(cfg.get('resume')))
     for weights_key, weights in pretrained_weights(cfg.to_dict().get('model')):
         check_checkpoint(weights, weights_key)
+
+
+def save_whole_checkpoints(cfg: Config) -> None:
+    """Have checkpoints written so that a killed run keeps one.
+
+    Args:
+        cfg (Config): Its ``default_hooks.checkpoint`` becomes this package's hook,
+            unless it is switched off or of a class of its own.
+    """
+    hooks = cfg.get('default_hooks') or {}
+    # Without one a Runner takes MMEngine's.
+    hook = hooks.get('checkpoint', {'type': 'CheckpointHook', 'interval': 1})
+    if hook and type_name(hook) == 'CheckpointHook':
+        hook = {**hook, 'type': 'dropblock_mm.CheckpointHook'}
+        cfg.default_hooks = {**hooks, 'checkpoint': hook}
 
 
 def build_runner(cfg: Config) -> Runner:

@@ -12,6 +12,8 @@ from types import TracebackType
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from dropblock_mm.engine.whole_files import DiskFullError
+
 EXIT_STATUS = 2
 
 # Whose checks speak to the user. What other code raises keeps its traceback.
@@ -47,6 +49,8 @@ def _is_raise_statement(trace: TracebackType) -> bool:
 def one_message(unless: Callable[[], bool] = lambda: False) -> Iterator[None]:
     """End the program with status 2 and one message at a user's mistake.
 
+    A full disk is one too, at any time.
+
     Args:
         unless: Asked when something was raised; if it says True the exception
             passes as it is.
@@ -54,7 +58,9 @@ def one_message(unless: Callable[[], bool] = lambda: False) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if unless() or not is_user_mistake(error):
+        if not isinstance(error, DiskFullError) and (
+            unless() or not is_user_mistake(error)
+        ):
             raise
         # str() of a KeyError would quote the message and escape its newlines.
         text = error.args[0] if isinstance(error, KeyError) else str(error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,31 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from dropblock_mm.registry import DATASETS, MODELS
+
 IMAGE_SIZE = 32
 _run_number = itertools.count()
+
+# For tools that read configs: 3 epochs of 4 iterations, everything in one process.
+TOY_CONFIG = """
+custom_imports = dict(imports=['dropblock_mm.testing.toy'])
+default_scope = 'mmengine'
+model = dict(type='dropblock_mm.toy_classifier')
+train_dataloader = dict(
+    batch_size=2,
+    dataset=dict(type='dropblock_mm.ToyImages'),
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    collate_fn=dict(type='default_collate'),
+)
+train_cfg = dict(by_epoch=True, max_epochs=3)
+optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.01, momentum=0.9))
+param_scheduler = dict(type='LinearLR', by_epoch=False, end=12)
+default_hooks = dict(
+    logger=dict(type='LoggerHook', interval=1),
+    checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=1),
+)
+randomness = dict(seed=0)
+"""
 
 
 class ToyClassifier(BaseModel):
@@ -40,6 +63,7 @@ class ToyClassifier(BaseModel):
         return logits
 
 
+@DATASETS.register_module()
 class ToyImages(Dataset):
     """Random images whose class is the sign of their mean; fixed by index."""
 
@@ -62,6 +86,7 @@ def toy_resnet(depth: int = 18, **options: Any) -> nn.Module:
     return ResNet(depth=depth, base_channels=8, stem_channels=8, **options)
 
 
+@MODELS.register_module()
 def toy_classifier(depth: int = 18, **options: Any) -> ToyClassifier:
     """Build a :class:`ToyClassifier` on :func:`toy_resnet`."""
     return ToyClassifier(toy_resnet(depth, **options), 64 if depth < 50 else 256)
@@ -75,6 +100,7 @@ def toy_runner(
     train_cfg: dict[str, Any] | None = None,
     optim_wrapper: dict[str, Any] | None = None,
     checkpoint_interval: int = 1,
+    checkpoint: Mapping[str, Any] | None = None,
     **runner_options: Any,
 ) -> Runner:
     """Build a runner of 2 epochs of 4 iterations, that logs every iteration.
@@ -86,6 +112,7 @@ def toy_runner(
         train_cfg: The loop; by epoch if None.
         optim_wrapper: The optimizer; plain SGD if None.
         checkpoint_interval: In epochs, or iterations where the loop counts those.
+        checkpoint: Other arguments of the checkpoint hook, or another ``type``.
         **runner_options: Passed to MMEngine's Runner, which rejects unknown ones.
     """
     train_cfg = train_cfg or {'by_epoch': True, 'max_epochs': 2}
@@ -111,6 +138,7 @@ def toy_runner(
                 'type': 'CheckpointHook',
                 'interval': checkpoint_interval,
                 'by_epoch': by_epoch,
+                **(checkpoint or {}),
             },
         },
         # MMEngine keeps one logger and message hub for each experiment name.

@@ -176,14 +176,6 @@ def test_weights_alone_cannot_be_resumed(tmp_path):
         safe.check_checkpoint(str(tmp_path / 'weights.pth'), '--resume', resume=True)
 
 
-def test_latest_checkpoint(tmp_path):
-    assert safe.latest_checkpoint(str(tmp_path)) is None
-    (tmp_path / 'last_checkpoint').write_text('/elsewhere/epoch_3.pth')
-    assert safe.latest_checkpoint(str(tmp_path)) == '/elsewhere/epoch_3.pth'
-    (tmp_path / 'epoch_3.pth').touch()
-    assert safe.latest_checkpoint(str(tmp_path)) == str(tmp_path / 'epoch_3.pth')
-
-
 def test_pretrained_weights():
     model = {
         'backbone': {'init_cfg': {'type': 'Pretrained', 'checkpoint': 'a.pth'}},

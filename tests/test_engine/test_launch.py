@@ -150,11 +150,30 @@ def test_resume(tmp_path):
     # Nothing to resume yet: begin as without --resume.
     assert resumed(tmp_path, 'auto', load_from='w.pth') == (False, 'w.pth')
     latest = tmp_path / 'epoch_2.pth'
-    latest.touch()
+    torch.save({}, latest)
     (tmp_path / 'last_checkpoint').write_text(str(latest))
     assert resumed(tmp_path, 'auto', load_from='w.pth') == (True, str(latest))
     assert resumed(tmp_path, None, resume=True) == (True, str(latest))
     assert resumed(tmp_path, None, resume=True, load_from='a.pth') == (True, 'a.pth')
+
+
+@pytest.mark.parametrize(
+    ('hooks', 'expected'),
+    [
+        (None, dict(type='dropblock_mm.CheckpointHook', interval=1)),
+        (dict(logger=None), dict(type='dropblock_mm.CheckpointHook', interval=1)),
+        (
+            dict(checkpoint=dict(type='CheckpointHook', interval=7)),
+            dict(type='dropblock_mm.CheckpointHook', interval=7),
+        ),
+        (dict(checkpoint=None), None),
+        (dict(checkpoint=dict(type='MyHook')), dict(type='MyHook')),
+    ],
+)
+def test_checkpoints_are_saved_whole(hooks, expected):
+    cfg = Config(dict(default_hooks=hooks))
+    launch.save_whole_checkpoints(cfg)
+    assert cfg.default_hooks['checkpoint'] == expected
 
 
 def test_every_checkpoint_is_checked(tmp_path):

@@ -161,13 +161,34 @@ def test_hostile_checkpoint_that_slips_past_the_check(
     assert not trace.exists()
 
 
-def test_checkpoint_cut_short(refused, load_tool, toy_config, tmp_path):
+@pytest.fixture
+def cut_short(load_tool, toy_config, tmp_path):
+    """A finished run whose last checkpoint lost its end, and the command."""
     argv = [toy_config, '--work-dir', str(tmp_path)]
-    load_tool('train').main(argv)
+    load_tool('train').main([*argv, '--cfg-options', 'experiment_name=cut_short'])
     path = tmp_path / 'epoch_2.pth'
     path.write_bytes(path.read_bytes()[:5000])
-    said = refused('train', *argv, '--resume')
+    return path, argv
+
+
+def test_a_checkpoint_cut_short_is_refused(refused, cut_short):
+    path, argv = cut_short
+    said = refused('train', *argv, '--resume', str(path))
     assert f'--resume={str(path)!r} is damaged, cut short' in said
+
+
+def test_resume_goes_on_from_the_last_whole_checkpoint(load_tool, cut_short, capsys):
+    path, argv = cut_short
+    load_tool('train').main([*argv, '--resume'])
+    said = capsys.readouterr().err
+    assert f'{str(path)!r} is missing or cut short; going on from' in said
+    assert torch.load(path, weights_only=False)['meta']['iter'] == 8
+
+
+def test_resume_refuses_to_start_anew_where_nothing_is_whole(refused, cut_short):
+    path, argv = cut_short
+    (path.parent / 'epoch_1.pth').write_bytes(b'')
+    assert f'--resume={str(path)!r} is damaged' in refused('train', *argv, '--resume')
 
 
 def test_a_bug_in_training_keeps_its_traceback(

@@ -1,0 +1,200 @@
+"""Training that is killed, or that finds the disk full, goes on where it was saved."""
+
+import random
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from dropblock_mm.engine.training_log import read_rows
+from dropblock_mm.testing.processes import Fault, start_script
+from dropblock_mm.testing.toy import TOY_CONFIG
+
+STEPS = range(1, 13)
+PART = r'epoch_2\.pth\.part$'
+NAME = r'last_checkpoint\.part$'
+# Every step of saving the second checkpoint, with max_keep_ckpts=1: the event, the
+# file, how many such events come before, and the iteration that is saved then.
+MOMENTS = {
+    'before it is written': ('open', PART, 0, 4),
+    'half-way through it': ('open', PART, 0, 4),
+    'written, but not in place': ('os.rename', PART, 0, 4),
+    'in place, but not named': ('open', NAME, 1, 8),
+    'while it is named': ('os.rename', NAME, 1, 8),
+    'before the old one goes': ('os.remove', r'epoch_1\.pth$', 0, 8),
+}
+
+
+@dataclass
+class Run:
+    """A work dir, and the commands that train in it."""
+
+    script: Path
+    config: Path
+    work_dir: Path
+    options: tuple[str, ...] = ('--dropblock', 'resnet_c5')
+
+    def start(self, *argv, fault=None):
+        argv = [str(self.config), '--work-dir', str(self.work_dir), *argv]
+        argv += [*self.options]
+        output = self.work_dir.with_suffix('.txt')
+        return start_script(self.script, argv, output, fault)
+
+    def to_the_end(self, *argv, fault=None, expected=0):
+        """Return what it printed."""
+        process = self.start(*argv, fault=fault)
+        process.join()
+        said = self.work_dir.with_suffix('.txt').read_text()
+        assert process.exitcode == expected, said[-4000:]
+        return said
+
+    def logged(self):
+        """Return all rows of iterations, those before an interruption first."""
+        files = sorted(self.work_dir.glob('*/vis_data/scalars.json'))
+        return [row for file in files for row in read_rows(file) if 'loss' in row]
+
+    def checkpoints(self):
+        """Load every checkpoint; none may be damaged."""
+        files = self.work_dir.glob('epoch_*.pth')
+        return {file.name: torch.load(file, weights_only=False) for file in files}
+
+
+@pytest.fixture(scope='module')
+def make_run(repo_root, tmp_path_factory):
+    def make(name, *options):
+        folder = tmp_path_factory.mktemp(name)
+        config = folder / 'toy.py'
+        config.write_text(TOY_CONFIG)
+        script = repo_root / 'tools/train.py'
+        return Run(script, config, folder / 'run', options or Run.options)
+
+    return make
+
+
+@pytest.fixture(scope='module')
+def whole_run(make_run):
+    """A run that nothing interrupts, and how long it took."""
+    run = make_run('whole')
+    run.start('--cfg-options', 'train_cfg.max_epochs=1').join()  # starts the server
+    run = make_run('whole')
+    began = time.monotonic()
+    run.to_the_end()
+    return run, time.monotonic() - began
+
+
+def check_resumed(run, whole, *, same=('keep_prob', 'lr')):
+    """Resume; it goes on after the last checkpoint, exactly as without interruption."""
+    saved = run.checkpoints()
+    last = max((each['meta']['iter'] for each in saved.values()), default=0)
+    before = len(run.logged())
+    said = run.to_the_end('--resume')
+    assert (f'iter: {last}' in said) == (last > 0)
+    resumed = run.logged()[before:]
+    assert [row['step'] for row in resumed] == list(STEPS)[last:]
+    expected = {row['step']: row for row in whole.logged()}
+    assert list(expected) == list(STEPS)
+    for row in run.logged():
+        assert {key: row[key] for key in same} == {
+            key: expected[row['step']][key] for key in same
+        }
+    check_finished(run)
+    return last
+
+
+def check_finished(run):
+    """One checkpoint is left, the last, and it is named."""
+    assert list(run.checkpoints()) == ['epoch_3.pth']
+    assert not list(run.work_dir.glob('*.part'))
+    named = (run.work_dir / 'last_checkpoint').read_text()
+    assert named == str(run.work_dir / 'epoch_3.pth')
+
+
+def kill_and_resume(run, whole_run, moment):
+    """Kill at a share of the whole run's time."""
+    whole, duration = whole_run
+    process = run.start()
+    process.join(moment * duration)
+    process.kill()
+    process.join()
+    check_resumed(run, whole)
+
+
+def moments(count):
+    """Random moments, one in each of ``count`` equal parts of the run."""
+    generator = random.Random(0)
+    return [(part + generator.random()) / count for part in range(count)]
+
+
+@pytest.mark.parametrize('moment', moments(5))
+def test_killed_at_a_random_moment(make_run, whole_run, moment):
+    kill_and_resume(make_run('killed'), whole_run, moment)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize('moment', moments(20))
+def test_killed_at_many_random_moments(make_run, whole_run, moment):
+    kill_and_resume(make_run('killed'), whole_run, moment)
+
+
+@pytest.mark.parametrize('moment', MOMENTS)
+def test_killed_while_saving(make_run, whole_run, moment):
+    event, path, earlier, saved = MOMENTS[moment]
+    kind = 'kill inside' if 'half-way' in moment else 'kill'
+    whole, _ = whole_run
+    size = (whole.work_dir / 'epoch_3.pth').stat().st_size
+    run = make_run('saving')
+    process = run.start(fault=Fault(event, path, kind, size, earlier + 1))
+    process.join()
+    assert process.exitcode < 0, 'it was not killed'
+    if kind == 'kill inside':
+        part = run.work_dir / 'epoch_2.pth.part'
+        assert part.stat().st_size == size // 2
+    assert check_resumed(run, whole) == saved
+
+
+def test_what_follows_a_kill_is_as_if_there_was_none(make_run):
+    """Without DropBlock nothing is random, and the losses and weights agree too."""
+    whole, run = make_run('plain', '--resume'), make_run('plain', '--resume')
+    whole.to_the_end()
+    fault = Fault('os.rename', r'last_checkpoint\.part$', 'kill')
+    run.to_the_end(fault=fault, expected=-9)
+    assert check_resumed(run, whole, same=('loss', 'lr')) == 4
+    ours, theirs = (r.checkpoints()['epoch_3.pth']['state_dict'] for r in (run, whole))
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+
+
+def test_killed_again_and_again(make_run):
+    run = make_run('again')
+    for epoch in (1, 2):
+        fault = Fault('os.rename', rf'epoch_{epoch}\.pth\.part$', 'kill')
+        run.to_the_end('--resume', fault=fault, expected=-9)
+        assert not (run.work_dir / f'epoch_{epoch}.pth').exists()
+    run.to_the_end('--resume')
+    assert [row['step'] for row in run.logged()] == [
+        1,
+        2,
+        3,
+        4,
+        *range(1, 9),
+        *STEPS[4:],
+    ]
+    check_finished(run)
+
+
+def test_full_disk(make_run, whole_run):
+    """The system refuses to write the second half of a checkpoint."""
+    whole, _ = whole_run
+    size = (whole.work_dir / 'epoch_3.pth').stat().st_size
+    run = make_run('full')
+    said = run.to_the_end(fault=Fault('open', PART, 'full disk', size), expected=2)
+    assert 'Traceback' not in said
+    said = said.partition('error: ')[2]
+    assert f"'{run.work_dir}/epoch_2.pth' was not written" in said
+    assert f'it needs {size / 1e6:,.1f} MB' in said
+    assert ' free.' in said
+    assert '--resume goes on' in said
+    assert [*run.checkpoints()] == ['epoch_1.pth']
+    assert not list(run.work_dir.glob('*.part'))
+    assert check_resumed(run, whole) == 4
