@@ -16,6 +16,7 @@ from typing import Any
 from mmengine.config import Config
 
 from dropblock_mm.engine.annotations import (
+    BoxKinds,
     Finding,
     Problem,
     VocNames,
@@ -23,13 +24,17 @@ from dropblock_mm.engine.annotations import (
     tally,
     voc_problems,
 )
+from dropblock_mm.engine.data_agreement import (
+    class_count_problems,
+    images_of_others,
+)
 from dropblock_mm.engine.data_json import (
     PARSED_BYTES,
     forget_json,
     json_flaw,
     read_json,
 )
-from dropblock_mm.engine.data_lists import listed_files
+from dropblock_mm.engine.data_lists import listed_files, may_be_absent, used
 from dropblock_mm.engine.data_paths import (
     DataPath,
     DataSetConfig,
@@ -73,35 +78,50 @@ def _of_loop(config: Mapping[str, Any], loop: str) -> Iterator[str]:
     """The problems of one loop: those of its data sets and its evaluator."""
     for dataset in datasets_of(config, loop):
         yield from _of_dataset(dataset)
+    yield from evaluator_problems(config, loop)
+    yield from class_count_problems(config, loop)
+
+
+def evaluator_problems(config: Mapping[str, Any], loop: str) -> Iterator[str]:
+    """Look at the files that a loop's metrics read."""
     for path in evaluator_paths(config, loop):
-        yield from _of_annotations(path)
+        flaws = list(_of_annotations(path, PARSED_BYTES))
+        yield from flaws or images_of_others(config, loop, path)
 
 
 def _of_dataset(dataset: DataSetConfig) -> Iterator[str]:
     """The problems of one data set; what it lists only if the rest is there."""
     problems = path_problems(dataset)
-    annotations = dataset.path('ann_file')
-    if not problems and annotations:
-        problems += [
-            annotations.problem(f'it names {found}', remedy)
-            for found, remedy in _of_listed_files(dataset)
-        ]
+    # Without a list of names, a folder is one.
+    names = dataset.path('ann_file') or dataset.path('data_prefix', 'img_path')
+    if not problems and names:
+        problems += [names.problem(*flaw) for flaw in _of_listed_files(dataset)]
         if not problems:
             findings = tally(annotation_problems(dataset))
             errors = [found for found in findings if found.kind.is_error]
             _warn(dataset, [found for found in findings if not found.kind.is_error])
-            problems += [annotations.problem(e.text, e.kind.remedy) for e in errors]
+            problems += [names.problem(e.text, e.kind.remedy) for e in errors]
     yield from problems
 
 
-def path_problems(dataset: DataSetConfig) -> list[str]:
-    """Look at the annotation file and the folders, not at what is in them."""
+def path_problems(
+    dataset: DataSetConfig, parsed_bytes: int = PARSED_BYTES
+) -> list[str]:
+    """Look at the annotation file and the folders, not at what is in them.
+
+    Args:
+        dataset: Of any type.
+        parsed_bytes (int): Of larger JSON files only the ends are read.
+
+    Returns:
+        list[str]: Each under the key that is to blame.
+    """
     problems = list(_of_classes(dataset))
     annotations = dataset.path('ann_file')
     if annotations:
-        problems += _of_annotations(annotations)
+        problems += _of_annotations(annotations, parsed_bytes)
         if not problems and dataset.layout == 'CocoDataset':
-            problems += _of_coco_file(annotations)
+            problems += _of_coco_file(annotations, parsed_bytes)
     for folder in dataset.folders():
         problems += _of_folder(folder)
     return problems
@@ -118,14 +138,14 @@ def _of_classes(dataset: DataSetConfig) -> Iterator[str]:
         )
 
 
-def _of_annotations(annotations: DataPath) -> Iterator[str]:
+def _of_annotations(annotations: DataPath, parsed_bytes: int) -> Iterator[str]:
     path = annotations.path
     if not os.path.exists(path):
         yield annotations.problem('no such file', 'Give the annotation file.')
     elif os.path.isfile(path) and os.path.getsize(path) == 0:
         yield annotations.problem('the file is empty', 'Copy or download it again.')
     elif path.endswith('.json'):
-        yield from _of_json(annotations, PARSED_BYTES)
+        yield from _of_json(annotations, parsed_bytes)
 
 
 def _of_json(annotations: DataPath, parsed_bytes: int) -> Iterator[str]:
@@ -136,9 +156,9 @@ def _of_json(annotations: DataPath, parsed_bytes: int) -> Iterator[str]:
         )
 
 
-def _of_coco_file(annotations: DataPath) -> Iterator[str]:
+def _of_coco_file(annotations: DataPath, parsed_bytes: int) -> Iterator[str]:
     """Valid JSON that is something else, say a list of results."""
-    if os.path.getsize(annotations.path) > PARSED_BYTES:
+    if os.path.getsize(annotations.path) > parsed_bytes:
         return
     content = read_json(annotations.path)
     lists = content if isinstance(content, dict) else {}
@@ -158,12 +178,14 @@ def _of_folder(folder: DataPath) -> Iterator[str]:
 
 
 def _of_listed_files(dataset: DataSetConfig) -> Iterator[tuple[str, str]]:
-    """Files that the annotation file names and that are not there, and a remedy."""
+    """Files that are named and not there, or that nothing is named; and a remedy."""
     for what, paths in listed_files(dataset).items():
+        if not paths:
+            yield f'no {what} in it', 'Give the list, or the folder, of the data.'
         missing = [path for path in paths if not os.path.isfile(path)]
-        if missing:
+        if missing and not may_be_absent(dataset, what):
             yield (
-                f'{_count(missing, what)} that are not there',
+                f'it names {_count(missing, what)} that are not there',
                 'Complete the data set, or correct data_prefix or this file.',
             )
 
@@ -194,9 +216,10 @@ def annotation_problems(
     elif dataset.layout == dataset.annotation_format == 'XMLDataset':
         names = VocNames(dataset.classes)
         smallest = (dataset.config.get('filter_cfg') or {}).get('bbox_min_size') or 0
-        for path in listed_files(dataset)['XML files']:
+        kinds = BoxKinds.of(dataset.trains, smallest)
+        for path in used(dataset, listed_files(dataset)['XML files']):
             if os.path.isfile(path):
-                yield from voc_problems(path, names, smallest)
+                yield from voc_problems(path, names, kinds)
         yield from names.problems()
 
 

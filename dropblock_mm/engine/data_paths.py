@@ -82,6 +82,11 @@ class DataSetConfig:
         return [path for path in (self.path(*n) for n in names) if path]
 
     @property
+    def trains(self) -> bool:
+        """Whether it is trained on."""
+        return self.key.startswith('train_')
+
+    @property
     def loads_label_maps(self) -> bool:
         """Whether a step of its pipeline reads segmentation maps."""
         for step in self.config.get('pipeline') or ():
@@ -100,11 +105,14 @@ class DataSetConfig:
             with open(named, encoding='utf-8') as file:
                 return tuple(line.strip() for line in file if line.strip())
         if named is None:
-            holders = (getattr(base, 'METAINFO', {}) for base in self.bases)
-            named = next(
-                (held['classes'] for held in holders if 'classes' in held), None
-            )
+            named = self.own_metainfo.get('classes')
         return None if named is None else tuple(named)
+
+    @property
+    def own_metainfo(self) -> Mapping[str, Any]:
+        """What its class says of its classes and their colours."""
+        holders = (vars(base).get('METAINFO') for base in self.bases)
+        return next((held for held in holders if held), {})
 
     @property
     def bases(self) -> tuple[type, ...]:

@@ -3,10 +3,11 @@
 import json
 import math
 
-import numpy as np
 import pytest
+import torch
 
 from dropblock_mm.engine.annotations import (
+    BoxKinds,
     VocNames,
     coco,
     coco_problems,
@@ -145,10 +146,11 @@ XML = """<annotation>{size}<object><name>{name}</name><difficult>{difficult}</di
 SIZE = '<size><width>40</width><height>30</height></size>'
 
 
-def xml_kinds(tmp_path, text, bbox_min_size=0):
+def xml_kinds(tmp_path, text, trains=True, bbox_min_size=0):
     path = tmp_path / 'a.xml'
     path.write_text(text)
-    return kinds(voc_problems(str(path), VocNames(CLASSES), bbox_min_size))
+    rules = BoxKinds.of(trains, bbox_min_size)
+    return kinds(voc_problems(str(path), VocNames(CLASSES), rules))
 
 
 def xml(*corners, size=SIZE, name='cat', difficult=0):
@@ -179,7 +181,16 @@ def test_voc(tmp_path, text, expected):
 
 
 def test_voc_ignores_small_boxes_where_the_config_says_so(tmp_path):
-    assert xml_kinds(tmp_path, xml(5, 5, 5, 9), 1) == {voc.IGNORED_NO_AREA: 1}
+    found = xml_kinds(tmp_path, xml(5, 5, 5, 9), bbox_min_size=1)
+    assert found == {voc.IGNORED_NO_AREA: 1}
+
+
+def test_voc_evaluates_on_any_boxes(tmp_path):
+    for box, kind in (
+        (xml(5, 5, 5, 9), voc.NO_AREA_TO_FIND),
+        (xml(50, 5, 60, 9), voc.OUTSIDE_TO_FIND),
+    ):
+        assert xml_kinds(tmp_path, box, trains=False) == {kind: 1}
 
 
 def test_voc_names():
@@ -191,14 +202,33 @@ def test_voc_names():
     assert kinds(names.problems()) == {voc.NOT_A_CLASS: 1, voc.NO_INSTANCES: 1}
 
 
-def test_boxes_without_an_area_have_no_finite_target():
-    """Why VOC's are an error: mmdet's box coder meets the logarithm of zero."""
-    import torch
-    from mmdet.models.task_modules import DeltaXYWHBBoxCoder
+def test_a_box_without_an_area_spoils_the_loss():
+    """Why VOC's are an error: mmdet gives it anchors, and its size has no logarithm."""
+    from mmdet.models.dense_heads import RetinaHead
+    from mmengine.structures import InstanceData
 
-    anchor, flat = torch.tensor([[0.0, 0, 9, 9]]), torch.tensor([[5.0, 5, 5, 9]])
-    target = DeltaXYWHBBoxCoder().encode(anchor, flat).numpy()
-    assert np.isinf(target).any()
+    head = RetinaHead(
+        num_classes=2,
+        in_channels=4,
+        feat_channels=4,
+        stacked_convs=1,
+        train_cfg=dict(
+            assigner=dict(
+                type='MaxIoUAssigner', pos_iou_thr=0.5, neg_iou_thr=0.4, min_pos_iou=0
+            ),
+            sampler=dict(type='PseudoSampler'),
+            allowed_border=-1,
+            pos_weight=-1,
+        ),
+    )
+    maps = [torch.zeros(1, 4, 128 // 2**i, 128 // 2**i) for i in range(3, 8)]
+    boxes = InstanceData(
+        bboxes=torch.tensor([[30.0, 30, 30, 30]]), labels=torch.tensor([0])
+    )
+    losses = head.loss_by_feat(
+        *head(maps), [boxes], [dict(img_shape=(128, 128), pad_shape=(128, 128))]
+    )
+    assert torch.isinf(sum(losses['loss_bbox']))
 
 
 def test_tally_counts_and_names_a_few():

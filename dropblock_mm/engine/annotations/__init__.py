@@ -9,9 +9,10 @@ from dropblock_mm.engine.annotations.problems import (
     tally,
     warning,
 )
-from dropblock_mm.engine.annotations.voc import VocNames, voc_problems
+from dropblock_mm.engine.annotations.voc import BoxKinds, VocNames, voc_problems
 
 __all__ = [
+    'BoxKinds',
     'Finding',
     'Kind',
     'Problem',

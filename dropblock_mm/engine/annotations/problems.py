@@ -50,8 +50,9 @@ class Finding:
     @property
     def text(self) -> str:
         """In words: '4 boxes without an area (a, b, c, ...)'."""
-        named = ', '.join(self.examples)
-        more = ', ...' if self.count > len(self.examples) else ''
+        shown = self.examples[:NAMED]
+        named = ', '.join(shown)
+        more = ', ...' if self.count > len(shown) else ''
         return f'{self.count} {self.kind.title}' + (
             f' ({named}{more})' if named else ''
         )

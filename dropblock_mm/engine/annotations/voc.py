@@ -1,7 +1,8 @@
 """What can be wrong in VOC's xml files, as mmdet's ``XMLDataset`` takes them.
 
-That class keeps boxes without an area, of which the loss becomes infinite, unless
-``filter_cfg.bbox_min_size`` has them ignored.
+That class keeps boxes without an area, of which the loss becomes infinite: every
+anchor without overlap is then assigned to them. ``filter_cfg.bbox_min_size`` has them
+ignored.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from dropblock_mm.engine.annotations.boxes import is_outside, sticks_out
-from dropblock_mm.engine.annotations.problems import Problem, error, warning
+from dropblock_mm.engine.annotations.problems import Kind, Problem, error, warning
 
 BROKEN_XML = error(
     'XML files that are cut short or not XML', 'Copy or download them again.'
@@ -32,6 +33,12 @@ OUTSIDE = error(
     'boxes outside their image',
     'Resize leaves no area of them, and the loss would become infinite. Correct or '
     'remove them.',
+)
+NO_AREA_TO_FIND = warning(
+    'boxes without an area', 'Evaluation counts them as missed. Remove them.'
+)
+OUTSIDE_TO_FIND = warning(
+    'boxes outside their image', 'Evaluation counts them as missed. Remove them.'
 )
 STICKS_OUT = warning(
     'boxes that stick out of their image by more than a pixel',
@@ -100,13 +107,33 @@ class VocNames:
         yield from ((NO_INSTANCES, name) for name in missing)
 
 
-def voc_problems(path: str, names: VocNames, bbox_min_size: int) -> Iterator[Problem]:
+@dataclass(frozen=True)
+class BoxKinds:
+    """What boxes are that no detector can be trained on."""
+
+    no_area: Kind = NO_AREA
+    outside: Kind = OUTSIDE
+
+    @classmethod
+    def of(cls, trains: bool, bbox_min_size: int) -> BoxKinds:
+        """Choose them for a data set.
+
+        Args:
+            trains (bool): Whether it is trained on.
+            bbox_min_size (int): Of its ``filter_cfg``, 0 if there is none.
+        """
+        if not trains:
+            return cls(NO_AREA_TO_FIND, OUTSIDE_TO_FIND)
+        return cls(no_area=IGNORED_NO_AREA if bbox_min_size > 0 else NO_AREA)
+
+
+def voc_problems(path: str, names: VocNames, kinds: BoxKinds) -> Iterator[Problem]:
     """Look through one XML file.
 
     Args:
         path (str): The file, which exists.
         names: Counts the objects of all files.
-        bbox_min_size (int): Of the data set's ``filter_cfg``, 0 if there is none.
+        kinds: Of the data set.
 
     Yields:
         Problem: Each under the path.
@@ -137,7 +164,7 @@ def voc_problems(path: str, names: VocNames, bbox_min_size: int) -> Iterator[Pro
         place = f'{name} in {path}'
         if node.findtext('difficult', '0').strip() == '1':
             yield DIFFICULT, place
-        yield from _of_box(corners, size, bbox_min_size, place)
+        yield from _of_box(corners, size, kinds, place)
 
 
 def image_size(root: ElementTree.Element) -> tuple[int, int] | None:
@@ -162,14 +189,14 @@ def box_corners(node: ElementTree.Element) -> list[int] | None:
 
 
 def _of_box(
-    corners: Sequence[int], size: tuple[int, int] | None, bbox_min_size: int, place: str
+    corners: Sequence[int], size: tuple[int, int] | None, kinds: BoxKinds, place: str
 ) -> Iterator[Problem]:
     x1, y1, x2, y2 = corners
     if x2 <= x1 or y2 <= y1:
-        yield (NO_AREA if bbox_min_size < 1 else IGNORED_NO_AREA), place
+        yield kinds.no_area, place
     elif size is None or min(size) <= 0:
         return
     elif is_outside(corners, *size):
-        yield OUTSIDE, place
+        yield kinds.outside, place
     elif sticks_out(corners, *size):
         yield STICKS_OUT, place
