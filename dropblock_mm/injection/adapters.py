@@ -233,8 +233,8 @@ def _shortcut(block: Any, slot: str) -> Place:
     if not is_free(block, slot):
         return Place(block, 'shortcut', 'shortcut', after=getattr(block, slot))
     if hasattr(block, 'trident_dilations'):
-        obstacle = 'TridentNet adds its branches and their inputs in one expression'
-        return Place(block, 'shortcut', 'shortcut', obstacle=obstacle)
+        # It adds a list of inputs, in an expression with no module around it.
+        return Place(block, 'shortcut', 'shortcut', branch=block.conv1)
     if _starts_with_norm(block):
         # Its projection gets the normed input, its identity the plain one.
         return Place(block, 'shortcut', 'shortcut', adds_input=True)

@@ -59,7 +59,7 @@ def _watch(site: Site, seen: list[MapSize]) -> Any:
     place = site.place
     if place.after is not None:
         return place.after.register_forward_hook(note_output)
-    if place.slot is not None:
+    if place.slot is not None or place.branch is not None:
         return site.layer.register_forward_pre_hook(note_input)
     return place.owner.register_forward_pre_hook(note_input)
 

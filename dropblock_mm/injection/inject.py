@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from dropblock_mm.injection.places import Place
-from dropblock_mm.injection.sites import Site, SiteList, find_places
+from dropblock_mm.injection.sites import Site, find_places
 from dropblock_mm.injection.targets import Target, parse_targets
 from dropblock_mm.models.layers import DropBlock2d
 
@@ -25,7 +25,7 @@ def inject_drop_block(
     gamma_scale: float = 1.0,
     calibrated: bool = False,
     shared_mask: bool = False,
-) -> SiteList:
+) -> list[Site]:
     """Attach a DropBlock2d layer to every site that the targets name.
 
     Every place of the blocks beneath a target becomes a site: after each conv-norm,
@@ -45,8 +45,7 @@ def inject_drop_block(
         shared_mask: Use one mask for all channels of an image.
 
     Returns:
-        list[Site]: The sites, in the order of the targets and of the model. Its
-        ``out_of_reach`` lists the skip connections that no layer can reach.
+        list[Site]: The sites, in the order of the targets and of the model.
 
     Raises:
         TypeError: If an argument has a wrong type or a target an unknown key.
@@ -68,16 +67,13 @@ def inject_drop_block(
     return inject_targets(model, parse_targets(targets, defaults))
 
 
-def inject_targets(model: nn.Module, targets: Sequence[Target]) -> SiteList:
+def inject_targets(model: nn.Module, targets: Sequence[Target]) -> list[Site]:
     """Do :func:`inject_drop_block` for targets that are checked already."""
-    sites = SiteList()
-    for target in targets:
-        for path, place in find_places(model, target):
-            if place.obstacle:
-                sites.out_of_reach.append((path, place))
-            else:
-                layer = _build_layer(target, place.owner)
-                sites.append(Site(path, place, target, layer))
+    sites = [
+        Site(path, place, target, _build_layer(target, place.owner))
+        for target in targets
+        for path, place in find_places(model, target)
+    ]
     _check_no_site_twice(sites)
     for site in sites:
         _attach(site)
@@ -92,10 +88,15 @@ def detach_drop_block(sites: Sequence[Site]) -> None:
         if place.slot is not None:
             setattr(owner, place.slot, None)
             continue
-        # An empty Sequential is an identity, and false.
-        hooks = (owner if place.after is None else place.after)._forward_hooks
+        for module in (owner, place.after, place.branch):
+            if module is not None:  # an empty Sequential is an identity, and false
+                _remove_hooks(module, site.layer)
+
+
+def _remove_hooks(module: nn.Module, layer: DropBlock2d) -> None:
+    for hooks in (module._forward_hooks, module._forward_pre_hooks):
         for key, hook in list(hooks.items()):
-            if _layer_of(hook) is site.layer:
+            if _layer_of(hook) is layer:
                 del hooks[key]
 
 
@@ -119,10 +120,41 @@ class _DropInput:
         return self.layer(identity) + (output - identity)
 
 
+class _DropIdentity:
+    """Hooks of a block that adds its input, or each of a list, to its branch.
+
+    The block gets dropped inputs; the module that its branch begins with is given the
+    whole ones back, in the order in which it is called.
+    """
+
+    def __init__(self, layer: DropBlock2d) -> None:
+        self.layer = layer
+        self.whole: list[Tensor] = []
+
+    def drop(self, block: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Before the block: drop its inputs, and remember them."""
+        first, *others = inputs
+        if isinstance(first, Tensor):
+            self.whole = [first]
+            return (self.layer(first), *others)
+        self.whole = list(first)
+        return (type(first)(self.layer(x) for x in first), *others)
+
+    def give_back(self, branch: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Before the branch: take the next whole input."""
+        whole = self.whole.pop(0)
+        self.whole.append(whole)  # one input may go into several branches
+        return (whole, *inputs[1:])
+
+    def forget(self, block: nn.Module, inputs: Any, output: Any) -> None:
+        """After the block: hold on to nothing, also because graphs cannot be copied."""
+        self.whole = []
+
+
 def _layer_of(hook: Any) -> Any:
     """Return the layer that a hook of ours works with, else None."""
-    is_ours = isinstance(hook, _DropInput)
-    return hook.layer if is_ours else getattr(hook, '__self__', None)
+    worker = getattr(hook, '__self__', hook)
+    return worker.layer if isinstance(worker, _DropInput | _DropIdentity) else worker
 
 
 def _build_layer(target: Target, owner: nn.Module) -> DropBlock2d:
@@ -146,6 +178,11 @@ def _attach(site: Site) -> None:
         place.after.register_forward_hook(site.layer.apply_to_output)
     elif place.adds_input:
         place.owner.register_forward_hook(_DropInput(site.layer))
+    elif place.branch is not None:
+        hooks = _DropIdentity(site.layer)
+        place.owner.register_forward_pre_hook(hooks.drop)
+        place.branch.register_forward_pre_hook(hooks.give_back)
+        place.owner.register_forward_hook(hooks.forget)
 
 
 def _check_no_site_twice(sites: Sequence[Site]) -> None:

@@ -26,7 +26,8 @@ class Place:
             module on others; the layer fills it.
         adds_input: The owner returns ``input + branch(input)``, and nothing comes
             after the sum. The input's part of it is dropped.
-        obstacle: Why DropBlock cannot reach this place. Reported, not attached.
+        branch: Module that the owner's branch begins with. It gets the owner's input,
+            or each of a list of inputs, whole; the sum gets them dropped.
 
     Raises:
         ValueError: If not exactly one way is given, or the kind is unknown.
@@ -38,14 +39,14 @@ class Place:
     after: nn.Module | None = None
     slot: str | None = None
     adds_input: bool = False
-    obstacle: str = ''
+    branch: nn.Module | None = None
 
     def __post_init__(self) -> None:
         ways = {
             'after': self.after is not None,
             'slot': self.slot is not None,
             'adds_input': self.adds_input,
-            'obstacle': bool(self.obstacle),
+            'branch': self.branch is not None,
         }
         if sum(ways.values()) != 1:
             given = [name for name, is_given in ways.items() if is_given]

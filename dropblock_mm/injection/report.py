@@ -14,8 +14,7 @@ from dropblock_mm.injection.sites import Site
 def format_sites(sites: Sequence[Site]) -> str:
     """Return a table of the sites: module, place, block size, gamma scale.
 
-    A site whose owner has no parameter to train is marked as frozen. What injection
-    could not reach follows behind the table.
+    A site whose owner has no parameter to train is marked as frozen.
     """
     table = Table(box=SIMPLE_HEAD, title=f'DropBlock at {len(sites)} sites')
     table.title_justify = 'left'
@@ -33,8 +32,7 @@ def format_sites(sites: Sequence[Site]) -> str:
     console = Console(width=200, color_system=None)
     with console.capture() as capture:
         console.print(table)
-    lines = [line.rstrip() for line in capture.get().splitlines()]
-    return '\n'.join(lines + _out_of_reach(sites))
+    return '\n'.join(line.rstrip() for line in capture.get().splitlines())
 
 
 def _options(site: Site) -> str:
@@ -47,14 +45,3 @@ def _options(site: Site) -> str:
         if getattr(site.layer, name):
             parts.append(name)
     return ', '.join(parts)
-
-
-def _out_of_reach(sites: Sequence[Site]) -> list[str]:
-    """Say, for each reason, how many places are out of reach and where they begin."""
-    paths: dict[str, list[str]] = {}
-    for path, place in getattr(sites, 'out_of_reach', []):
-        paths.setdefault(f'{place.name}: {place.obstacle}', []).append(path)
-    return [
-        f'Out of reach at {len(found)} blocks, from {found[0]}: {reason}.'
-        for reason, found in paths.items()
-    ]

@@ -53,7 +53,6 @@ class Report:
     config: str
     input_size: tuple[int, int]
     sites: list[SiteRow]
-    out_of_reach: list[dict[str, str]]
     notes: list[str]
 
 

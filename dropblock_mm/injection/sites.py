@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from torch import nn
@@ -36,28 +36,11 @@ class Site:
         return bool(parameters) and not any(p.requires_grad for p in parameters)
 
 
-class SiteList(list[Site]):
-    """The sites of an injection, and the places that it could not reach.
-
-    Args:
-        sites: The sites.
-        out_of_reach: Pairs of a dotted path and a place with an obstacle.
-    """
-
-    def __init__(
-        self,
-        sites: Iterable[Site] = (),
-        out_of_reach: Sequence[tuple[str, Place]] = (),
-    ) -> None:
-        super().__init__(sites)
-        self.out_of_reach = list(out_of_reach)
-
-
 def find_places(model: nn.Module, target: Target) -> list[tuple[str, Place]]:
     """Return (dotted path of the owner, place) for every place a target names.
 
     Where the places are does not depend on the target: it selects from those of the
-    whole model. They include places with an obstacle, if there are others.
+    whole model.
 
     Raises:
         ValueError: If the target names no module, or none with such a place.
@@ -68,8 +51,8 @@ def find_places(model: nn.Module, target: Target) -> list[tuple[str, Place]]:
         for path, place in walk(model)
         if place.kind in target.kinds and _is_beneath(path, matches)
     ]
-    if all(place.obstacle for _, place in found):
-        raise ValueError(_no_site_message(target, matches, found))
+    if not found:
+        raise ValueError(_no_site_message(target, matches))
     return found
 
 
@@ -105,11 +88,7 @@ def _is_beneath(path: str, matches: Mapping[str, nn.Module]) -> bool:
     return any(name in matches for name in above)
 
 
-def _no_site_message(
-    target: Target,
-    matches: Mapping[str, nn.Module],
-    found: Iterable[tuple[str, Place]],
-) -> str:
+def _no_site_message(target: Target, matches: Mapping[str, nn.Module]) -> str:
     """Say that there is no site, and why, as far as the modules show it."""
     names = [
         f'{name or "the model"} ({type(m).__name__})' for name, m in matches.items()
@@ -117,27 +96,19 @@ def _no_site_message(
     return (
         f'{target.key}.module={target.module!r} with where={target.where!r} names '
         f'{", ".join(names[:5])}, which has no site for DropBlock: '
-        f'{why_no_site(matches.values(), found)} Sites are residual blocks, '
+        f'{why_no_site(matches.values())} Sites are residual blocks, '
         'conv-norm-activation units (ConvModule) and convolutions followed by a norm '
         'in a Sequential. Name a module that contains some, or teach injection your '
         'kind of block with dropblock_mm.register_block_adapter.'
     )
 
 
-def why_no_site(
-    modules: Iterable[nn.Module], found: Iterable[tuple[str, Place]] = ()
-) -> str:
+def why_no_site(modules: Iterable[nn.Module]) -> str:
     """Say why modules have no site, as far as their kinds show it.
-
-    Args:
-        modules: Modules that have no place, or only places with an obstacle.
-        found: Those, as :func:`find_places` gives them.
 
     Returns:
         str: A sentence without a capital letter.
     """
-    for path, place in found:
-        return f'{path} ({place.name}): {place.obstacle}.'
     parts = {type(m).__name__ for module in modules for m in module.modules()}
     if not any('Conv' in name for name in parts):
         return 'it has no convolution.'

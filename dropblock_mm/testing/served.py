@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from dropblock_mm import inject_drop_block
+from dropblock_mm.injection import Site
 from dropblock_mm.injection.module_kinds import is_conv, is_norm
-from dropblock_mm.injection.sites import SiteList
 
 Pairs = set[tuple[str, str]]
 
@@ -25,7 +25,7 @@ def tensors_in(output: Any) -> list[Tensor]:
     return [tensor for part in parts for tensor in tensors_in(part)]
 
 
-def check_is_served(plain: nn.Module, images: Tensor) -> tuple[SiteList, Pairs]:
+def check_is_served(plain: nn.Module, images: Tensor) -> tuple[list[Site], Pairs]:
     """Attach DropBlock everywhere in a copy and compare it with the model.
 
     The state_dict and what evaluation returns must be the same, and the same
@@ -37,7 +37,7 @@ def check_is_served(plain: nn.Module, images: Tensor) -> tuple[SiteList, Pairs]:
         images: Tensor[N, C, H, W].
 
     Returns:
-        tuple[SiteList, Pairs]: The sites, and (conv, norm), by name, for every norm
+        tuple[list[Site], Pairs]: The sites, and (conv, norm), by name, for every norm
         that follows a convolution but is in no site.
 
     Raises:
@@ -104,7 +104,7 @@ def executed_pairs(model: nn.Module) -> Iterator[Pairs]:
         hook.remove()
 
 
-def uncovered(model: nn.Module, sites: SiteList, pairs: Pairs) -> Pairs:
+def uncovered(model: nn.Module, sites: list[Site], pairs: Pairs) -> Pairs:
     """Return those of the pairs that are in no site, and in no projection that is."""
     names = {module: name for name, module in model.named_modules()}
     # In a Sequential the convolution is the owner, whatever the layer comes after.

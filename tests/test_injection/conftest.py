@@ -5,7 +5,7 @@ import pytest
 
 @pytest.fixture
 def trident():
-    """A narrow TridentResNet: the identities of layer3 are out of reach."""
+    """A narrow TridentResNet: layer3 has three branches, with lists as inputs."""
     from mmdet.models.backbones import TridentResNet
 
     return TridentResNet(

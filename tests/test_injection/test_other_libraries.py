@@ -39,7 +39,6 @@ def check(model, shortcuts):
     torch.manual_seed(0)
     sites, missed = check_is_served(model, torch.randn(2, 3, 64, 64))
     assert sum(site.place.kind == 'shortcut' for site in sites) == shortcuts
-    assert not sites.out_of_reach
     # What is left are convolutions beside the blocks: the stem, and timm's conv_head.
     assert len(missed) <= 2
 

@@ -30,12 +30,3 @@ def test_report_marks_what_is_frozen():
     frozen = [row for row in rows if row.endswith('frozen')]
     assert len(frozen) == 6
     assert all('backbone.layer1' in row for row in frozen)
-
-
-def test_report_names_what_is_out_of_reach(trident):
-    sites = inject_drop_block(trident, [dict(module='layer3', where='shortcut')])
-    assert [site.module for site in sites] == ['layer3.0']
-    assert format_sites(sites).splitlines()[-1] == (
-        'Out of reach at 5 blocks, from layer3.1: shortcut: TridentNet adds its '
-        'branches and their inputs in one expression.'
-    )

@@ -85,11 +85,7 @@ def make_report(args: argparse.Namespace) -> Report:
     size = tuple(args.input_size or input_size(cfg))
     rows = [site_row(site, keep_prob) for site in sites]
     notes = measure(model, sites, rows, size)
-    unreached = [
-        {'module': path, 'place': place.name, 'reason': place.obstacle}
-        for path, place in sites.out_of_reach
-    ]
-    return Report(args.config, size, rows, unreached, notes)
+    return Report(args.config, size, rows, notes)
 
 
 def find_targets(cfg: Config, args: argparse.Namespace) -> tuple[list[Target], float]:
@@ -155,18 +151,13 @@ def site_lines(row: SiteRow, size: tuple[int, int]) -> list[str]:
 
 
 def print_report(report: Report, console: Console) -> None:
-    """Print the tree, what is out of reach, and what could not be found out."""
+    """Print the tree, and what could not be found out."""
     console.print(draw_tree(report))
     covered = sum(any(m.covers_map for m in row.maps) for row in report.sites)
     if covered:
         console.print(
             f'[red]warning:[/] the block covers the map at {covered} sites; take a '
             'smaller block_size there, or larger images.'
-        )
-    for place in report.out_of_reach:
-        console.print(
-            f'[yellow]out of reach:[/] {place["module"]} {place["place"]}: '
-            f'{escape(place["reason"])}'
         )
     for note in report.notes:
         console.print(f'[yellow]note:[/] {escape(note)}')

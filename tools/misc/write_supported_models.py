@@ -71,14 +71,14 @@ class Tally:
     Args:
         configs: Number of configs that have it.
         settings: Distinct settings of it.
-        counts: (sites, skip connections, out of reach) of each setting.
+        counts: (sites, skip connections) of each setting.
         reason: Why it has no site.
     """
 
     def __init__(self) -> None:
         self.configs = 0
         self.settings: set[str] = set()
-        self.counts: list[tuple[int, int, int]] = []
+        self.counts: list[tuple[int, int]] = []
         self.reason = ''
 
     def add(self, key: str, module: nn.Module) -> None:
@@ -87,16 +87,15 @@ class Tally:
             return
         self.settings.add(key)
         places = [place for _, place in walk(module)]
-        reached = [place for place in places if not place.obstacle]
-        shortcuts = sum(place.kind == 'shortcut' for place in reached)
-        self.counts.append((len(reached), shortcuts, len(places) - len(reached)))
-        if not reached:
+        shortcuts = sum(place.kind == 'shortcut' for place in places)
+        self.counts.append((len(places), shortcuts))
+        if not places:
             self.reason = why_no_site([module])
 
     @property
     def served(self) -> bool:
         """Whether there is a site."""
-        return any(sites for sites, _, _ in self.counts)
+        return any(sites for sites, _ in self.counts)
 
 
 def find_all(configs: Sequence[StockConfig]) -> tuple[dict[str, Any], Counter[str]]:
@@ -213,10 +212,8 @@ def make_page(tables: Mapping[str, Any], problems: Counter[str]) -> str:
 
 def row_of(key: tuple[str, str], tally: Tally) -> Row:
     """Return a row: what is served, or why not."""
-    sites, shortcuts, missed = zip(*tally.counts, strict=True)
+    sites, shortcuts = zip(*tally.counts, strict=True)
     result = 'served' if tally.served else f'no site: {tally.reason.rstrip(".")}'
-    if any(missed):
-        result += f', but for {span(missed)} skip connections out of reach'
     numbers = (tally.configs, len(tally.settings))
     return (*key, *map(str, numbers), span(sites), span(shortcuts), result)
 
