@@ -657,7 +657,7 @@ class TestReport:
         assert str(summary) == '2.5 ± 1.8'
         assert str(part('report').Summary((2.0,))) == '2.0'
 
-    def test_several_seeds(self, series, tmp_path):
+    def test_several_seeds(self, series, part, tmp_path):
         series(lambda run, state: finish(run), seeds=(0, 1, 2)).run()
         content = json.loads((tmp_path / 'table3.json').read_text())
         scratch = content['rows'][0]
@@ -667,6 +667,7 @@ class TestReport:
         assert scratch['measured']['AP']['standard_deviation'] == pytest.approx(10)
         assert content['environment']['PyTorch'] == torch.__version__
         assert content['command'] == 'the command'
+        assert content['commit'] == part('record').commit()
         text = (tmp_path / 'table3.md').read_text()
         cells = [cell.strip() for cell in text.splitlines()[4].split('|')]
         shown = ['36.8', '20.0 ± 10.0', '54.6', '60.0 ± 30.0', '39.4', '40.0 ± 20.0']

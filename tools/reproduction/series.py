@@ -148,6 +148,7 @@ class Series:
         return {
             'smoke': self.smoke,
             'command': self.command,
+            'commit': record.commit(),
             'launcher': vars(self.launcher),
             'written': record.now(),
             'environment': record.environment(),
