@@ -17,10 +17,13 @@ from mmengine.runner import Runner
 
 from dropblock_mm.engine import launch
 from dropblock_mm.engine.checkpoint import keep_loading_safe
+from dropblock_mm.engine.coco_eval import match_faster
 from dropblock_mm.engine.data_check import check_data, naming_broken_json
 from dropblock_mm.engine.messages import has_started, one_message
 
 LOOPS = ('test',)
+COCO_METRICS = ('CocoMetric', 'CocoPanopticMetric', 'FasterCocoMetric', 'LVISMetric')
+ALWAYS_CLASSWISE = ('VOCMetric', 'IoUMetric')
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -43,6 +46,16 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--wait-time', type=float, default=2, help='seconds between shown images'
     )
     parser.add_argument('--tta', action='store_true', help='test-time augmentation')
+    parser.add_argument(
+        '--classwise', action='store_true', help='report the AP of every class'
+    )
+    parser.add_argument(
+        '--coco-eval',
+        choices=['pycocotools', 'faster'],
+        default='pycocotools',
+        help='what matches boxes: faster needs the package faster-coco-eval, and gives '
+        'the same numbers (default: %(default)s)',
+    )
     return launch.parse(parser, argv)
 
 
@@ -61,6 +74,8 @@ def make_config(args: argparse.Namespace) -> Config:
         augment_test_images(cfg)
     if args.out:
         check_out(cfg, args.out)
+    if args.classwise:
+        report_classes(cfg)
     return cfg
 
 
@@ -134,11 +149,37 @@ def check_out(cfg: Config, out: str) -> None:
         ValueError: It is not a pickle file, where one is going to be written.
     """
     if is_segmentation(cfg):
-        metrics = cfg.test_evaluator
-        for metric in metrics if isinstance(metrics, list) else [metrics]:
+        for metric in metric_configs(cfg):
             metric.output_dir, metric.keep_results = out, True
     elif not out.endswith(('.pkl', '.pickle')):
         raise ValueError(f'--out {out!r}: give a file that ends in .pkl or .pickle.')
+
+
+def metric_configs(cfg: Config) -> list[ConfigDict]:
+    """Return the configs of the test's metrics, of which there may be one."""
+    metrics = cfg.test_evaluator
+    if isinstance(metrics, dict) and 'metrics' in metrics:
+        metrics = metrics.metrics
+    return metrics if isinstance(metrics, list) else [metrics]
+
+
+def report_classes(cfg: Config) -> None:
+    """Have the metrics report every class; some do so anyway.
+
+    Raises:
+        ValueError: None of them can.
+    """
+    metrics = metric_configs(cfg)
+    names = [launch.type_name(metric) for metric in metrics]
+    coco = [m for m, name in zip(metrics, names, strict=True) if name in COCO_METRICS]
+    for metric in coco:
+        metric.classwise = True
+    if not coco and not set(names) & set(ALWAYS_CLASSWISE):
+        raise ValueError(
+            f'--classwise serves {", ".join(COCO_METRICS)} (and needs not be given for '
+            f'{" and ".join(ALWAYS_CLASSWISE)}), but test_evaluator has '
+            f'{", ".join(names)}. Leave it out.'
+        )
 
 
 def dump_predictions(runner: Runner, cfg: Config, out: str) -> None:
@@ -162,6 +203,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     with one_message(unless=has_started(runner)), naming_broken_json(cfg, LOOPS):
         if args.out and not is_segmentation(cfg):
             dump_predictions(runner, cfg, args.out)
+        if args.coco_eval == 'faster':
+            match_faster(runner.test_evaluator)
         runner.test()
 
 

@@ -100,3 +100,27 @@ def test_tta_of_a_segmentor_needs_its_config(load_tool):
     cfg = Config(dict(default_scope='mmseg', tta_model=dict(type='SegTTAModel')))
     with pytest.raises(ValueError, match='--tta needs tta_pipeline'):
         load_tool('test').augment_test_images(cfg)
+
+
+def test_classwise(load_tool):
+    tool = load_tool('test')
+    for evaluator in (
+        dict(type='CocoMetric'),
+        [dict(type='mmdet.CocoMetric'), dict(type='Other')],
+        dict(type='Evaluator', metrics=[dict(type='LVISMetric')]),
+    ):
+        cfg = Config(dict(default_scope='mmdet', test_evaluator=evaluator))
+        tool.report_classes(cfg)
+        assert tool.metric_configs(cfg)[0].classwise is True
+
+
+def test_classwise_where_it_is_so_anyway(load_tool):
+    cfg = Config(dict(test_evaluator=dict(type='IoUMetric')))
+    load_tool('test').report_classes(cfg)
+    assert cfg.test_evaluator == dict(type='IoUMetric')
+
+
+def test_classwise_of_another_metric(load_tool):
+    cfg = Config(dict(test_evaluator=dict(type='Accuracy')))
+    with pytest.raises(ValueError, match=r'test_evaluator has Accuracy\. Leave'):
+        load_tool('test').report_classes(cfg)
