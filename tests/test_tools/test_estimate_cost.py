@@ -141,10 +141,11 @@ class TestStep:
         assert {round(float(m.keep_prob), 6) for m in layers} == {0.9}
 
     def test_warm_up_does_not_count(self, part, monkeypatch):
-        step, clock = part('step'), iter([0, 100, 103, 200, 201, 300, 302])
-        monkeypatch.setattr(step.time, 'perf_counter', lambda: next(clock))
+        step, wall, cores = part('step'), iter([0, 9, 20, 23, 30, 31]), iter(range(6))
+        monkeypatch.setattr(step.time, 'perf_counter', lambda: next(wall))
+        monkeypatch.setattr(step.time, 'process_time', lambda: next(cores))
         monkeypatch.setitem(step.WARM_UP, 'cpu', 1)
-        assert step.median_time(lambda: None, 3, 'cpu') == 2
+        assert step.median_times(lambda: None, 2, 'cpu') == (2, 1)
 
     def test_mixed_precision_is_left_to_gpus(self, part):
         cfg = load('mmdet::atss/atss_r50_fpn_8xb8-amp-lsj-200e_coco.py')
@@ -219,7 +220,7 @@ class TestCommand:
         monkeypatch.setattr(tool.torch.cuda, 'get_device_name', lambda: 'a GPU')
         args = tool.parse_args([DEMO, '--device', 'cuda'])
         run = part('workload').Workload(8, gpus=8, iterations=1, images=7200)
-        step = part('step').Step(1, seconds=2, batch_size=8, sites=0, memory_gib=3)
+        step = part('step').Step(1, 2, 2, batch_size=8, sites=0, memory_gib=3)
         assert tool.hours(run, step, args) == {'a GPU': 0.5}
         report = part('report')
         found = report.Estimate(DEMO, (8, 8), run, step, {'a GPU': 0.5}, None)
@@ -231,7 +232,7 @@ class TestCommand:
     def test_workers_follow_from_the_two_rates(self, part):
         report = part('report')
         run = part('workload').Workload(8, gpus=8, iterations=1, images=3600)
-        step = part('step').Step(1, seconds=1, batch_size=8, sites=0)
+        step = part('step').Step(1, 1, 1, batch_size=8, sites=0)
         loading = part('loading').Loading(images_per_second=20, size=(8, 8))
         found = report.Estimate('a/b.py', (8, 8), run, step, {'fast': 0.02}, loading)
         assert report.workers_table([found]).splitlines()[-1] == '| b      | 2.5  |'

@@ -52,14 +52,21 @@ def cost_table(found: Sequence[Estimate]) -> str:
 
 def step_table(found: Sequence[Estimate], device: str) -> str:
     """Return what was timed on this machine, as Markdown."""
-    headings = ['config', 'sites', 'batch', 's a step', 'images a s', 'loaded a s']
+    headings = [
+        'config',
+        'sites',
+        'batch',
+        's a step',
+        'core s a step',
+        'loaded a core s',
+    ]
     rows = [
         [
             short_name(e.config),
             str(e.step.sites),
             str(e.step.batch_size),
             f'{e.step.seconds:.3g}',
-            f'{e.step.images_per_second:.3g}',
+            f'{e.step.core_seconds:.3g}',
             f'{e.loading.images_per_second:.3g}' if e.loading else 'not measured',
         ]
         for e in found

@@ -32,6 +32,8 @@ class Step:
     Args:
         tflop: Forward and backward of one image, in 1e12 floating-point operations.
         seconds: Median time of a step.
+        core_seconds: Median time that the step keeps cores busy, all of them together;
+            on a machine that others use too it says more.
         batch_size: Images in it.
         sites: Number of DropBlock layers in the model.
         memory_gib: Largest allocation on the GPU; None on the CPU.
@@ -39,6 +41,7 @@ class Step:
 
     tflop: float
     seconds: float
+    core_seconds: float
     batch_size: int
     sites: int
     memory_gib: float | None = None
@@ -69,9 +72,10 @@ def measure(
     batch = random_batch(cfg, size, batch_size)
     step = lambda: model.train_step(batch, optim_wrapper)  # noqa: E731
     flop = count_flop(step)
-    seconds = median_time(step, steps, device)
+    seconds, core_seconds = median_times(step, steps, device)
     memory = torch.cuda.max_memory_allocated() / 2**30 if device == 'cuda' else None
-    return Step(flop / batch_size / 1e12, seconds, batch_size, sites, memory)
+    tflop = flop / batch_size / 1e12
+    return Step(tflop, seconds, core_seconds, batch_size, sites, memory)
 
 
 def add_drop_block(model: nn.Module, cfg: Config) -> int:
@@ -139,14 +143,16 @@ def count_flop(step: Call) -> int:
     return int(counter.get_total_flops())
 
 
-def median_time(step: Call, steps: int, device: str) -> float:
-    """Return the median time of a step in seconds, after some that warm it up."""
-    seconds = []
-    for number in range(WARM_UP[device] + steps):
-        start = time.perf_counter()
-        step()
-        if device == 'cuda':
-            torch.cuda.synchronize()
-        if number >= WARM_UP[device]:
-            seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds)
+def median_times(step: Call, steps: int, device: str) -> tuple[float, float]:
+    """Return the medians of a step's time and of its time on cores, in seconds."""
+    times = [_time(step, device) for _ in range(WARM_UP[device] + steps)]
+    wall, cores = zip(*times[WARM_UP[device] :], strict=True)
+    return statistics.median(wall), statistics.median(cores)
+
+
+def _time(step: Call, device: str) -> tuple[float, float]:
+    before = time.perf_counter(), time.process_time()
+    step()
+    if device == 'cuda':
+        torch.cuda.synchronize()
+    return time.perf_counter() - before[0], time.process_time() - before[1]
