@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
+from dropblock_mm import expected_keep_rate, seed_rate
 from dropblock_mm.config_files import config_path, resolve_config
 from dropblock_mm.testing.stock_models import without
 
 ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / 'docs/en/own_detector.md'
 EXAMPLES = {
     'faster_rcnn': 'faster-rcnn_r50_fpn_dropblock-keep90-block7_ms-3x_coco.py',
     'mask_rcnn': 'mask-rcnn_r50-scratch_fpn_gn-all_dropblock-keep90-block7_6x_coco.py',
@@ -38,6 +40,30 @@ def test_two_hooks_are_the_only_difference(folder, name):
         'dropblock_mm.DropBlockInjectionHook',
         'dropblock_mm.KeepProbScheduleHook',
     ]
+
+
+@pytest.mark.parametrize(('folder', 'name'), EXAMPLES.items())
+def test_the_page_names_it(folder, name):
+    assert f'`{folder}/{name}`' in PAGE.read_text()
+
+
+@pytest.mark.parametrize('folder', ['faster_rcnn', 'rtmdet'])
+def test_the_page_shows_what_the_config_is(folder):
+    text = Path(config_path(f'{folder}/{EXAMPLES[folder]}')).read_text()
+    body = text.rpartition('"""')[2].strip()
+    assert f'```python\n{body}\n```' in PAGE.read_text()
+
+
+def test_the_page_shows_what_is_printed():
+    """The lines of RTMDet's sites, and the shares of the map that a block covers."""
+    text = PAGE.read_text()
+    for size, stride, scale in (((40, 40), 16, 0.25), ((20, 20), 32, 1)):
+        gamma = seed_rate(0.9, 7, size, gamma_scale=scale)
+        keeps = expected_keep_rate(0.9, 7, size, gamma_scale=scale)
+        height, width = size
+        line = f'{height} x {width}  block 7  gamma {gamma:.3g}  keeps {keeps:.4f}'
+        assert line in text
+        assert height * stride == 640
 
 
 def test_the_example_with_hooks_of_its_own_has_some():
