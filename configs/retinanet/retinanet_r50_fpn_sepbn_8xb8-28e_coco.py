@@ -4,13 +4,14 @@
 
 trains on 8 GPUs with 8 images each; with `python tools/train.py` and fewer GPUs add
 `--auto-scale-lr`, and below about 8 images per GPU `--cfg-options sync_bn=torch`.
-28 epochs on COCO train2017, from torchvision's weights. The first convolution stays as
-it is, as in the paper's implementation, and with it its normalisation (which learns on
-there: mmdet freezes both or none).
+28 epochs on COCO train2017, from torchvision's weights (the package torchvision, which
+names their address, has to be installed). The first convolution and its normalisation
+stay as they are. In the paper's implementation the convolution does, and the
+normalisation learns; mmdet freezes both or none.
 
 Paper: 36.5 AP, 55.0 AP50, 39.1 AP75 on val2017. Not trained here.
-Cost: some 2e18 floating-point operations, or 20 to 100 GPU hours (estimated from the
-operation count, not measured).
+Cost: 1.9e18 floating-point operations, about 58 GPU hours on V100s or 23 on A100s
+without mixed precision (estimated from that count, docs/en/cost.md; not measured).
 """
 
 _base_ = [

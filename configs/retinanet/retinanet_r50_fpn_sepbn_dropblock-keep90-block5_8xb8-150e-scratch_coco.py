@@ -7,8 +7,8 @@ trains on 8 GPUs with 8 images each; with `python tools/train.py` and fewer GPUs
 150 epochs on COCO train2017. As the config with block 7, but for the block.
 
 Paper: 38.4 AP, 56.4 AP50, 41.2 AP75 on val2017. Not trained here.
-Cost: some 1e19 floating-point operations, or 100 to 500 GPU hours (estimated from the
-operation count, not measured).
+Cost: 1.0e19 floating-point operations, about 310 GPU hours on V100s or 120 on A100s
+without mixed precision (estimated from that count, docs/en/cost.md; not measured).
 """
 
 _base_ = './retinanet_r50_fpn_sepbn_dropblock-keep90-block7_8xb8-150e-scratch_coco.py'

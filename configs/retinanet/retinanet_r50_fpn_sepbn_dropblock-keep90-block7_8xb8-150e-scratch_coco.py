@@ -8,8 +8,8 @@ trains on 8 GPUs with 8 images each; with `python tools/train.py` and fewer GPUs
 keep_prob from 1 to 0.9 linearly over training.
 
 Paper: 38.2 AP, 56.0 AP50, 40.9 AP75 on val2017. Not trained here.
-Cost: some 1e19 floating-point operations, or 100 to 500 GPU hours (estimated from the
-operation count, not measured).
+Cost: 1.0e19 floating-point operations, about 310 GPU hours on V100s or 120 on A100s
+without mixed precision (estimated from that count, docs/en/cost.md; not measured).
 """
 
 _base_ = [
