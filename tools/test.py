@@ -18,7 +18,7 @@ from mmengine.runner import Runner
 from dropblock_mm.engine import launch
 from dropblock_mm.engine.checkpoint import keep_loading_safe
 from dropblock_mm.engine.coco_eval import match_faster
-from dropblock_mm.engine.data_check import check_data, naming_broken_json
+from dropblock_mm.engine.data_check import check_data, naming_bad_data
 from dropblock_mm.engine.messages import has_started, one_message
 
 LOOPS = ('test',)
@@ -200,7 +200,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with one_message():
         cfg = make_config(args)
         runner = launch.build_runner(cfg)
-    with one_message(unless=has_started(runner)), naming_broken_json(cfg, LOOPS):
+    with one_message(unless=has_started(runner)), naming_bad_data(cfg, LOOPS):
         if args.out and not is_segmentation(cfg):
             dump_predictions(runner, cfg, args.out)
         if args.coco_eval == 'faster':

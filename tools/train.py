@@ -17,7 +17,8 @@ from mmengine.config import Config
 
 from dropblock_mm.engine import launch
 from dropblock_mm.engine.checkpoint import keep_loading_safe
-from dropblock_mm.engine.data_check import check_data, naming_broken_json
+from dropblock_mm.engine.data_check import check_data, naming_bad_data
+from dropblock_mm.engine.data_loaded import check_loaded_data
 from dropblock_mm.engine.fragments import seed_ranks_apart, uses_drop_block
 from dropblock_mm.engine.messages import has_started, one_message
 from dropblock_mm.engine.whole_files import naming_full_disk
@@ -80,11 +81,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         cfg = make_config(args)
         with naming_full_disk(cfg.work_dir):
             runner = launch.build_runner(cfg)
+    check_loaded_data(runner)
     try:
         with (
             one_message(unless=has_started(runner)),
             naming_full_disk(cfg.work_dir),
-            naming_broken_json(cfg, LOOPS),
+            naming_bad_data(cfg, LOOPS),
         ):
             runner.train()
     except KeyboardInterrupt:

@@ -236,15 +236,16 @@ def _warn(dataset: DataSetConfig, findings: Sequence[Finding]) -> None:
 
 
 @contextmanager
-def naming_broken_json(cfg: Config, loops: Sequence[str]) -> Iterator[None]:
-    """Add the config key to the error of a data set that meets broken JSON.
+def naming_bad_data(cfg: Config, loops: Sequence[str]) -> Iterator[None]:
+    """Put the errors of data sets that are being built in the user's terms.
 
     Args:
         cfg (Config): The whole config.
         loops: See :func:`check_data`.
 
     Raises:
-        ValueError: Instead of the JSON error, where a file of the config is to blame.
+        ValueError: Instead of a JSON error, where a file of the config is to blame,
+            and of NumPy's error about a data set without images.
     """
     try:
         yield
@@ -253,6 +254,23 @@ def naming_broken_json(cfg: Config, loops: Sequence[str]) -> Iterator[None]:
         if not problems:
             raise
         raise _refusal(problems) from error
+    except ValueError as error:
+        if not _is_of_empty_dataset(error):
+            raise
+        keys = ', '.join(d.key for loop in loops for d in datasets_of(cfg, loop))
+        raise ValueError(
+            f'no image is left of a data set (of {keys}). Their filter_cfg leaves out '
+            'images without boxes, and small ones; see whether metainfo.classes are '
+            'those of the annotations.'
+        ) from error
+
+
+def _is_of_empty_dataset(error: ValueError) -> bool:
+    """Whether mmengine's data set raised it when it had nothing to keep."""
+    trace = error.__traceback__
+    while trace and trace.tb_frame.f_code.co_name != '_serialize_data':
+        trace = trace.tb_next
+    return trace is not None and 'need at least one array' in str(error)
 
 
 def _broken_json(config: Mapping[str, Any], loops: Sequence[str]) -> Iterator[str]:

@@ -4,8 +4,9 @@ import re
 
 import pytest
 from mmengine.config import Config
+from mmengine.dataset import BaseDataset
 
-from dropblock_mm.engine.data_check import check_data, naming_broken_json
+from dropblock_mm.engine.data_check import check_data, naming_bad_data
 from dropblock_mm.engine.data_json import json_flaw
 
 INSTANCES = {
@@ -328,7 +329,7 @@ def test_broken_json_that_only_parsing_finds(coco, tmp_path):
     path.write_text('{"images": [{"id": 1}')
     with (
         pytest.raises(ValueError, match=r"train_dataloader\.dataset\.ann_file='train"),
-        naming_broken_json(coco, ['train']),
+        naming_bad_data(coco, ['train']),
     ):
         json.loads(path.read_text())
 
@@ -336,6 +337,23 @@ def test_broken_json_that_only_parsing_finds(coco, tmp_path):
 def test_other_json_errors_pass(coco):
     with (
         pytest.raises(json.JSONDecodeError),
-        naming_broken_json(coco, ['train']),
+        naming_bad_data(coco, ['train']),
     ):
         json.loads('{')
+
+
+def test_data_sets_without_images_are_named(coco):
+    """NumPy says 'need at least one array to concatenate'."""
+    with (
+        pytest.raises(ValueError, match=r'no image is left.*\(of train_dataloader'),
+        naming_bad_data(coco, ['train']),
+    ):
+        BaseDataset(lazy_init=True)._serialize_data()
+
+
+def test_other_value_errors_pass(coco):
+    with (
+        pytest.raises(ValueError, match=r'^need at least one array$'),
+        naming_bad_data(coco, ['train']),
+    ):
+        raise ValueError('need at least one array')
