@@ -24,6 +24,7 @@ from dropblock_mm.engine.checkpoint import (
     check_checkpoint,
     pretrained_weights,
 )
+from dropblock_mm.engine.cpu_ranks import join_ranks
 from dropblock_mm.engine.fragments import add_fragment
 from dropblock_mm.engine.resume import latest_checkpoint
 
@@ -141,18 +142,23 @@ def prepare_library(cfg: Config) -> None:
         setup_cache_size_limit_of_dynamo()
 
 
+def has_accelerator() -> bool:
+    """Tell whether there is a device that MMEngine trains on other than the CPU."""
+    return (
+        is_cuda_available()
+        or is_npu_available()
+        or is_mlu_available()
+        or is_musa_available()
+    )
+
+
 def enable_amp(cfg: Config) -> None:
     """Turn on mixed precision, unless the config already did in its own way.
 
     Raises:
         ValueError: There is no device for it, or the optimizer wrapper is another.
     """
-    if not (
-        is_cuda_available()
-        or is_npu_available()
-        or is_mlu_available()
-        or is_musa_available()
-    ):
+    if not has_accelerator():
         raise ValueError(
             '--amp needs a GPU (or NPU, MLU, MUSA) and torch sees none. '
             'Leave --amp out to train in fp32.'
@@ -239,7 +245,13 @@ def save_whole_checkpoints(cfg: Config) -> None:
 
 
 def build_runner(cfg: Config) -> Runner:
-    """Build the runner that the config asks for."""
+    """Build the runner that the config asks for, on the CPU too if there are several.
+
+    Raises:
+        ValueError: There are several processes, no GPU, and something needs one.
+    """
+    if cfg.get('launcher', 'none') != 'none' and not has_accelerator():
+        join_ranks(cfg)
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 
 

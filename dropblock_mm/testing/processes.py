@@ -15,6 +15,7 @@ import resource
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -80,9 +81,14 @@ def start_script(
     Returns:
         Process: It runs; ``exitcode`` is that of the script, or minus a signal.
     """
+    return start(_run, script, argv, output, fault)
+
+
+def start(target: Callable[..., None], *arguments: Any) -> BaseProcess:
+    """Start a function in a process of its own; both have to be picklable."""
     context = multiprocessing.get_context('forkserver')
     context.set_forkserver_preload(_PRELOADED)
-    process = context.Process(target=_run, args=(script, argv, output, fault))
+    process = context.Process(target=target, args=arguments)
     process.start()
     return process
 

@@ -99,6 +99,8 @@ def toy_runner(
     model: nn.Module | None = None,
     train_cfg: dict[str, Any] | None = None,
     optim_wrapper: dict[str, Any] | None = None,
+    dataset: Dataset | None = None,
+    batch_size: int = 2,
     checkpoint_interval: int = 1,
     checkpoint: Mapping[str, Any] | None = None,
     **runner_options: Any,
@@ -111,6 +113,8 @@ def toy_runner(
         model: The model; :func:`toy_classifier` if None.
         train_cfg: The loop; by epoch if None.
         optim_wrapper: The optimizer; plain SGD if None.
+        dataset: What to train on; :class:`ToyImages` if None.
+        batch_size: Images for each process.
         checkpoint_interval: In epochs, or iterations where the loop counts those.
         checkpoint: Other arguments of the checkpoint hook, or another ``type``.
         **runner_options: Passed to MMEngine's Runner, which rejects unknown ones.
@@ -121,13 +125,13 @@ def toy_runner(
         model=model or toy_classifier(),
         work_dir=str(work_dir),
         train_dataloader={
-            'dataset': ToyImages(),
-            'batch_size': 2,
+            'dataset': dataset or ToyImages(),
+            'batch_size': batch_size,
             'sampler': {
                 'type': 'DefaultSampler' if by_epoch else 'InfiniteSampler',
                 'shuffle': True,
             },
-            'collate_fn': {'type': 'default_collate'},
+            'collate_fn': {'type': 'pseudo_collate' if dataset else 'default_collate'},
         },
         train_cfg=train_cfg,
         optim_wrapper=optim_wrapper or {'optimizer': {'type': 'SGD', 'lr': 0.01}},

@@ -31,6 +31,7 @@ def test_dist_train(launch, repo_root):
     status, words, _ = launch('dist_train.sh', 'c.py', '4', '--work-dir', 'a b')
     assert status == 0
     assert '--nproc_per_node=4' in words
+    assert '--max-restarts=0' in words
     script = words.index(f'{repo_root}/tools/train.py')
     assert words[script + 1 :] == ['c.py', '--launcher', 'pytorch', '--work-dir', 'a b']
 
