@@ -1,4 +1,5 @@
 import os
+from types import SimpleNamespace
 
 import pytest
 from mmengine.dataset import BaseDataset, ConcatDataset, RepeatDataset
@@ -68,8 +69,10 @@ def test_nothing_is_left():
 
 def test_wrappers(paths):
     parts = [Listed([dict(img_path=path)]) for path in paths]
-    wrapped = ConcatDataset([RepeatDataset(part, times=3) for part in parts])
-    assert list(innermost(wrapped)) == parts
+    assert list(innermost(ConcatDataset(parts))) == parts
+    assert list(innermost(RepeatDataset(parts[0], times=3))) == parts[:1]
+    nested = SimpleNamespace(dataset=SimpleNamespace(datasets=parts))
+    assert list(innermost(nested)) == parts
 
 
 def test_training_ends_before_it_begins(tmp_path):
