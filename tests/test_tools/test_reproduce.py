@@ -675,6 +675,28 @@ class TestReport:
         assert 'mean ± sample standard deviation' in text
         assert 'smoke' not in text
 
+    def test_what_drop_block_kept_is_told(self, series, tmp_path):
+        def behave(run, state):
+            save(run, 2)
+            log_evaluation(run, 2)
+            if run.row.name == 'block7':
+                rows = [dict(effective_keep_rate=r, epoch=2) for r in (0.96, 0.94)]
+                rows = [
+                    {**row, 'iter': 5 + i, 'step': 5 + i} for i, row in enumerate(rows)
+                ]
+                write_log(run.work_dir, '20190101_000000', rows)
+            return ''
+
+        series(behave).run()
+        text = (tmp_path / 'table3.md').read_text()
+        (plain,) = re.findall(r'^\| scratch, seed 0.*', text, re.MULTILINE)
+        (dropped,) = re.findall(r'^\| block7, seed 0.*', text, re.MULTILINE)
+        assert plain.split('|')[6].strip() == 'all'
+        assert dropped.split('|')[6].strip() == '0.950'
+        runs = json.loads((tmp_path / 'table3.json').read_text())['runs']
+        rates = [run['effective_keep_rate'] for run in runs]
+        assert rates == [None, pytest.approx(0.95)]
+
     def test_a_study_has_no_column_of_the_paper(self, part, table):
         text = part('report').main_table(table('bccd'), [])
         assert text.splitlines()[0] == '| row | model | mAP, measured | seeds |'

@@ -108,6 +108,7 @@ def _run_json(result: Result) -> dict[str, Any]:
         'seed': result.run.seed,
         'state': result.progress.state.value,
         'metrics': result.progress.metrics,
+        'effective_keep_rate': result.progress.keep_rate,
         'config': str(result.run.config),
         'work_dir': str(result.run.work_dir),
         'attempts': result.attempts,
@@ -172,21 +173,23 @@ def _explanation(table: Table, results: Sequence[Result]) -> str:
 
 def _runs_table(table: Table, results: Sequence[Result]) -> str:
     titles = [metric.title for metric in table.metrics]
-    lines = []
-    for result in results:
-        numbers = result.progress.metrics
-        cells = [f'{numbers[title]:.2f}' if numbers else '' for title in titles]
-        commits = dict.fromkeys(note['commit'] for note in result.attempts)
-        lines.append(
-            [
-                str(result.run),
-                result.progress.state.value,
-                *cells,
-                result.duration,
-                '; '.join(commits),
-            ]
-        )
-    return markdown_table(['run', 'state', *titles, 'time', 'commit'], lines)
+    headings = ['run', 'state', *titles, 'kept', 'time', 'commit']
+    note = 'Kept: share of the units that DropBlock let through in the last epoch.'
+    lines = [_run_line(titles, result) for result in results]
+    return f'{markdown_table(headings, lines)}\n\n{note}'
+
+
+def _run_line(titles: Sequence[str], result: Result) -> list[str]:
+    progress = result.progress
+    kept = '' if progress.keep_rate is None else f'{progress.keep_rate:.3f}'
+    if progress.state is State.FINISHED:
+        numbers = [f'{progress.metrics[title]:.2f}' for title in titles]
+        kept = kept or 'all'
+    else:
+        numbers = [''] * len(titles)
+    commits = '; '.join(dict.fromkeys(note['commit'] for note in result.attempts))
+    state = progress.state.value
+    return [str(result.run), state, *numbers, kept, result.duration, commits]
 
 
 def _environment_table(environment: dict[str, str]) -> str:

@@ -13,7 +13,7 @@ import torch
 from mmengine.config import Config
 
 from dropblock_mm.engine.launch import latest_checkpoint
-from dropblock_mm.engine.training_log import read_rows
+from dropblock_mm.engine.training_log import read_rows, read_training_log
 
 from .plan import Run
 from .tables import Metric
@@ -38,11 +38,14 @@ class Progress:
         state: FINISHED takes a whole final checkpoint and a recorded evaluation.
         checkpoint: The latest.
         metrics: In percent, by the metrics' titles.
+        keep_rate: Share of units that DropBlock kept, mean over the last epoch; None
+            without DropBlock.
     """
 
     state: State
     checkpoint: Path | None = None
     metrics: dict[str, float] = field(default_factory=dict)
+    keep_rate: float | None = None
 
 
 def inspect_run(run: Run, metrics: tuple[Metric, ...]) -> Progress:
@@ -56,7 +59,8 @@ def inspect_run(run: Run, metrics: tuple[Metric, ...]) -> Progress:
     for logged in (logged_evaluation(run), later_evaluation(run)):
         if all(metric.key in logged for metric in metrics):
             numbers = {m.title: m.scale * logged[m.key] for m in metrics}
-            return Progress(State.FINISHED, checkpoint, numbers)
+            rate = kept_at_last(run)
+            return Progress(State.FINISHED, checkpoint, numbers, rate)
     return Progress(State.TRAINED, checkpoint)
 
 
@@ -89,6 +93,15 @@ def logged_evaluation(run: Run) -> dict[str, Any]:
             if 'iter' not in row and row.get('step') == training_length(run.cfg):
                 return row
     return {}
+
+
+def kept_at_last(run: Run) -> float | None:
+    """Return the keep rate that the last epoch logged, or None."""
+    try:
+        log = read_training_log(run.work_dir)
+        return log.last_epoch_mean('effective_keep_rate')
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def later_evaluation(run: Run) -> dict[str, Any]:
