@@ -16,7 +16,9 @@ from collections.abc import Sequence
 from mmengine.config import Config
 
 from dropblock_mm.engine import launch
+from dropblock_mm.engine.amp import enable_amp, fit_amp_to_device
 from dropblock_mm.engine.checkpoint import keep_loading_safe
+from dropblock_mm.engine.data_batch import naming_failed_batch
 from dropblock_mm.engine.data_check import check_data, naming_bad_data
 from dropblock_mm.engine.data_loaded import check_loaded_data
 from dropblock_mm.engine.fragments import seed_ranks_apart, uses_drop_block
@@ -38,7 +40,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='add the hooks of a fragment in configs/_base_/dropblock, or of a file',
     )
     launch.add_common_arguments(parser)
-    parser.add_argument('--amp', action='store_true', help='train in mixed precision')
+    parser.add_argument(
+        '--amp',
+        action='store_true',
+        help='train in mixed precision: in float16 on a GPU, in bfloat16 on the CPU, or '
+        'as --cfg-options optim_wrapper.dtype=... says',
+    )
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
@@ -62,7 +69,8 @@ def make_config(args: argparse.Namespace) -> Config:
         cfg = seed_ranks_apart(cfg)
     launch.set_work_dir(cfg, args.work_dir, args.config, args.dropblock)
     if args.amp:
-        launch.enable_amp(cfg)
+        enable_amp(cfg)
+    fit_amp_to_device(cfg)
     if args.auto_scale_lr:
         launch.enable_auto_scale_lr(cfg)
     launch.save_whole_checkpoints(cfg)
@@ -87,6 +95,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             one_message(unless=has_started(runner)),
             naming_full_disk(cfg.work_dir),
             naming_bad_data(cfg, LOOPS),
+            naming_failed_batch(runner),
         ):
             runner.train()
     except KeyboardInterrupt:

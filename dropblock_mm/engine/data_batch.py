@@ -1,0 +1,68 @@
+"""Says of which images an iteration was that failed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+
+class _BatchHook(Hook):
+    """Keeps the samples of the iteration that is running."""
+
+    def __init__(self) -> None:
+        self.samples: Sequence[Any] = ()
+
+    def before_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None
+    ) -> None:
+        found = (
+            data_batch.get('data_samples') if isinstance(data_batch, Mapping) else ()
+        )
+        self.samples = found if isinstance(found, (list, tuple)) else ()
+
+    def after_train_iter(self, *_: Any, **__: Any) -> None:
+        self.samples = ()
+
+
+@contextmanager
+def naming_failed_batch(runner: Runner) -> Iterator[None]:
+    """Name on stderr the images of an iteration that raised an error.
+
+    A loss that meets a label without an output says so in an IndexError, on a GPU by
+    'device-side assert triggered', and never where the label is from.
+
+    Args:
+        runner (Runner): One that has not begun. The error passes as it is.
+    """
+    hook = _BatchHook()
+    runner.register_hook(hook, priority='HIGHEST')
+    try:
+        yield
+    except Exception:
+        lines = [_described(sample) for sample in hook.samples]
+        lines = [line for line in lines if line]
+        if lines:
+            images = '\n  '.join(['error: the iteration that failed had', *lines])
+            print(
+                f'{images}\ntools/misc/check_dataset.py looks into all files.',
+                file=sys.stderr,
+                flush=True,
+            )
+        raise
+
+
+def _described(sample: Any) -> str:
+    """Name an image and, of semantic segmentation, the label map and its values."""
+    path = getattr(sample, 'img_path', '')
+    label_map = getattr(sample, 'seg_map_path', None)
+    if not path or not label_map or 'gt_sem_seg' not in sample:
+        return str(path)
+    values = sample.gt_sem_seg.data.unique().tolist()
+    # 255 stands for no class in both libraries.
+    last = max((value for value in values if value != 255), default=None)
+    return f'{path}, {label_map}: {len(values)} values, the largest {last}'
