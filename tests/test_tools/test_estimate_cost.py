@@ -131,6 +131,11 @@ class TestStep:
         assert (two.sites, three.sites) == (12, 0)
         assert two.images_per_second == 2 / two.seconds
 
+    def test_two_stages(self, part):
+        init_default_scope('mmdet')
+        found = part('step').measure(load(FASTER_RCNN), (64, 64), 1, 'cpu', 1)
+        assert found.tflop > 0.01
+
     def test_drop_block_is_at_its_last_rate(self, part):
         init_default_scope('mmdet')
         cfg = load(DEMO)

@@ -11,13 +11,13 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import HOOKS, MODELS
+from mmengine.registry import HOOKS
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from dropblock_mm import DropBlock2d, DropBlockInjectionHook, KeepProbScheduleHook
 from dropblock_mm.injection import inject_targets
-from dropblock_mm.testing.stock_models import without
+from dropblock_mm.testing.stock_models import builder
 
 # Steps behind the one that is counted, which already warms up.
 WARM_UP = {'cpu': 0, 'cuda': 10}
@@ -65,7 +65,7 @@ def measure(
         steps: How many are timed, after some that are not.
     """
     torch.manual_seed(0)
-    model = MODELS.build(without(cfg.model, ('init_cfg', 'pretrained')))
+    model = builder(cfg.get('default_scope') or 'mmengine', cfg.model)()
     model.to(device).train()
     sites = add_drop_block(model, cfg)
     optim_wrapper = build_optim_wrapper(model, optimizer_for(cfg, device))
