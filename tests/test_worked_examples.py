@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
+from mmengine.registry import HOOKS
 
 from dropblock_mm import expected_keep_rate, seed_rate
 from dropblock_mm.config_files import config_path, resolve_config
-from dropblock_mm.testing.stock_models import without
+from dropblock_mm.injection import inject_targets
+from dropblock_mm.injection.dry_run import build_on_meta
+from dropblock_mm.testing.stock_models import builder, without
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / 'docs/en/own_detector.md'
@@ -43,8 +46,12 @@ def test_two_hooks_are_the_only_difference(folder, name):
 
 
 @pytest.mark.parametrize(('folder', 'name'), EXAMPLES.items())
-def test_the_page_names_it(folder, name):
-    assert f'`{folder}/{name}`' in PAGE.read_text()
+def test_the_page_knows_the_number_of_sites(folder, name):
+    cfg = Config.fromfile(config_path(f'{folder}/{name}'))
+    model = build_on_meta(builder('mmdet', cfg.model))
+    (hook,) = [h for h in cfg.custom_hooks if 'Injection' in h['type']]
+    sites = inject_targets(model, HOOKS.build(hook).targets)
+    assert f'| {len(sites)} | `{folder}/{name}` |' in PAGE.read_text()
 
 
 @pytest.mark.parametrize('folder', ['faster_rcnn', 'rtmdet'])
