@@ -476,6 +476,14 @@ class TestProcesses:
                 assert status == number
         assert log.read_text() == '3\n0\n'
         assert processes.tail(log) == '    3\n    0'
+        assert processes.tail(log, start=2) == '    0'
+
+    def test_the_message_is_shown_with_the_end(self, part, tmp_path):
+        log = tmp_path / 'log'
+        lines = ['warning: a', 'error: b', 'error: b', *map(str, range(30))]
+        log.write_text('\n'.join(lines))
+        shown = part('processes').tail(log).split()
+        assert shown == ['error:', 'b', *map(str, range(15, 30))]
 
     def test_an_interrupt_ends_the_command_politely(self, part, tmp_path):
         processes, log = part('processes'), tmp_path / 'log'

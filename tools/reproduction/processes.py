@@ -94,7 +94,15 @@ def locked(folder: Path) -> Iterator[int]:
         yield file.fileno()
 
 
-def tail(log: Path) -> str:
-    """Return the last lines of a command's output."""
-    lines = log.read_text(encoding='utf-8', errors='replace').splitlines()
-    return '\n'.join(f'    {line}' for line in lines[-TAIL:])
+def tail(log: Path, start: int = 0) -> str:
+    """Return the end of a command's output, and the message that it ended with.
+
+    Args:
+        log: The file.
+        start: Where in the file the command's output begins, in bytes.
+    """
+    text = log.read_bytes()[start:].decode(errors='replace')
+    early, last = text.splitlines()[:-TAIL], text.splitlines()[-TAIL:]
+    # Launchers say much after the one message that tells why.
+    clues = dict.fromkeys(line for line in early if line.startswith('error: '))
+    return '\n'.join(f'    {line}' for line in [*clues, *last])

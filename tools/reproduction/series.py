@@ -102,12 +102,13 @@ class Series:
             print(f'{label}: finished before: {in_words(progress)}', flush=True)
             return ''
         while progress.state is not State.FINISHED:
-            before = progress
+            before, log = progress, run.work_dir / LOG
+            start = log.stat().st_size if log.exists() else 0
             status = self.execute(run, progress, label, lock)
             progress = self.progress[run.config]
             if status or progress.state is before.state:
-                print(tail(run.work_dir / LOG))
-                return self.explain(status, progress, run.work_dir / LOG)
+                print(tail(log, start))
+                return self.explain(status, progress, log)
         print(f'{label}: {in_words(progress)}', flush=True)
         return ''
 
