@@ -15,7 +15,7 @@ and layer4 of 12x9, in which a block of 7x7 has room. The pyramid has strides 8,
 _base_ = [
     '../_base_/models/retinanet_r18_fpn_bn.py',
     '../_base_/datasets/bccd_192x144.py',
-    '../_base_/schedules/adamw_cosine_20e.py',
+    '../_base_/schedules/adamw_cosine_20e_bccd.py',
     '../_base_/default_runtime.py',
 ]
 
