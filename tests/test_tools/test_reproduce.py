@@ -298,8 +298,9 @@ class TestPlan:
     def test_other_settings_are_refused_by_name(self, part, table, tmp_path):
         (run,) = self.plan(part, table, tmp_path, ['none']).asked
         part('plan').write_config(run)
-        self.plan(part, table, tmp_path, ['none'], epochs=3)  # nothing was run yet
         run.work_dir.mkdir()
+        self.plan(part, table, tmp_path, ['none'], epochs=3)  # nothing was saved yet
+        save(run, 1)
         self.plan(part, table, tmp_path, ['none'])
         with pytest.raises(part('errors').RefusedError) as error:
             self.plan(part, table, tmp_path, ['block1'], epochs=3)

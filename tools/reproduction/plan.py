@@ -170,7 +170,8 @@ def check_unchanged(run: Run) -> None:
     Raises:
         RefusedError: With the settings that differ.
     """
-    if not run.work_dir.exists() or not run.config.exists():
+    # Without a checkpoint there is nothing to go on from.
+    if not any(run.work_dir.glob('*.pth')) or not run.config.exists():
         return
     before = dict(flatten(Config.fromfile(run.config).to_dict()))
     now = dict(flatten(run.cfg.to_dict()))
