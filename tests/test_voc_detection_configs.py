@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import re
 from pathlib import Path
 
 import numpy as np
@@ -150,6 +151,25 @@ def test_voc_data_sets_of_two_years_are_read(tmp_path):
         assert sample.ignored_instances.labels.tolist() == [11]
     (packed,) = DATASETS.build(testing)
     assert packed['inputs'].shape == (3, 576, 640)
+
+
+def test_readmes_example_reads_other_data(shared_data, tmp_path):
+    root = shared_data / 'bccd'
+    if not root.is_dir():
+        pytest.skip(f'no {root}')
+    readme = (CONFIGS / 'pascal_voc/README.md').read_text()
+    (example,) = re.findall(r'```python\n(.*?)```', readme, re.DOTALL)
+    assert 'data/bccd/' in example
+    child = tmp_path / 'child.py'
+    example = example.replace('data/bccd/', f'{root}/')
+    child.write_text(f'_base_ = {str(CONFIGS / VOC_DROP_BLOCK)!r}\n{example}')
+    config = Config.fromfile(child)
+    init_default_scope(config.default_scope)
+    assert config.model.bbox_head.num_classes == 3
+    training = DATASETS.build(config.train_dataloader.dataset)
+    testing = DATASETS.build(config.test_dataloader.dataset)
+    assert (len(training), len(testing)) == (205, 87)
+    assert training[0]['inputs'].shape == (3, 640, 640)
 
 
 # Blood cells
