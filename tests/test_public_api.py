@@ -24,7 +24,13 @@ PUBLIC = {
     'seed_rate',
 }
 REGISTERED = {
-    'HOOKS': {'CheckpointHook', 'DropBlockInjectionHook', 'KeepProbScheduleHook'},
+    'HOOKS': {
+        'ActivationCheckpointingHook',
+        'ChannelsLastHook',
+        'CheckpointHook',
+        'DropBlockInjectionHook',
+        'KeepProbScheduleHook',
+    },
     'MODELS': {'DropBlock2d', 'RetinaSegHead'},
 }
 

@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from mmengine.config import Config
 
 from dropblock_mm.engine import launch
-from dropblock_mm.engine.amp import enable_amp, fit_amp_to_device
 from dropblock_mm.engine.checkpoint import keep_loading_safe
 from dropblock_mm.engine.data_batch import naming_failed_batch
 from dropblock_mm.engine.data_check import check_data, naming_bad_data
@@ -43,8 +42,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--amp',
         action='store_true',
-        help='train in mixed precision: in float16 on a GPU, in bfloat16 on the CPU, or '
-        'as --cfg-options optim_wrapper.dtype=... says',
+        help='train in mixed precision: float16 on a GPU, bfloat16 on the CPU, or what '
+        '--cfg-options optim_wrapper.dtype=... says',
     )
     parser.add_argument(
         '--auto-scale-lr',
@@ -69,8 +68,7 @@ def make_config(args: argparse.Namespace) -> Config:
         cfg = seed_ranks_apart(cfg)
     launch.set_work_dir(cfg, args.work_dir, args.config, args.dropblock)
     if args.amp:
-        enable_amp(cfg)
-    fit_amp_to_device(cfg)
+        launch.enable_amp(cfg)
     if args.auto_scale_lr:
         launch.enable_auto_scale_lr(cfg)
     launch.save_whole_checkpoints(cfg)

@@ -10,16 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, DictAction
-from mmengine.device import (
-    is_cuda_available,
-    is_mlu_available,
-    is_musa_available,
-    is_npu_available,
-)
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from dropblock_mm.config_files import resolve_config
+from dropblock_mm.engine.amp import enable_amp as enable_amp
+from dropblock_mm.engine.amp import fit_amp_to_device, has_accelerator
+from dropblock_mm.engine.amp import type_name as type_name
 from dropblock_mm.engine.checkpoint import (
     check_checkpoint,
     pretrained_weights,
@@ -142,47 +139,6 @@ def prepare_library(cfg: Config) -> None:
         setup_cache_size_limit_of_dynamo()
 
 
-def has_accelerator() -> bool:
-    """Tell whether there is a device that MMEngine trains on other than the CPU."""
-    return (
-        is_cuda_available()
-        or is_npu_available()
-        or is_mlu_available()
-        or is_musa_available()
-    )
-
-
-def enable_amp(cfg: Config) -> None:
-    """Turn on mixed precision, unless the config already did in its own way.
-
-    Raises:
-        ValueError: There is no device for it, or the optimizer wrapper is another.
-    """
-    if not has_accelerator():
-        raise ValueError(
-            '--amp needs a GPU (or NPU, MLU, MUSA) and torch sees none. '
-            'Leave --amp out to train in fp32.'
-        )
-    wrapper = cfg.get('optim_wrapper')
-    kind = type_name(wrapper or {}) or 'OptimWrapper'
-    if kind.endswith('AmpOptimWrapper'):
-        return
-    if not wrapper or kind != 'OptimWrapper':
-        raise ValueError(
-            f"--amp replaces optim_wrapper.type='OptimWrapper', but the config has "
-            f'{kind if wrapper else "no optim_wrapper"}. Leave --amp out, or set up '
-            'mixed precision in the config.'
-        )
-    wrapper.type = 'AmpOptimWrapper'
-    wrapper.setdefault('loss_scale', 'dynamic')
-
-
-def type_name(config: Mapping[str, Any]) -> str:
-    """The bare name of a config's ``type``, be it text or a class."""
-    kind = config.get('type') or ''
-    return getattr(kind, '__name__', str(kind)).rpartition('.')[2]
-
-
 def enable_auto_scale_lr(cfg: Config) -> None:
     """Scale the learning rate by the batch size, as the config lays down.
 
@@ -244,12 +200,26 @@ def save_whole_checkpoints(cfg: Config) -> None:
         cfg.default_hooks = {**hooks, 'checkpoint': hook}
 
 
+def recompute_with_gradients(cfg: Config) -> None:
+    """Replace MMEngine's activation checkpointing, which loses gradients.
+
+    Args:
+        cfg (Config): ``activation_checkpointing`` becomes a custom hook.
+    """
+    modules = cfg.pop('activation_checkpointing', None)
+    if modules:
+        hook = {'type': 'dropblock_mm.ActivationCheckpointingHook', 'modules': modules}
+        cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), hook]
+
+
 def build_runner(cfg: Config) -> Runner:
-    """Build the runner that the config asks for, on the CPU too if there are several.
+    """Build the runner that the config asks for, where there is no GPU too.
 
     Raises:
-        ValueError: There are several processes, no GPU, and something needs one.
+        ValueError: Something in the config needs a GPU.
     """
+    fit_amp_to_device(cfg)
+    recompute_with_gradients(cfg)
     if cfg.get('launcher', 'none') != 'none' and not has_accelerator():
         join_ranks(cfg)
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)

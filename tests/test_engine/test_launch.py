@@ -92,40 +92,6 @@ def test_missing_library():
     launch.prepare_library(Config({}))
 
 
-def test_amp(monkeypatch):
-    monkeypatch.setattr(launch, 'is_cuda_available', lambda: True)
-    plain = Config(dict(optim_wrapper=dict(type='OptimWrapper')))
-    launch.enable_amp(plain)
-    assert plain.optim_wrapper == dict(type='AmpOptimWrapper', loss_scale='dynamic')
-
-
-def test_amp_keeps_what_the_config_set_up(monkeypatch):
-    monkeypatch.setattr(launch, 'is_cuda_available', lambda: True)
-    own = dict(type='AmpOptimWrapper', dtype='bfloat16', loss_scale=512.0)
-    cfg = Config(dict(optim_wrapper=dict(own)))
-    launch.enable_amp(cfg)
-    assert cfg.optim_wrapper == own
-
-
-@pytest.mark.parametrize(
-    ('config', 'text'),
-    [
-        (dict(optim_wrapper=dict(type='ApexOptimWrapper')), 'ApexOptimWrapper'),
-        (dict(), 'no optim_wrapper'),
-    ],
-)
-def test_amp_refuses_other_wrappers(config, text, monkeypatch):
-    monkeypatch.setattr(launch, 'is_cuda_available', lambda: True)
-    with pytest.raises(ValueError, match=f'--amp .*{text}'):
-        launch.enable_amp(Config(config))
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')
-def test_amp_without_a_gpu():
-    with pytest.raises(ValueError, match='--amp needs a GPU'):
-        launch.enable_amp(Config(dict(optim_wrapper=dict(type='OptimWrapper'))))
-
-
 def test_auto_scale_lr():
     cfg = Config(dict(auto_scale_lr=dict(enable=False, base_batch_size=16)))
     launch.enable_auto_scale_lr(cfg)
@@ -174,6 +140,17 @@ def test_checkpoints_are_saved_whole(hooks, expected):
     cfg = Config(dict(default_hooks=hooks))
     launch.save_whole_checkpoints(cfg)
     assert cfg.default_hooks['checkpoint'] == expected
+
+
+@pytest.mark.parametrize('hooks', [None, [dict(type='A')]])
+def test_activation_checkpointing_becomes_a_hook(hooks):
+    cfg = Config(dict(custom_hooks=hooks, activation_checkpointing='neck'))
+    launch.recompute_with_gradients(cfg)
+    ours = dict(type='dropblock_mm.ActivationCheckpointingHook', modules='neck')
+    assert cfg.custom_hooks == [*(hooks or []), ours]
+    assert 'activation_checkpointing' not in cfg
+    launch.recompute_with_gradients(cfg)
+    assert cfg.custom_hooks == [*(hooks or []), ours]
 
 
 def test_every_checkpoint_is_checked(tmp_path):
