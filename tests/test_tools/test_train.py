@@ -165,7 +165,9 @@ def test_hostile_checkpoint_that_slips_past_the_check(
 def cut_short(load_tool, toy_config, tmp_path):
     """A finished run whose last checkpoint lost its end, and the command."""
     argv = [toy_config, '--work-dir', str(tmp_path)]
-    load_tool('train').main([*argv, '--cfg-options', 'experiment_name=cut_short'])
+    load_tool('train').main(
+        [*argv, '--cfg-options', f'experiment_name={tmp_path.name}1']
+    )
     path = tmp_path / 'epoch_2.pth'
     path.write_bytes(path.read_bytes()[:5000])
     return path, argv
