@@ -180,6 +180,7 @@ def make_series(args: argparse.Namespace, argv: Sequence[str]) -> Series:
         Path(args.work_dir),
         Launcher(args.launcher, args.gpus or 1, args.partition),
         shlex.join(['python', 'tools/reproduce.py', *argv]),
+        data='the digit scenes' if embedded else data.root or '',
         smoke=args.smoke,
         embedded=embedded,
     )

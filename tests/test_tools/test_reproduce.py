@@ -712,9 +712,11 @@ class TestReport:
 
     def test_a_smoke_table_says_so(self, series, tmp_path):
         one = series(lambda run, state: finish(run))
-        one.smoke = True
+        one.smoke, one.data = True, 'data/mine'
         one.run()
-        assert '**A smoke run.** ' in (tmp_path / 'table3.md').read_text()
+        text = (tmp_path / 'table3.md').read_text()
+        assert '**A smoke run.** ' in text
+        assert ' Measured on: data/mine.' in text
 
 
 class TestCommandLine:

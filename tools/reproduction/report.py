@@ -125,7 +125,7 @@ def as_markdown(table: Table, results: Sequence[Result], facts: dict[str, Any]) 
     if facts['smoke']:
         parts.append(f'**A smoke run.** {SMOKE}')
     parts.append(main_table(table, results))
-    parts.append(_explanation(table, results))
+    parts.append(_explanation(table, results, facts['data']))
     parts.append(f'```shell\n{facts["command"]}\n```')
     parts.append(_runs_table(table, results))
     parts.append(_environment_table(facts['environment']))
@@ -155,11 +155,13 @@ def _main_line(table: Table, row: Row, results: Sequence[Result]) -> list[str]:
     return [*cells, ', '.join(seeds) or 'none finished']
 
 
-def _explanation(table: Table, results: Sequence[Result]) -> str:
+def _explanation(table: Table, results: Sequence[Result], data: str | None) -> str:
     titles = ', '.join(metric.title for metric in table.metrics)
     text = f'{titles} in percent. '
     if table.source:
         text += f'Paper: {table.source}. '
+    if data:
+        text += f'Measured on: {data}. '
     if len({result.run.seed for result in results}) > 1:
         text += 'Measured: mean ± sample standard deviation over the seeds. '
     unfinished = [r for r in results if r.progress.state is not State.FINISHED]

@@ -30,6 +30,7 @@ class Series:
         work_dir: Folder of all.
         launcher: How processes are started.
         command: As it was typed.
+        data: Which data, where they are not the config's.
         smoke: Whether the numbers mean nothing.
         embedded: Where the embedded data set is to be made, if it serves.
     """
@@ -39,6 +40,7 @@ class Series:
     work_dir: Path
     launcher: Launcher
     command: str
+    data: str = ''
     smoke: bool = False
     embedded: str | None = None
     progress: dict[Path, Progress] = field(default_factory=dict)
@@ -148,6 +150,7 @@ class Series:
         """Return what holds for all runs."""
         return {
             'smoke': self.smoke,
+            'data': self.data or None,
             'command': self.command,
             'commit': record.commit(),
             'launcher': vars(self.launcher),
