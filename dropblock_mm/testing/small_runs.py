@@ -87,7 +87,6 @@ def _rooted(value: Any, root: str, images: int) -> Any:
         found['times'] = 1
     if 'data_root' in value:
         found |= {'data_root': root, 'indices': images}
-        found['data_prefix'].pop('seg', None)  # Mask2Former's, left from its base
     return found
 
 
