@@ -1,25 +1,29 @@
-"""Train the demo and make its pictures: what `make demo` calls after set-up.
+"""Train the demos and make their pictures: what `make demo` calls after set-up.
 
 Usage::
 
-    python tools/demo.py [--fresh]
+    python tools/demo.py [det] [seg] [--fresh]
 
-The training is plain ``tools/train.py configs/demo/...``; the configuration makes
-the data set on first use, in ``data/digit_scenes``. What is added here, all of it in
-``work_dirs/demo``: the predictions of the last evaluation as a file, two pictures
-made from it and from the log, and one line that sums up the run.
+`det` is a detector, `seg` a segmentation model; without a name both run. The training
+is plain ``tools/train.py configs/demo/...``; the configuration makes the data set on
+first use, in ``data/digit_scenes``. What is added here, all of it in
+``work_dirs/demo/NAME``: the predictions of the last evaluation as files, two pictures
+made from them and from the log, and one line that sums up the run.
 
-Run again after an interruption it goes on from the last epoch that ended; run again
-after a finished run, or with ``--fresh``, it trains anew. The log folders of earlier
-runs stay.
+Run again after an interruption it goes on from the last epoch that ended, and does not
+repeat what was finished; run again after all is finished, or with ``--fresh``, it
+trains anew. The log folders of earlier runs stay.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,72 +31,143 @@ if TYPE_CHECKING:
     from dropblock_mm.engine.training_log import TrainingLog
 
 ROOT = Path(__file__).resolve().parents[1]
-CONFIG = 'configs/demo/retinanet_r18_fpn_dropblock_digit-scenes.py'
 DATA = 'data/digit_scenes'
-WORK_DIR = 'work_dirs/demo'
-PREDICTIONS = f'{WORK_DIR}/val'  # mmdet appends .bbox.json
+ANALYSIS = 'tools/analysis_tools'
 PICTURES = ('training.png', 'predictions.png')
 MARKER = 'last_checkpoint'  # MMEngine's, at every checkpoint; --resume reads it
 
 
-def train_command(resume: bool) -> list[str]:
-    """Return the command that trains the demo."""
+@dataclass(frozen=True)
+class Demo:
+    """One of the demos.
+
+    Args:
+        name: What it is called on the command line, and its folder.
+        config: Path of its config.
+        metric: Name of the metric in the log.
+        label: Name of the metric in the summary.
+        full_marks: The metric's best value: 1, or 100 for per cent.
+        keep_predictions: Setting of the evaluator that keeps predictions.
+        predictions: What that setting makes of ``val``, file or folder.
+        draw: Tool and arguments that draw them; {predictions} is replaced.
+    """
+
+    name: str
+    config: str
+    metric: str
+    label: str
+    full_marks: float
+    keep_predictions: str
+    predictions: str
+    draw: tuple[str, ...]
+
+    @property
+    def work_dir(self) -> str:
+        """The folder of the run, as seen from the clone."""
+        return f'work_dirs/demo/{self.name}'
+
+
+DEMOS = {
+    'det': Demo(
+        name='det',
+        config='configs/demo/retinanet_r18_fpn_dropblock_digit-scenes.py',
+        metric='coco/bbox_mAP',
+        label='bbox mAP',
+        full_marks=1.0,
+        keep_predictions='outfile_prefix',
+        predictions='val.bbox.json',
+        draw=(
+            f'{ANALYSIS}/draw_predictions.py',
+            f'{DATA}/annotations/instances_val.json',
+            f'{DATA}/JPEGImages',
+            '{predictions}',
+        ),
+    ),
+    'seg': Demo(
+        name='seg',
+        config='configs/demo/retinaseg_r18_fpn_dropblock_digit-scenes.py',
+        metric='mIoU',
+        label='mIoU',
+        full_marks=100.0,
+        keep_predictions='output_dir',
+        predictions='val',
+        draw=(
+            f'{ANALYSIS}/draw_segmentation.py',
+            DATA,
+            '{predictions}',
+            '--classes',
+            'background',
+            *'0123456789',
+        ),
+    ),
+}
+
+
+def train_command(demo: Demo, resume: bool) -> list[str]:
+    """Return the command that trains a demo."""
     return [
         sys.executable,
         'tools/train.py',
-        CONFIG,
+        demo.config,
         '--work-dir',
-        WORK_DIR,
+        demo.work_dir,
         '--cfg-options',
-        f'val_evaluator.outfile_prefix={PREDICTIONS}',
+        f'val_evaluator.{demo.keep_predictions}={demo.work_dir}/val',
         *(['--resume'] if resume else []),
     ]
 
 
-def picture_commands() -> list[list[str]]:
-    """Return the commands that make the pictures of the finished run."""
-    tools = 'tools/analysis_tools'
+def picture_commands(demo: Demo) -> list[list[str]]:
+    """Return the commands that make the pictures of a finished run."""
+    found = f'{demo.work_dir}/{demo.predictions}'
+    draw = [argument.format(predictions=found) for argument in demo.draw]
     return [
-        [sys.executable, f'{tools}/plot_training.py', WORK_DIR],
-        [
-            sys.executable,
-            f'{tools}/draw_predictions.py',
-            f'{DATA}/annotations/instances_val.json',
-            f'{DATA}/JPEGImages',
-            f'{PREDICTIONS}.bbox.json',
-            '--out',
-            f'{WORK_DIR}/predictions.png',
-        ],
+        [sys.executable, f'{ANALYSIS}/plot_training.py', demo.work_dir],
+        [sys.executable, *draw, '--out', f'{demo.work_dir}/predictions.png'],
     ]
+
+
+def is_finished(work_dir: Path) -> bool:
+    """Tell whether a run has its pictures."""
+    return all((work_dir / name).exists() for name in PICTURES)
 
 
 def is_unfinished(work_dir: Path) -> bool:
     """Tell whether a run has a checkpoint to go on from, but no pictures yet."""
-    if all((work_dir / name).exists() for name in PICTURES):
-        return False
     marker = work_dir / MARKER
+    if is_finished(work_dir) or not marker.exists():
+        return False
     # It is out of date for a moment while a checkpoint replaces the one before.
-    return marker.exists() and Path(ROOT, marker.read_text().strip()).is_file()
+    return Path(ROOT, marker.read_text().strip()).is_file()
 
 
-def forget_earlier_run(work_dir: Path) -> None:
+def to_train(demos: Sequence[Demo], fresh: bool, root: Path = ROOT) -> list[Demo]:
+    """Return the demos that are not finished; all, if all are or with ``fresh``."""
+    missing = [demo for demo in demos if not is_finished(root / demo.work_dir)]
+    return list(demos) if fresh or not missing else missing
+
+
+def forget_earlier_run(demo: Demo, root: Path = ROOT) -> None:
     """Remove what would make a new run look finished, or resumable too early."""
-    for name in (*PICTURES, MARKER, 'val.bbox.json'):
-        (work_dir / name).unlink(missing_ok=True)
+    work_dir = root / demo.work_dir
+    for path in (work_dir / name for name in (*PICTURES, MARKER, demo.predictions)):
+        if path.is_dir():
+            shutil.rmtree(path)
+        path.unlink(missing_ok=True)
 
 
-def summary_line(log: TrainingLog) -> str:
+def summary_line(demo: Demo, log: TrainingLog) -> str:
     """Sum up a run in one line, from its log alone.
 
     Raises:
         ValueError: If the run logged no keep rates or was not evaluated.
     """
-    _, accuracy = log.series('coco/bbox_mAP')
+    _, accuracy = log.series(demo.metric)
     _, keep_prob = log.series('keep_prob')
     if not accuracy or not keep_prob:
-        raise ValueError("the log lacks 'coco/bbox_mAP' or 'keep_prob'")
+        raise ValueError(f"the log lacks {demo.metric!r} or 'keep_prob'")
     return (
-        f'demo: bbox mAP {accuracy[-1]:.3f} '
+        f'demo: {demo.label} {accuracy[-1] / demo.full_marks:.3f} '
         f'| keep_prob {keep_prob[0]:.3f} -> {keep_prob[-1]:.3f} '
         f'| effective keep rate {log.last_epoch_mean("effective_keep_rate"):.3f}'
     )
@@ -124,37 +199,62 @@ def run(command: list[str]) -> None:
         sys.exit(status)
 
 
-def train(resume: bool) -> TrainingLog:
-    """Train to the end, and return the log."""
-    if not resume:
-        forget_earlier_run(ROOT / WORK_DIR)
-    run(train_command(resume))
+def read_log(demo: Demo) -> TrainingLog:
+    """Read what a run logged."""
     # Not earlier: it imports torch, and the training is to start at once.
     from dropblock_mm.engine.training_log import read_training_log
 
-    return read_training_log(ROOT / WORK_DIR)
+    return read_training_log(ROOT / demo.work_dir)
 
 
-def main() -> None:
-    """Train, draw, sum up."""
+def train(demo: Demo, resume: bool) -> TrainingLog:
+    """Train to the end, and return the log."""
+    if not resume:
+        forget_earlier_run(demo)
+    run(train_command(demo, resume))
+    return read_log(demo)
+
+
+def train_and_draw(demo: Demo, fresh: bool) -> None:
+    """Bring a demo to its end: train, resume or train anew, then draw."""
+    resume = is_unfinished(ROOT / demo.work_dir) and not fresh
+    if not train(demo, resume).is_evaluated():
+        # It was stopped in the last evaluation, which a resumed run skips.
+        train(demo, resume=False)
+    for command in picture_commands(demo):
+        run(command)
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
+        'names', nargs='*', metavar='NAME', help='det or seg (both, if none is named)'
+    )
+    parser.add_argument(
         '--fresh', action='store_true', help='do not resume an interrupted run'
     )
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
+    for name in args.names:
+        if name not in DEMOS:
+            parser.error(f'NAME={name!r} is not one of {", ".join(DEMOS)}')
+    return args
+
+
+def main() -> None:
+    """Train, draw, sum up."""
+    args = parse_args()
+    demos = [DEMOS[name] for name in dict.fromkeys(args.names or DEMOS)]
     try:
-        log = train(resume=is_unfinished(ROOT / WORK_DIR) and not args.fresh)
-        if not log.is_evaluated():
-            # It was stopped in the last evaluation, which a resumed run skips.
-            log = train(resume=False)
-        for command in picture_commands():
-            run(command)
+        for demo in to_train(demos, args.fresh):
+            train_and_draw(demo, args.fresh)
     except KeyboardInterrupt:
         print('demo: interrupted; run again, it goes on from the last epoch that ended')
         sys.exit(130)
-    print(summary_line(log))
+    for demo in demos:
+        print(summary_line(demo, read_log(demo)))
 
 
 if __name__ == '__main__':

@@ -40,51 +40,103 @@ def run_tool(script: Path, *args) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True)
 
 
+@pytest.fixture
+def demo(import_tool):
+    return import_tool('demo')
+
+
+def pretend(root: Path, demo, *names: str) -> Path:
+    """The files of a run that got so far."""
+    work_dir = root / demo.work_dir
+    work_dir.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (work_dir / name).write_text(str(work_dir / 'epoch_2.pth'))
+    return work_dir
+
+
 class TestDemo:
-    def test_summary_is_read_from_the_log(self, import_tool, work_dir):
-        demo = import_tool('demo')
-        line = demo.summary_line(read_training_log(work_dir))
+    @pytest.mark.parametrize(
+        ('name', 'metric', 'start'),
+        [('det', 'coco/bbox_mAP', 'bbox mAP 0.600'), ('seg', 'mIoU', 'mIoU 0.006')],
+    )
+    def test_summary_is_read_from_the_log(self, demo, tmp_path, name, metric, start):
+        rows = [
+            {metric if key == 'coco/bbox_mAP' else key: row[key] for key in row}
+            for row in made_up_rows()
+        ]
+        write_log(tmp_path, '20200101_000000', rows)
+        line = demo.summary_line(demo.DEMOS[name], read_training_log(tmp_path))
         # The last epoch was logged at iterations 45, 50, 55 and 60.
         kept = [(2 - 0.1 * (step - 1) / 59) / 2 for step in (45, 50, 55, 60)]
         assert line == (
-            'demo: bbox mAP 0.600 | keep_prob 0.993 -> 0.900 '
+            f'demo: {start} | keep_prob 0.993 -> 0.900 '
             f'| effective keep rate {sum(kept) / 4:.3f}'
         )
 
-    def test_a_run_without_drop_block_has_no_summary(self, import_tool, tmp_path):
+    def test_a_run_without_drop_block_has_no_summary(self, demo, tmp_path):
         rows = [
             {'loss': 1.0, 'epoch': 1, 'iter': 5, 'step': 5},
             {'coco/bbox_mAP': 0.5, 'step': 1},
         ]
         write_log(tmp_path, '20200101_000000', rows)
-        demo = import_tool('demo')
         with pytest.raises(ValueError, match='keep_prob'):
-            demo.summary_line(read_training_log(tmp_path))
+            demo.summary_line(demo.DEMOS['det'], read_training_log(tmp_path))
 
-    def test_resumes_only_an_interrupted_run(self, import_tool, tmp_path):
-        demo = import_tool('demo')
-        assert not demo.is_unfinished(tmp_path)
-        (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_2.pth'))
-        assert not demo.is_unfinished(tmp_path), 'the checkpoint is not there'
-        (tmp_path / 'epoch_2.pth').touch()
-        assert demo.is_unfinished(tmp_path)
-        for name in demo.PICTURES:
-            (tmp_path / name).touch()
-        assert not demo.is_unfinished(tmp_path)
-        demo.forget_earlier_run(tmp_path)
-        assert [path.name for path in tmp_path.iterdir()] == ['epoch_2.pth']
+    @pytest.mark.parametrize('name', ['det', 'seg'])
+    def test_resumes_only_an_interrupted_run(self, demo, tmp_path, name):
+        this = demo.DEMOS[name]
+        assert not demo.is_unfinished(tmp_path / this.work_dir)
+        work_dir = pretend(tmp_path, this, 'last_checkpoint')
+        assert not demo.is_unfinished(work_dir), 'the checkpoint is not there'
+        (work_dir / 'epoch_2.pth').touch()
+        assert demo.is_unfinished(work_dir)
+        pretend(tmp_path, this, *demo.PICTURES)
+        assert not demo.is_unfinished(work_dir)
+        predictions = work_dir / this.predictions
+        if predictions.suffix:
+            predictions.touch()
+        else:
+            predictions.mkdir()
+        demo.forget_earlier_run(this, tmp_path)
+        assert [path.name for path in work_dir.iterdir()] == ['epoch_2.pth']
 
-    def test_trains_by_the_plain_command(self, import_tool):
-        demo = import_tool('demo')
-        command = demo.train_command(resume=False)
-        assert command[1:3] == ['tools/train.py', demo.CONFIG]
+    def test_what_is_finished_is_not_repeated_for_what_is_not(self, demo, tmp_path):
+        both = det, seg = list(demo.DEMOS.values())
+        assert demo.to_train(both, False, tmp_path) == both
+        pretend(tmp_path, det, *demo.PICTURES)
+        assert demo.to_train(both, False, tmp_path) == [seg]
+        assert demo.to_train(both, True, tmp_path) == both
+        assert demo.to_train([det], False, tmp_path) == [det]
+        pretend(tmp_path, seg, *demo.PICTURES)
+        assert demo.to_train(both, False, tmp_path) == both
+
+    @pytest.mark.parametrize('name', ['det', 'seg'])
+    def test_trains_by_the_plain_command(self, demo, name):
+        this = demo.DEMOS[name]
+        command = demo.train_command(this, resume=False)
+        assert command[1:3] == ['tools/train.py', this.config]
         assert (ROOT / command[1]).is_file()
-        assert (ROOT / demo.CONFIG).is_file()
+        assert (ROOT / this.config).is_file()
         assert '--resume' not in command
-        assert '--resume' in demo.train_command(resume=True)
+        assert '--resume' in demo.train_command(this, resume=True)
 
-    def test_a_failure_is_passed_on(self, import_tool):
-        demo = import_tool('demo')
+    @pytest.mark.parametrize('name', ['det', 'seg'])
+    def test_pictures_are_drawn_from_the_predictions(self, demo, name):
+        this = demo.DEMOS[name]
+        plot, draw = demo.picture_commands(this)
+        assert plot[2] == this.work_dir
+        assert (ROOT / draw[1]).is_file()
+        assert f'{this.work_dir}/{this.predictions}' in draw
+        assert draw[-1] == f'{this.work_dir}/{demo.PICTURES[1]}'
+
+    def test_names_on_the_command_line(self, demo, capsys):
+        assert demo.parse_args([]).names == []
+        assert demo.parse_args(['seg', '--fresh']).names == ['seg']
+        with pytest.raises(SystemExit):
+            demo.parse_args(['sge'])
+        assert "NAME='sge' is not one of det, seg" in capsys.readouterr().err
+
+    def test_a_failure_is_passed_on(self, demo):
         with pytest.raises(SystemExit) as caught:
             demo.run([sys.executable, '-c', 'raise SystemExit(7)'])
         assert caught.value.code == 7
@@ -221,3 +273,70 @@ class TestDrawPredictions:
         done = run_tool(ANALYSIS / 'draw_predictions.py', *detections.values())
         assert done.returncode == 1
         assert 'results.json does not exist; see --help' in done.stderr
+
+
+@pytest.fixture
+def label_maps(tmp_path) -> tuple[Path, Path]:
+    """A VOC folder of three images, and predictions for them, of 6 x 8 pixels."""
+    folder, predictions = tmp_path / 'voc', tmp_path / 'val'
+    for name in ('JPEGImages', 'SegmentationClass', 'ImageSets/Segmentation'):
+        (folder / name).mkdir(parents=True)
+    predictions.mkdir()
+    names = folder / 'ImageSets/Segmentation/val.txt'
+    names.write_text('a\nb\nc\n')
+    for index, name in enumerate('abc'):
+        picture = np.full((6, 8, 3), 60 * index, np.uint8)
+        Image.fromarray(picture).save(folder / f'JPEGImages/{name}.jpg')
+        truth = np.full((6, 8), index, np.uint8)
+        truth[0] = 255
+        Image.fromarray(truth).save(folder / f'SegmentationClass/{name}.png')
+        Image.fromarray(np.full((6, 8), 1, np.uint8)).save(predictions / f'{name}.png')
+    return folder, predictions
+
+
+class TestDrawSegmentation:
+    def test_reads_evenly_spaced_images(self, import_tool, label_maps):
+        draw = import_tool('draw_segmentation')
+        samples = draw.read_samples(*label_maps, image_set='val', num_images=2)
+        assert [int(sample.image.max()) for sample in samples] == [0, 120]
+        assert [int(sample.truth[1, 0]) for sample in samples] == [0, 2]
+        assert all((sample.prediction == 1).all() for sample in samples)
+
+    def test_sheet_shows_triples_in_the_classes_colours(self, import_tool, label_maps):
+        draw = import_tool('draw_segmentation')
+        samples = draw.read_samples(*label_maps, image_set='val', num_images=3)
+        figure = draw.draw_sheet(samples, ['ground', 'boat', 'car'], 'title')
+        assert len(figure.axes) == 9
+        assert [panel.get_title() for panel in figure.axes[:3]] == list(draw.HEADINGS)
+        maps = [np.asarray(panel.images[0].get_array()) for panel in figure.axes]
+        background, boat, car = (maps[index][3, 3] for index in (1, 4, 7))
+        assert (background == 0).all()
+        assert len({tuple(colour) for colour in (background, boat, car)}) == 3
+        assert (maps[5][3, 3] == boat).all()
+        assert (maps[4][0] == 1).all(), 'not labelled'
+        assert (maps[5][0] == 1).all()
+        (legend,) = figure.legends
+        assert [text.get_text() for text in legend.texts] == ['ground', 'boat', 'car']
+        faces = [patch.get_facecolor()[:3] for patch in legend.get_patches()]
+        assert np.allclose(faces, [background, boat, car])
+
+    def test_more_classes_than_colours_still_have_one(self, import_tool):
+        draw = import_tool('draw_segmentation')
+        colours = draw.colour_of(np.arange(255, dtype=np.uint8))
+        assert colours.shape == (255, 3)
+        assert (colours[1:] != 0).any(axis=1).all(), 'black is the background alone'
+
+    def test_from_the_command_line(self, label_maps, tmp_path):
+        pytest.importorskip('matplotlib')
+        out = tmp_path / 'sheet.png'
+        script = ANALYSIS / 'draw_segmentation.py'
+        done = run_tool(script, *label_maps, '--out', out, '--classes', 'a', 'b', 'c')
+        assert done.returncode == 0, done.stderr
+        assert min(Image.open(out).size) > 200
+
+    def test_missing_predictions_are_one_clear_message(self, label_maps):
+        pytest.importorskip('matplotlib')
+        (label_maps[1] / 'b.png').unlink()
+        done = run_tool(ANALYSIS / 'draw_segmentation.py', *label_maps)
+        assert done.returncode == 1
+        assert 'b.png does not exist; see --help' in done.stderr

@@ -19,6 +19,7 @@ import json
 import sys
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
+from sheets.grid import draw_groups, evenly_spaced
 
 TRUTH, RIGHT, WRONG = '#1f9dff', '#2ab52a', '#ff4136'
-PAIRS_PER_ROW = 3
 MATCH_IOU = 0.5
 
 
@@ -76,14 +77,13 @@ def read_samples(
         [result for result in results if result['score'] >= score_thr], names
     )
     images = coco['images']
-    chosen = np.linspace(0, len(images) - 1, min(num_images, len(images))).round()
     return [
         Sample(
             np.asarray(Image.open(image_dir / image['file_name']).convert('RGB')),
             truth[image['id']],
             predictions[image['id']],
         )
-        for image in (images[int(index)] for index in chosen)
+        for image in (images[i] for i in evenly_spaced(len(images), num_images))
     ]
 
 
@@ -116,39 +116,25 @@ def iou(a: tuple[float, ...], b: tuple[float, ...]) -> float:
 
 def draw_sheet(samples: list[Sample], title: str) -> Figure:
     """Draw pairs of pictures: ground truth at the left, predictions at the right."""
-    rows = -(-len(samples) // PAIRS_PER_ROW)
-    height = 2.2 * rows + 0.65
-    figure = Figure(figsize=(4.4 * PAIRS_PER_ROW, height), dpi=110)
-    figure.suptitle(title, fontsize=12, y=1 - 0.1 / height, va='top')
-    grid = figure.add_gridspec(
-        rows,
-        PAIRS_PER_ROW,
-        wspace=0.04,
-        hspace=0.04,
-        left=0.01,
-        right=0.99,
-        bottom=0.05 / height,
-        top=1 - 0.6 / height,
-    )
-    for index, sample in enumerate(samples):
-        left, right = grid[index].subgridspec(1, 2, wspace=0.02).subplots()
-        draw_picture(left, sample.image, [(box, TRUTH) for box in sample.truth])
-        coloured = [
-            (box, RIGHT if is_right(box, sample.truth) else WRONG)
-            # The surest ones last, so that they lie on top.
-            for box in sorted(sample.predictions, key=lambda box: box.score or 0.0)
-        ]
-        draw_picture(right, sample.image, coloured)
-        if index < PAIRS_PER_ROW:
-            left.set_title('ground truth', fontsize=9)
-            right.set_title('predictions', fontsize=9)
-    return figure
+    pairs = [(partial(draw_truth, s), partial(draw_found, s)) for s in samples]
+    return draw_groups(pairs, ('ground truth', 'predictions'), title)
+
+
+def draw_truth(sample: Sample, panel: Axes) -> None:
+    """Draw what is there."""
+    draw_picture(panel, sample.image, [(box, TRUTH) for box in sample.truth])
+
+
+def draw_found(sample: Sample, panel: Axes) -> None:
+    """Draw what was found, the surest boxes last, so that they lie on top."""
+    boxes = sorted(sample.predictions, key=lambda box: box.score or 0.0)
+    coloured = [(box, RIGHT if is_right(box, sample.truth) else WRONG) for box in boxes]
+    draw_picture(panel, sample.image, coloured)
 
 
 def draw_picture(panel: Axes, image: np.ndarray, boxes: list[tuple[Box, str]]) -> None:
     """Draw boxes, each in its colour, on an image."""
     panel.imshow(image, interpolation='bicubic')
-    panel.set_axis_off()
     for box, colour in boxes:
         x, y, width, height = box.xywh
         panel.add_patch(

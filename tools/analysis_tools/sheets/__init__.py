@@ -1,0 +1,1 @@
+"""Parts of the tools that draw sheets of predictions."""
