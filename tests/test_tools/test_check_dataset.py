@@ -268,7 +268,7 @@ def test_coco(run, tmp_path):
     assert data['images'] == 10
     assert [f['is_error'] for f in data['findings']] == [True] * 4 + [False] * 5
     assert 'error 2 images that cannot be decoded (' in said
-    assert '5 errors, 5 warnings in 1 data sets' in said
+    assert '5 errors, 5 warnings in 1 data set. Mend' in said
 
 
 def test_warnings_alone_let_training_start(run, tmp_path):

@@ -55,7 +55,7 @@ OTHER_ORDER = error(
 )
 NO_SUCH_CATEGORY_IN_FILE = warning(
     'classes of the config that no category of the file has',
-    'Nothing is learned of them. Correct metainfo.classes if that is not meant.',
+    'Nothing is learned of them here. Correct metainfo.classes if that is not meant.',
 )
 NOT_A_CLASS = warning(
     'categories of the file that are no class of the config',
@@ -85,7 +85,7 @@ ID_ZERO = warning(
     'one. Number them from 1.',
 )
 NO_INSTANCES = warning(
-    'categories without instances', 'Nothing is learned of them; their AP is nan.'
+    'categories without instances', 'Nothing is learned of them here; their AP is nan.'
 )
 NO_ANNOTATIONS = warning(
     'images without annotations',

@@ -64,7 +64,7 @@ NOT_A_CLASS = warning(
     'names of objects that are no class of the config',
     'Their boxes are left out. Add them to metainfo.classes if that is not meant.',
 )
-NO_INSTANCES = warning('classes without instances', 'Nothing is learned of them.')
+NO_INSTANCES = warning('classes without instances', 'Nothing is learned of them here.')
 NO_CLASS_IN_COMMON = error(
     'data set whose objects all are of no class of the config',
     'All boxes would be left out. Set metainfo=dict(classes=(...)) in every data set '

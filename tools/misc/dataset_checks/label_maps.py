@@ -47,7 +47,7 @@ UNKNOWN_PALETTE = warning(
 ALL_IGNORED = warning(
     'label maps that are ignored as a whole', 'Nothing is learned of their images.'
 )
-UNUSED = warning('classes without a pixel', 'Nothing is learned of them.')
+UNUSED = warning('classes without a pixel', 'Nothing is learned of them here.')
 
 Colour = tuple[int, int, int]
 

@@ -37,7 +37,9 @@ def total(reports: Sequence[DatasetReport], is_error: bool) -> int:
 def summary(reports: Sequence[DatasetReport]) -> str:
     """Say in a line how it went."""
     errors, warnings = (total(reports, level) for level in (True, False))
-    told = f'{errors} errors, {warnings} warnings in {len(reports)} data sets.'
+    counts = ((errors, 'error'), (warnings, 'warning'), (len(reports), 'data set'))
+    numbers = [f'{count} {name}{"s" * (count != 1)}' for count, name in counts]
+    told = f'{numbers[0]}, {numbers[1]} in {numbers[2]}.'
     if errors:
         return f'{told} Mend the errors before training.'
     return f'{told} Training can start.'
