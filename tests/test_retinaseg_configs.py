@@ -139,12 +139,18 @@ def test_maps_at_513_pixels(model):
 
 
 def test_preprocessing(model):
+    from mmseg.structures import SegDataSample
+
     preprocessor = model.data_preprocessor
     # TPU dataloader: ImageNet's mean and deviation of RGB in [0, 1]
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     torch.testing.assert_close(preprocessor.mean.flatten() / 255, mean)
     torch.testing.assert_close(preprocessor.std.flatten() / 255, std)
-    assert preprocessor.channel_conversion
+    blue = torch.zeros(3, 9, 9, dtype=torch.uint8)
+    blue[0] = 255  # images are read as blue, green, red
+    data = dict(inputs=[blue], data_samples=[SegDataSample()])
+    seen = preprocessor(data, False)['inputs'][0, :, 0, 0]
+    torch.testing.assert_close(seen.cpu(), (torch.tensor([0.0, 0, 1]) - mean) / std)
     # pad_to_bounding_box(513) after normalize_image; labels with 255
     assert preprocessor.size == preprocessor.test_cfg['size'] == (513, 513)
     assert (preprocessor.pad_val, preprocessor.seg_pad_val) == (0, 255)
