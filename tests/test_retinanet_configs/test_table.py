@@ -1,0 +1,91 @@
+"""The rows of Table 3 (sources: conftest.py)."""
+
+from pathlib import Path
+
+import pytest
+
+from dropblock_mm import DropBlockInjectionHook, KeepProbScheduleHook
+from dropblock_mm.registry import HOOKS
+
+FOLDER = Path(__file__).resolve().parents[2] / 'configs/retinanet'
+SCRATCH = 'retinanet_r50_fpn_sepbn_8xb8-150e-scratch_coco.py'
+TUNED = 'retinanet_r50_fpn_sepbn_8xb8-28e_coco.py'
+
+
+def with_block(size):
+    return SCRATCH.replace('8xb8', f'dropblock-keep90-block{size}_8xb8')
+
+
+# Paper, Table 3: config -> (block size, AP, AP50, AP75)
+TABLE_3 = {
+    TUNED: (None, '36.5', '55.0', '39.1'),
+    SCRATCH: (None, '36.8', '54.6', '39.4'),
+    with_block(1): (1, '37.9', '56.1', '40.6'),
+    with_block(3): (3, '38.3', '56.4', '41.2'),
+    with_block(5): (5, '38.4', '56.4', '41.2'),
+    with_block(7): (7, '38.2', '56.0', '40.9'),
+}
+
+
+def test_the_folder_is_the_table():
+    assert {path.name for path in FOLDER.glob('*.py')} == set(TABLE_3)
+
+
+@pytest.mark.parametrize('name', TABLE_3)
+def test_the_docstring_has_the_papers_numbers(name):
+    text = (FOLDER / name).read_text().split('"""')[1]
+    ap, ap50, ap75 = TABLE_3[name][1:]
+    assert f'Paper: {ap} AP, {ap50} AP50, {ap75} AP75 on val2017. Not trained' in text
+
+
+@pytest.mark.parametrize('name', TABLE_3)
+def test_the_command_names_this_config_alone(name):
+    text = (FOLDER / name).read_text().split('"""')[1]
+    (command,) = [line for line in text.splitlines() if 'dist_train.sh' in line]
+    script, pattern, gpus = command.split()
+    assert (script, gpus) == ('tools/dist_train.sh', '8')
+    assert list(FOLDER.parents[1].glob(pattern)) == [FOLDER / name]
+
+
+@pytest.mark.parametrize('name', TABLE_3)
+def test_drop_block_is_in_conv4_and_conv5(name, read):
+    hooks = [HOOKS.build(dict(h)) for h in read(name).get('custom_hooks', [])]
+    block_size = TABLE_3[name][0]
+    if block_size is None:
+        assert not hooks
+        return
+    injection, schedule = hooks
+    assert isinstance(injection, DropBlockInjectionHook)
+    assert isinstance(schedule, KeepProbScheduleHook)
+    group3, group4 = injection.targets
+    # Paper, 4.1.1: groups 3 and 4, gamma_3 = gamma / 4
+    assert (group3.module, group3.gamma_scale) == ('backbone.layer3', 0.25)
+    assert (group4.module, group4.gamma_scale) == ('backbone.layer4', 1.0)
+    assert group3.block_size == group4.block_size == block_size  # Table 3
+    assert not group3.calibrated
+    assert schedule.keep_prob == 0.9  # Table 3
+    assert (schedule.schedule, schedule.start_keep_prob) == ('linear', 1.0)  # section 3
+
+
+def test_rows_from_scratch_differ_in_drop_block_alone(read):
+    plain = read(SCRATCH).to_dict()
+    for name, (block_size, *_) in TABLE_3.items():
+        if block_size is not None:
+            other = read(name).to_dict()
+            hooks = other.pop('custom_hooks')
+            assert other == plain
+            hooks[0].pop('block_size')
+            assert hooks == [
+                {k: v for k, v in hook.items() if k != 'block_size'}
+                for hook in read(with_block(7)).to_dict()['custom_hooks']
+            ]
+
+
+def test_fine_tuning_differs_in_weights_and_schedule_alone(read):
+    plain, tuned = read(SCRATCH).to_dict(), read(TUNED).to_dict()
+    for config in (plain, tuned):
+        for key in ('max_epochs', 'train_cfg', 'param_scheduler'):
+            del config[key]
+        for key in ('init_cfg', 'frozen_stages'):
+            del config['model']['backbone'][key]
+    assert tuned == plain
