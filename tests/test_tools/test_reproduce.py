@@ -116,7 +116,7 @@ class TestTables:
         assert all(list(row.paper) == titles for row in table(name).rows)
         assert f'Table {name[-1]} of Ghiasi et al. 2018' in table(name).source
 
-    @pytest.mark.parametrize('name', ['table3', 'table4', 'bccd'])
+    @pytest.mark.parametrize('name', ['table3', 'table4', 'bccd', 'digit_scenes'])
     def test_rows_have_the_config_that_they_name(self, table, name):
         for row in table(name).rows:
             path = Path(config_path(row.config))
