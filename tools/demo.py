@@ -141,15 +141,15 @@ def is_unfinished(work_dir: Path) -> bool:
     return Path(ROOT, marker.read_text().strip()).is_file()
 
 
-def to_train(demos: Sequence[Demo], fresh: bool, root: Path = ROOT) -> list[Demo]:
+def to_train(demos: Sequence[Demo], fresh: bool) -> list[Demo]:
     """Return the demos that are not finished; all, if all are or with ``fresh``."""
-    missing = [demo for demo in demos if not is_finished(root / demo.work_dir)]
+    missing = [demo for demo in demos if not is_finished(ROOT / demo.work_dir)]
     return list(demos) if fresh or not missing else missing
 
 
-def forget_earlier_run(demo: Demo, root: Path = ROOT) -> None:
+def forget_earlier_run(demo: Demo) -> None:
     """Remove what would make a new run look finished, or resumable too early."""
-    work_dir = root / demo.work_dir
+    work_dir = ROOT / demo.work_dir
     for path in (work_dir / name for name in (*PICTURES, MARKER, demo.predictions)):
         if path.is_dir():
             shutil.rmtree(path)

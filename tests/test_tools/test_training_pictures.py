@@ -83,7 +83,7 @@ class TestDemo:
             demo.summary_line(demo.DEMOS['det'], read_training_log(tmp_path))
 
     @pytest.mark.parametrize('name', ['det', 'seg'])
-    def test_resumes_only_an_interrupted_run(self, demo, tmp_path, name):
+    def test_resumes_only_an_interrupted_run(self, demo, tmp_path, monkeypatch, name):
         this = demo.DEMOS[name]
         assert not demo.is_unfinished(tmp_path / this.work_dir)
         work_dir = pretend(tmp_path, this, 'last_checkpoint')
@@ -97,18 +97,20 @@ class TestDemo:
             predictions.touch()
         else:
             predictions.mkdir()
-        demo.forget_earlier_run(this, tmp_path)
+        monkeypatch.setattr(demo, 'ROOT', tmp_path)
+        demo.forget_earlier_run(this)
         assert [path.name for path in work_dir.iterdir()] == ['epoch_2.pth']
 
-    def test_what_is_finished_is_not_repeated_for_what_is_not(self, demo, tmp_path):
+    def test_what_is_finished_is_not_repeated(self, demo, tmp_path, monkeypatch):
+        monkeypatch.setattr(demo, 'ROOT', tmp_path)
         both = det, seg = list(demo.DEMOS.values())
-        assert demo.to_train(both, False, tmp_path) == both
+        assert demo.to_train(both, False) == both
         pretend(tmp_path, det, *demo.PICTURES)
-        assert demo.to_train(both, False, tmp_path) == [seg]
-        assert demo.to_train(both, True, tmp_path) == both
-        assert demo.to_train([det], False, tmp_path) == [det]
+        assert demo.to_train(both, False) == [seg]
+        assert demo.to_train(both, True) == both
+        assert demo.to_train([det], False) == [det]
         pretend(tmp_path, seg, *demo.PICTURES)
-        assert demo.to_train(both, False, tmp_path) == both
+        assert demo.to_train(both, False) == both
 
     @pytest.mark.parametrize('name', ['det', 'seg'])
     def test_trains_by_the_plain_command(self, demo, name):
@@ -135,6 +137,54 @@ class TestDemo:
         with pytest.raises(SystemExit):
             demo.parse_args(['sge'])
         assert "NAME='sge' is not one of det, seg" in capsys.readouterr().err
+
+    @pytest.fixture
+    def pretended(self, demo, tmp_path, monkeypatch):
+        """The demo in an empty folder, where its commands only leave their files."""
+        commands = []
+
+        def run(command):
+            commands.append(Path(command[1]).stem)
+            if 'tools/train.py' in command:
+                (this,) = (d for d in demo.DEMOS.values() if d.config in command)
+                rows = made_up_rows()
+                for row in rows:
+                    row['mIoU'] = 50.0 if 'coco/bbox_mAP' in row else 0.0
+                write_log(tmp_path / this.work_dir, '20200101_000000', rows)
+            elif '--out' in command:
+                (tmp_path / command[-1]).touch()
+            else:
+                (tmp_path / command[-1] / 'training.png').touch()
+
+        monkeypatch.setattr(demo, 'ROOT', tmp_path)
+        monkeypatch.setattr(demo, 'run', run)
+        return commands
+
+    def run_main(self, demo, monkeypatch, *argv):
+        monkeypatch.setattr(sys, 'argv', ['demo.py', *argv])
+        demo.main()
+
+    def test_runs_both_and_ends_in_a_line_each(
+        self, demo, pretended, monkeypatch, capsys
+    ):
+        self.run_main(demo, monkeypatch)
+        assert pretended == [
+            *('train', 'plot_training', 'draw_predictions'),
+            *('train', 'plot_training', 'draw_segmentation'),
+        ]
+        first, second = capsys.readouterr().out.splitlines()
+        assert first.startswith('demo: bbox mAP 0.600 | keep_prob 0.993 -> 0.900 | ')
+        assert second.startswith('demo: mIoU 0.500 | keep_prob 0.993 -> 0.900 | ')
+
+    def test_interrupted_in_the_second_it_keeps_the_first(
+        self, demo, pretended, tmp_path, monkeypatch, capsys
+    ):
+        self.run_main(demo, monkeypatch, 'det')
+        capsys.readouterr()
+        pretended.clear()
+        self.run_main(demo, monkeypatch)
+        assert pretended == ['train', 'plot_training', 'draw_segmentation']
+        assert len(capsys.readouterr().out.splitlines()) == 2
 
     def test_a_failure_is_passed_on(self, demo):
         with pytest.raises(SystemExit) as caught:
