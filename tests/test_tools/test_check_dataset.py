@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dropblock_mm.config_files import resolve_config
 from dropblock_mm.datasets.layouts import voc_palette
 
 FOLDER = Path(__file__).resolve().parents[2] / 'tools' / 'misc'
@@ -381,6 +382,6 @@ def test_sample_data(run, shared_data, name, loop, errors, warnings):
     scope = name.partition('::')[0]
     folder = {'mmdet': 'coco_tiny', 'mmseg': 'voc2012_mini/VOCdevkit/VOC2012'}[scope]
     option = f'{loop}_dataloader.dataset.data_root={shared_data / folder}'
-    text = f'_base_ = {name!r}\ndefault_scope = {scope!r}'
+    text = f'_base_ = {resolve_config(name)!r}\ndefault_scope = {scope!r}'
     status, found, _ = run(text, '--loops', loop, '--cfg-options', option)
     assert (status, found['errors'], found['warnings']) == (0, errors, warnings)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dropblock_mm.config_files import resolve_config
 from dropblock_mm.engine import data_check
 
 SIDE = 64
@@ -40,7 +41,7 @@ default_hooks = dict(
     logger=dict(interval=1), checkpoint=dict(interval=1000, save_last=False))
 """
 SEGMENTATION = """
-_base_ = 'mmseg::_base_/models/fcn_r50-d8.py'
+_base_ = {base!r}
 default_scope = 'mmseg'
 norm_cfg = dict(type='BN')
 model = dict(
@@ -202,7 +203,8 @@ def test_labels_beyond_the_classes_are_named(train, tmp_path, capsys):
         Image.fromarray(labels).save(root / f'labels/{name}.png')
     (root / 'names.txt').write_text('good\nbad\n')
     config = tmp_path / f'{tmp_path.name}.py'
-    config.write_text(SEGMENTATION.format(root=str(root)))
+    base = resolve_config('mmseg::_base_/models/fcn_r50-d8.py')
+    config.write_text(SEGMENTATION.format(root=str(root), base=base))
     with pytest.raises(IndexError, match='Target 30 is out of bounds'):
         train(config)
     said = capsys.readouterr().err
