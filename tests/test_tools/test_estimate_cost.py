@@ -71,6 +71,19 @@ class TestWorkload:
         assert workload(cfg, 'fcn_r50-d8_4xb4-20k_voc12aug').images == 1600
         assert workload(cfg, 'mine').images == 400
 
+    @pytest.mark.parametrize(
+        ('name', 'gpus'),
+        [
+            ('rtmdet_l_8xb32-300e_coco', 8),
+            ('rtmdet_l_4xb16-300e_coco', 2),  # the name is of another batch
+            ('mine', 2),
+        ],
+    )
+    def test_number_of_gpus(self, part, name, gpus):
+        cfg = run_of(dict(), batch_size=32)
+        cfg.auto_scale_lr = dict(base_batch_size=64)
+        assert part('workload').number_of_gpus(cfg, name) == gpus
+
     def test_what_is_not_known_is_asked_for(self, part):
         with pytest.raises(ValueError, match=r'mine: the number of .*--num-images'):
             part('workload').workload(run_of(dict(ann_file='mine.json')), 'mine')

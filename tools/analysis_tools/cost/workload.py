@@ -51,8 +51,7 @@ def workload(cfg: Config, name: str, num_images: int | None = None) -> Workload:
 
     Args:
         cfg (Config): The whole config.
-        name (str): The config's name, whose ``8xb2`` tells the number of GPUs where no
-            ``auto_scale_lr`` does.
+        name (str): The config's name, whose ``8xb2`` tells the number of GPUs.
         num_images (int, optional): Images in an epoch; counted or looked up if None.
 
     Raises:
@@ -76,13 +75,13 @@ def workload(cfg: Config, name: str, num_images: int | None = None) -> Workload:
 
 
 def number_of_gpus(cfg: Config, name: str) -> int:
-    """Read it from ``auto_scale_lr``, or from a name such as ``fcn_4xb4-20k``."""
+    """Read it from a name such as ``fcn_4xb4-20k``, or from ``auto_scale_lr``."""
     batch_size = int(cfg.train_dataloader.batch_size)
-    whole = (cfg.get('auto_scale_lr') or {}).get('base_batch_size')
-    if whole:
-        return max(1, int(whole) // batch_size)
-    found = re.search(r'(?:^|[_-])(\d+)xb\d+', name)
-    return int(found[1]) if found else 1
+    named = re.search(rf'(?:^|[_-])(\d+)xb{batch_size}(?!\d)', name)
+    if named:
+        return int(named[1])
+    whole = (cfg.get('auto_scale_lr') or {}).get('base_batch_size') or batch_size
+    return max(1, int(whole) // batch_size)
 
 
 def count_images(dataset: Mapping[str, Any]) -> int | None:
