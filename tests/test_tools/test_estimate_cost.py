@@ -260,7 +260,7 @@ class TestCommand:
         [
             ([FASTER_RCNN], 'its images differ in size, and there are none to load'),
             (['configs/no.py'], "config 'configs/no.py' is not a file"),
-            ([DEMO, '--amp'], '--amp needs a GPU'),
+            ([DEMO, '--amp'], '--amp is for --device cuda'),
             ([FASTER_RCNN, '--load-from', 'no'], "--load-from 'no': "),
         ],
     )

@@ -97,7 +97,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='data_root of the images to load, instead of the one in the config',
     )
     parser.add_argument('--json', type=Path, metavar='FILE', help='write as JSON, too')
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.amp and args.device == 'cpu':
+        parser.error('--amp is for --device cuda; operations are the same without it')
+    return args
 
 
 def positive(text: str) -> int:
