@@ -10,8 +10,13 @@ Examples::
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
+
+# Idle OpenMP threads spin by default; beside another program on the same cores this
+# makes a step several times slower. Read when torch is imported.
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
 from mmengine.config import Config
 

@@ -54,7 +54,7 @@ def test_one_message(capsys):
         schedule(keep_prob=1.5)
     assert stop.value.code == 2
     said = capsys.readouterr().err
-    assert said.startswith('error: keep_prob=1.5 ')
+    assert said.startswith('error: KeepProbScheduleHook: keep_prob=1.5 ')
     assert 'Traceback' not in said
 
 

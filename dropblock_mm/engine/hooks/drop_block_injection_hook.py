@@ -12,6 +12,7 @@ from mmengine.runner import BaseLoop, Runner
 
 from dropblock_mm.engine.hooks.keep_prob_schedule_hook import KeepProbScheduleHook
 from dropblock_mm.engine.hooks.keep_rates import log_keep_rate, take_counts
+from dropblock_mm.engine.hooks.refusals import names_the_hook
 from dropblock_mm.injection import (
     Site,
     Target,
@@ -66,6 +67,7 @@ class DropBlockInjectionHook(Hook):
 
     priority = 'VERY_HIGH'
 
+    @names_the_hook
     @names_unknown_arguments
     def __init__(
         self,

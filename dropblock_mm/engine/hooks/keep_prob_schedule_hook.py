@@ -12,6 +12,7 @@ from dropblock_mm.engine.hooks.keep_rates import (
     log_keep_rate,
     take_counts,
 )
+from dropblock_mm.engine.hooks.refusals import names_the_hook
 from dropblock_mm.engine.schedules import (
     SCHEDULES,
     Interval,
@@ -64,6 +65,7 @@ class KeepProbScheduleHook(Hook):
     # After DropBlockInjectionHook, which is VERY_HIGH.
     priority = 'HIGH'
 
+    @names_the_hook
     @names_unknown_arguments
     def __init__(
         self,

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.hooks import EMAHook, Hook
+from mmengine.registry import HOOKS
 from torch import nn
 
 from dropblock_mm import DropBlock2d
 from dropblock_mm.engine.checkpoint import mmengine_globals
 from dropblock_mm.engine.hooks import DropBlockInjectionHook, KeepProbScheduleHook
+from dropblock_mm.engine.messages import is_user_mistake
 from dropblock_mm.testing.toy import toy_classifier, toy_runner
 
 MAX_ITERS = 8  # of a toy run: 2 epochs of 4 iterations
@@ -434,3 +436,27 @@ def test_bad_injections_are_named(options, error, text):
     options = dict(targets=[dict(module='backbone')]) | options
     with pytest.raises(error, match=text):
         DropBlockInjectionHook(**options)
+
+
+@pytest.mark.parametrize(
+    ('hook', 'arguments', 'error'),
+    [
+        ('KeepProbScheduleHook', dict(keep_prob=1.5), ValueError),
+        ('KeepProbScheduleHook', dict(keep_prob='0.9'), TypeError),
+        (
+            'DropBlockInjectionHook',
+            dict(keep_prob=1.5, targets=[dict(module='backbone')]),
+            ValueError,
+        ),
+    ],
+)
+def test_the_message_says_which_hook(hook, arguments, error):
+    with pytest.raises(error, match=f'^{hook}: keep_prob=') as refusal:
+        HOOKS.build(dict(type=f'dropblock_mm.{hook}', **arguments))
+    assert is_user_mistake(refusal.value)
+
+
+def test_it_says_so_once():
+    with pytest.raises(TypeError) as refusal:
+        HOOKS.build(dict(type='dropblock_mm.KeepProbScheduleHook', keep_prb=0.9))
+    assert str(refusal.value).count('KeepProbScheduleHook') == 1
