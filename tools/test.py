@@ -18,7 +18,8 @@ from mmengine.runner import Runner
 from dropblock_mm.engine import launch
 from dropblock_mm.engine.checkpoint import keep_loading_safe
 from dropblock_mm.engine.coco_eval import match_faster
-from dropblock_mm.engine.data_check import check_data, naming_bad_data
+from dropblock_mm.engine.data_check import check_data
+from dropblock_mm.engine.data_errors import naming_bad_data
 from dropblock_mm.engine.messages import has_started, one_message
 
 LOOPS = ('test',)

@@ -23,7 +23,8 @@ from mmengine.config import Config
 from dropblock_mm.engine import launch
 from dropblock_mm.engine.checkpoint import keep_loading_safe
 from dropblock_mm.engine.data_batch import naming_failed_batch
-from dropblock_mm.engine.data_check import check_data, naming_bad_data
+from dropblock_mm.engine.data_check import check_data
+from dropblock_mm.engine.data_errors import naming_bad_data
 from dropblock_mm.engine.data_loaded import check_loaded_data
 from dropblock_mm.engine.fragments import seed_ranks_apart, uses_drop_block
 from dropblock_mm.engine.messages import has_started, one_message

@@ -6,11 +6,9 @@ one message.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 from mmengine.config import Config
@@ -63,10 +61,11 @@ def check_data(cfg: Config, loops: Sequence[str]) -> None:
     problems = [problem for loop in loops for problem in _of_loop(config, loop)]
     forget_json()  # training needs the memory
     if problems:
-        raise _refusal(problems)
+        raise refusal(problems)
 
 
-def _refusal(problems: Iterable[str]) -> ValueError:
+def refusal(problems: Iterable[str]) -> ValueError:
+    """Put problems, each under its config key, into one error."""
     lines = list(dict.fromkeys(problems))
     return ValueError(
         '\n  '.join(['the data that the config names cannot be used:', *lines])
@@ -145,10 +144,11 @@ def _of_annotations(annotations: DataPath, parsed_bytes: int) -> Iterator[str]:
     elif os.path.isfile(path) and os.path.getsize(path) == 0:
         yield annotations.problem('the file is empty', 'Copy or download it again.')
     elif path.endswith('.json'):
-        yield from _of_json(annotations, parsed_bytes)
+        yield from json_problems(annotations, parsed_bytes)
 
 
-def _of_json(annotations: DataPath, parsed_bytes: int) -> Iterator[str]:
+def json_problems(annotations: DataPath, parsed_bytes: int) -> Iterator[str]:
+    """Look whether a JSON file is whole; of a larger one, only at its ends."""
     flaw = json_flaw(annotations.path, parsed_bytes)
     if flaw:
         yield annotations.problem(
@@ -233,49 +233,3 @@ def _warn(dataset: DataSetConfig, findings: Sequence[Finding]) -> None:
             file=sys.stderr,
             flush=True,
         )
-
-
-@contextmanager
-def naming_bad_data(cfg: Config, loops: Sequence[str]) -> Iterator[None]:
-    """Put the errors of data sets that are being built in the user's terms.
-
-    Args:
-        cfg (Config): The whole config.
-        loops: See :func:`check_data`.
-
-    Raises:
-        ValueError: Instead of a JSON error, where a file of the config is to blame,
-            and of NumPy's error about a data set without images.
-    """
-    try:
-        yield
-    except json.JSONDecodeError as error:
-        problems = list(_broken_json(cfg.to_dict(), loops))
-        if not problems:
-            raise
-        raise _refusal(problems) from error
-    except ValueError as error:
-        if not _is_of_empty_dataset(error):
-            raise
-        keys = ', '.join(d.key for loop in loops for d in datasets_of(cfg, loop))
-        raise ValueError(
-            f'no image is left of a data set (of {keys}). Their filter_cfg leaves out '
-            'images without boxes, and small ones; see whether metainfo.classes are '
-            'those of the annotations.'
-        ) from error
-
-
-def _is_of_empty_dataset(error: ValueError) -> bool:
-    """Whether mmengine's data set raised it when it had nothing to keep."""
-    trace = error.__traceback__
-    while trace and trace.tb_frame.f_code.co_name != '_serialize_data':
-        trace = trace.tb_next
-    return trace is not None and 'need at least one array' in str(error)
-
-
-def _broken_json(config: Mapping[str, Any], loops: Sequence[str]) -> Iterator[str]:
-    for loop in loops:
-        paths = [dataset.path('ann_file') for dataset in datasets_of(config, loop)]
-        for path in [*paths, *evaluator_paths(config, loop)]:
-            if path and path.path.endswith('.json') and os.path.isfile(path.path):
-                yield from _of_json(path, parsed_bytes=os.path.getsize(path.path))

@@ -6,7 +6,8 @@ import pytest
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 
-from dropblock_mm.engine.data_check import check_data, naming_bad_data
+from dropblock_mm.engine.data_check import check_data
+from dropblock_mm.engine.data_errors import naming_bad_data
 from dropblock_mm.engine.data_json import json_flaw
 
 INSTANCES = {
