@@ -82,6 +82,20 @@ def test_ranks_draw_their_own_masks(load_tool, toy_config, argv, diff_rank_seed)
     assert cfg.get('randomness', {}).get('diff_rank_seed') is diff_rank_seed
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')
+@pytest.mark.parametrize('dtype', [None, 'float16'])
+def test_mixed_precision_recomputed(load_tool, toy_config, tmp_path, scalars, dtype):
+    argv = [toy_config, '--dropblock', 'resnet_c5', '--amp', '--work-dir']
+    options = ['activation_checkpointing=backbone.layer3']
+    options += [f'optim_wrapper.dtype={dtype}'] if dtype else []
+    load_tool('train').main([*argv, str(tmp_path), '--cfg-options', *options])
+    (dumped,) = tmp_path.glob('2*/vis_data/config.py')
+    wrapper = Config.fromfile(dumped).optim_wrapper
+    assert wrapper.type == 'CpuAmpOptimWrapper'
+    assert wrapper.dtype == (dtype or 'bfloat16')
+    assert all(line['loss'] < 10 for line in scalars(tmp_path))
+
+
 @pytest.mark.parametrize(
     ('argv', 'text'),
     [
