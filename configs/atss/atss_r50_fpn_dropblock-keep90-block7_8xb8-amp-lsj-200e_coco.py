@@ -8,8 +8,9 @@ trains 200 epochs from ImageNet weights, on images of 1024x1024 with a scale jit
     python tools/train.py \
         configs/atss/atss_r50_fpn_dropblock-keep90-block7_8xb8-amp-lsj-200e_coco.py
 
-Batch 64: 8 GPUs with 8 images each. GPU hours: see docs/en/cost.md. Not trained here;
-the paper gives no figure for this model. docs/en/own_detector.md explains the choices.
+Batch 64: 8 GPUs with 8 images each. Cost: some 130 GPU hours on an A100 (an estimate,
+docs/en/cost.md). Not trained here; the paper gives no figure for this model.
+docs/en/own_detector.md explains the choices.
 """
 
 _base_ = 'mmdet::atss/atss_r50_fpn_8xb8-amp-lsj-200e_coco.py'

@@ -8,8 +8,9 @@ this model.
     python tools/train.py \
         configs/faster_rcnn/faster-rcnn_r50_fpn_dropblock-keep90-block7_ms-3x_coco.py
 
-Batch 16: 8 GPUs with 2 images each. GPU hours: see docs/en/cost.md. Not trained here;
-the paper gives no figure for this model. docs/en/own_detector.md explains the choices.
+Batch 16: 8 GPUs with 2 images each. Cost: some 110 GPU hours on a V100 in fp32 (an
+estimate, docs/en/cost.md). Not trained here; the paper gives no figure for this model.
+docs/en/own_detector.md explains the choices.
 """
 
 _base_ = 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_ms-3x_coco.py'

@@ -8,8 +8,9 @@ trains 73 epochs from random weights with group normalization; the paper's detec
     python tools/train.py configs/mask_rcnn/\
 mask-rcnn_r50-scratch_fpn_gn-all_dropblock-keep90-block7_6x_coco.py
 
-Batch 16: 8 GPUs with 2 images each. GPU hours: see docs/en/cost.md. Not trained here;
-the paper gives no figure for this model. docs/en/own_detector.md explains the choices.
+Batch 16: 8 GPUs with 2 images each. Cost: some 400 GPU hours on a V100 in fp32 (an
+estimate, docs/en/cost.md). Not trained here; the paper gives no figure for this model.
+docs/en/own_detector.md explains the choices.
 """
 
 _base_ = 'mmdet::scratch/mask-rcnn_r50-scratch_fpn_gn-all_6x_coco.py'

@@ -8,8 +8,9 @@ lists, so `_base_.custom_hooks` names the base's EMAHook and PipelineSwitchHook 
     python tools/train.py \
         configs/rtmdet/rtmdet_l_dropblock-keep90-block7_8xb32-300e_coco.py
 
-Batch 256: 8 GPUs with 32 images each. GPU hours: see docs/en/cost.md. Not trained here;
-the paper has no such model. docs/en/own_detector.md explains the choices.
+Batch 256: 8 GPUs with 32 images each. Cost: some 270 GPU hours on an A100 (an estimate,
+docs/en/cost.md). Not trained here; the paper has no such model. docs/en/own_detector.md
+explains the choices.
 """
 
 _base_ = 'mmdet::rtmdet/rtmdet_l_8xb32-300e_coco.py'

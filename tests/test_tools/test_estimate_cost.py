@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from torch import nn
 from dropblock_mm.config_files import config_path, resolve_config
 
 FOLDER = Path(__file__).resolve().parents[2] / 'tools' / 'analysis_tools'
+CONFIGS = FOLDER.parents[1] / 'configs'
 DEMO = config_path('demo/retinanet_r18_fpn_dropblock_digit-scenes.py')
 SCRATCH = 'retinanet/retinanet_r50_fpn_sepbn_8xb8-150e-scratch_coco.py'
 FASTER_RCNN = 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_ms-3x_coco.py'
@@ -24,6 +26,12 @@ def part(monkeypatch):
     """Gives a part of the tool, e.g. part('step'), as the script sees it."""
     monkeypatch.syspath_prepend(str(FOLDER))
     return lambda name: importlib.import_module(f'cost.{name}')
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(monkeypatch, tmp_path):
+    """A folder without data: counting those of a data/coco would take a while."""
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
@@ -192,6 +200,34 @@ def test_gpus_keep_below_their_peak(part):
     assert gpus.gpu_hours(7200, 2) == 1
 
 
+class TestPage:
+    """docs/en/cost.md: its tables belong to the configs and the rates as they are."""
+
+    text = (FOLDER.parents[1] / 'docs/en/cost.md').read_text()
+    folders = ('retinanet', 'retinaseg', 'faster_rcnn', 'mask_rcnn', 'atss', 'rtmdet')
+    configs = tuple(
+        path for name in folders for path in (CONFIGS / name).glob('*_*.py')
+    )
+
+    @pytest.mark.parametrize('path', configs, ids=lambda path: path.stem)
+    def test_images_and_hours(self, part, path):
+        (row,) = re.findall(
+            rf'^\| {path.stem} +\| (.* M .*) \|$', self.text, re.MULTILINE
+        )
+        images, _, tflop, _, *hours = row.split('|')
+        found = part('workload').workload(Config.fromfile(path), path.stem)
+        assert images.strip() == f'{found.images / 1e6:.2f} M'
+        for printed, gpu in zip(hours, part('gpus').GPUS.values(), strict=True):
+            work = found.images * float(tflop)
+            expected = part('gpus').gpu_hours(work, gpu.sustained_tflops)
+            assert float(printed) == pytest.approx(expected, rel=0.01)
+
+    def test_rates(self, part, monkeypatch):
+        monkeypatch.syspath_prepend(str(FOLDER))
+        table = part('report').rates_table(list(part('gpus').GPUS))
+        assert table.partition('\n\n')[2] in self.text
+
+
 def test_loading_takes_images_of_another_folder(part, shared_data):
     init_default_scope('mmdet')
     cfg = load(config_path(SCRATCH))
@@ -264,10 +300,7 @@ class TestCommand:
             ([FASTER_RCNN, '--load-from', 'no'], "--load-from 'no': "),
         ],
     )
-    def test_refusals_are_one_message(
-        self, tool, capsys, tmp_path, monkeypatch, argv, said
-    ):
-        monkeypatch.chdir(tmp_path)  # where there is no data/coco
+    def test_refusals_are_one_message(self, tool, capsys, argv, said):
         with pytest.raises(SystemExit) as stop:
             tool.main(argv)
         assert stop.value.code == 2
