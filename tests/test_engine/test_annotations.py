@@ -5,6 +5,8 @@ import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dropblock_mm.engine.annotations import (
     BoxKinds,
@@ -77,6 +79,28 @@ def test_coco_boxes(change, kind, tmp_path):
     )
     kept = sum(len(dataset.get_data_info(i)['instances']) for i in range(2))
     assert kept == (2 if 'left out' in kind.remedy else 3)
+
+
+number = st.integers(-50, 50) | st.floats(-50, 50)
+
+
+@given(st.lists(st.tuples(number, number, number, number), min_size=1, max_size=20))
+@settings(max_examples=40, deadline=None)
+def test_what_coco_leaves_out(boxes):
+    """Whatever the boxes, as many are counted as left out as CocoDataset leaves out."""
+    from mmdet.datasets import CocoDataset
+
+    found = content(*(box(i, list(bbox)) for i, bbox in enumerate(boxes, 3)))
+    left_out = [k for k, _ in coco_problems(found, CLASSES) if 'left out' in k.remedy]
+    dataset = CocoDataset(
+        metainfo=dict(classes=CLASSES), data_prefix=dict(img=''), lazy_init=True
+    )
+    dataset.cat_ids, dataset.cat2label = [1, 2], {1: 0, 2: 1}
+    image = found['images'][0] | dict(img_id=1)
+    parsed = dataset.parse_data_info(
+        dict(raw_img_info=image, raw_ann_info=found['annotations'][2:])
+    )
+    assert len(parsed['instances']) == len(boxes) - len(left_out)
 
 
 def test_boxes_may_leave_their_image_by_a_pixel():

@@ -1,4 +1,5 @@
 import os
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -124,3 +125,21 @@ def test_classwise_of_another_metric(load_tool):
     cfg = Config(dict(test_evaluator=dict(type='Accuracy')))
     with pytest.raises(ValueError, match=r'test_evaluator has Accuracy\. Leave'):
         load_tool('test').report_classes(cfg)
+
+
+@pytest.mark.parametrize(
+    ('argv', 'expected'),
+    [([], ['tested']), (['--coco-eval', 'faster'], ['evaluator', 'tested'])],
+)
+def test_coco_eval(load_tool, monkeypatch, argv, expected):
+    tool, done = load_tool('test'), []
+    runner = SimpleNamespace(
+        test_evaluator='evaluator',
+        test=lambda: done.append('tested'),
+        register_hook=lambda hook, priority: None,
+    )
+    monkeypatch.setattr(tool, 'make_config', lambda args: Config({}))
+    monkeypatch.setattr(tool.launch, 'build_runner', lambda cfg: runner)
+    monkeypatch.setattr(tool, 'match_faster', done.append)
+    tool.main(['c.py', 'a.pth', *argv])
+    assert done == expected
