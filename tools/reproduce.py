@@ -50,9 +50,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--seeds',
         nargs='+',
         type=launch_seed,
-        default=[0],
         metavar='N',
-        help='a training for each (0)',
+        help='a training for each (0; in the studies, but for --smoke, 0 1 2)',
     )
     parser.add_argument(
         '--smoke',
@@ -126,9 +125,11 @@ def launch_seed(text: str) -> int:
 
 def check_arguments(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """Refuse what does not go together, and fill in defaults."""
-    names = [row.name for row in TABLES[args.table].rows]
+    table = TABLES[args.table]
+    names = [row.name for row in table.rows]
     args.rows = list(dict.fromkeys(args.rows or names))
-    args.seeds = list(dict.fromkeys(args.seeds))
+    default = table.seeds[:1] if args.smoke else table.seeds
+    args.seeds = list(dict.fromkeys(args.seeds or default))
     unknown = [name for name in args.rows if name not in names]
     if unknown:
         parser.error(
@@ -192,6 +193,16 @@ def refuse(error: RefusedError) -> NoReturn:
     raise SystemExit(2) from None
 
 
+def end_politely() -> None:
+    """Let `kill`, and a terminal that closes, end the training as Ctrl-C does."""
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        # nohup asks to ignore the terminal's end. A job in the background of a script
+        # ignores Ctrl-C, and so would its children, when they are to be stopped.
+        nohup = number is signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN
+        if not nohup:
+            signal.signal(number, signal.default_int_handler)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Train and evaluate what is missing, then write the table."""
     argv = sys.argv[1:] if argv is None else argv
@@ -199,8 +210,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     keep_loading_safe()
     # MMEngine's import of it warns again with every config that inherits from mmdet.
     warnings.filterwarnings('ignore', 'pkg_resources is deprecated', UserWarning)
-    # `kill` ends the training as Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_politely()
     try:
         with one_message():
             series = make_series(args, argv)

@@ -141,7 +141,7 @@ def test_the_studies(finish, shared_data, tmp_path):
     check(
         read(tmp_path / 'bccd', 'bccd'),
         rows=['none', 'block1', 'block7'],
-        metrics=['mAP'],
+        metrics=['mAP', 'AP50', 'AP75'],
     )
     finish('digit_scenes', '--smoke', '--work-dir', tmp_path / 'scenes')
     check(

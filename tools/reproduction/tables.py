@@ -53,6 +53,7 @@ class Table:
         metrics: The columns.
         rows: In the paper's order.
         embedded: The layout in which the embedded data set serves a smoke run.
+        seeds: What is run where none are given.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Table:
     metrics: tuple[Metric, ...]
     rows: tuple[Row, ...]
     embedded: Literal['coco', 'voc'] | None = None
+    seeds: tuple[int, ...] = (0,)
 
     def row(self, name: str) -> Row:
         """Return the row of a name that it has."""
@@ -72,7 +74,11 @@ COCO_METRICS = (
     Metric('coco/bbox_mAP_50', 'AP50'),
     Metric('coco/bbox_mAP_75', 'AP75'),
 )
-VOC_METRICS = (Metric('pascal_voc/mAP', 'mAP'),)
+VOC_METRICS = (
+    Metric('pascal_voc/mAP', 'mAP'),
+    Metric('pascal_voc/AP50', 'AP50'),
+    Metric('pascal_voc/AP75', 'AP75'),
+)
 SEGMENTATION_METRICS = (Metric('mIoU', 'mIoU', scale=1.0),)
 
 
@@ -151,6 +157,7 @@ BCCD = Table(
     _study(
         'bccd/retinanet_r18_fpn{}_scratch_bccd.py', (1, 7), '_dropblock-keep90-block'
     ),
+    seeds=(0, 1, 2),
 )
 DIGIT_SCENES = Table(
     'digit_scenes',
@@ -161,5 +168,6 @@ DIGIT_SCENES = Table(
         'digit_scenes/retinaseg_r18_fpn{}_digit-scenes.py', (1, 4), '_dropblock-block'
     ),
     embedded='voc',
+    seeds=(0, 1, 2),
 )
 TABLES = {table.name: table for table in (TABLE_3, TABLE_4, BCCD, DIGIT_SCENES)}
