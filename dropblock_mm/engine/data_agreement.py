@@ -10,6 +10,8 @@ from typing import Any
 from dropblock_mm.engine.data_json import PARSED_BYTES, read_json
 from dropblock_mm.engine.data_paths import DataPath, DataSetConfig, datasets_of
 
+# Of STDC: it predicts two classes of its own, borders and all else.
+_BORDERS = 'STDCHead'
 # Heads that predict the classes of the data. Those of region proposals do not.
 _HEADS = re.compile(r'(^|\.)(bbox|mask|decode|auxiliary)_head(\.\d+)?$')
 
@@ -44,7 +46,8 @@ def _heads(part: Any, key: str) -> Iterator[tuple[str, int]]:
         part = dict(enumerate(part))
     if isinstance(part, Mapping):
         count = part.get('num_classes')
-        if isinstance(count, int) and _HEADS.search(key):
+        of_classes = _HEADS.search(key) and part.get('type') != _BORDERS
+        if isinstance(count, int) and of_classes:
             yield key, count
         for name, child in part.items():
             yield from _heads(child, f'{key}.{name}')

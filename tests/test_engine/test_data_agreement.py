@@ -28,6 +28,7 @@ def config(model, classes=('a', 'b', 'c'), **dataset):
             ),
             ['model.roi_head.bbox_head.0', 'model.roi_head.mask_head'],
         ),
+        (dict(auxiliary_head=[dict(type='STDCHead', num_classes=2)]), []),
         (dict(), []),
     ],
 )
