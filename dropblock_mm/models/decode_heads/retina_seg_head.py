@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from mmcv.cnn import (
     ConvModule,
     build_activation_layer,
@@ -38,7 +39,8 @@ class RetinaSegHead(BaseDecodeHead):
     The levels share their convolutions, and each has batch norms of its own. All
     other maps are resized bilinearly to the first, whose stride the logits have.
     The loss is taken at that stride, against every ``stride``-th label in both
-    directions.
+    directions: from the first on with ``align_corners``, as in the authors' code, and
+    from the middle of the first ``stride`` labels without, where the logits lie then.
 
     ``targets=[dict(module='decode_head')]`` injects DropBlock after every batch norm
     of the convolutions, at each level with a mask of its own.
@@ -206,8 +208,18 @@ class RetinaSegHead(BaseDecodeHead):
         labels = super()._stack_batch_gt(batch_data_samples)
         if self.upsample_loss:
             return labels
-        # Some of mmseg's losses flatten the labels with view.
-        return labels[..., :: self.stride, :: self.stride].contiguous()
+        return self._at_stride(self._at_stride(labels, dim=2), dim=3)
+
+    def _at_stride(self, labels: Tensor, dim: int) -> Tensor:
+        """Take the label nearest to each logit along one dimension.
+
+        Resizing puts the first logit on the first pixel with ``align_corners``, and
+        in the middle of the first ``stride`` pixels without.
+        """
+        size = labels.shape[dim]
+        first = 0 if self.align_corners else self.stride // 2
+        nearest = torch.arange(0, size, self.stride, device=labels.device) + first
+        return labels.index_select(dim, nearest.clamp(max=size - 1))
 
 
 def check_same_channels(in_channels: Any) -> None:

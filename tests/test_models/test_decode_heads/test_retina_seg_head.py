@@ -145,7 +145,7 @@ def test_other_widths_depths_and_levels():
 
 
 def test_loss_is_cross_entropy_against_every_eighth_label():
-    head = build_head().train()
+    head = build_head(align_corners=True).train()
     batch = samples(65, 65)
     logits = torch.randn(2, CLASSES, 9, 9)
     labels = torch.stack([s.gt_sem_seg.data[0] for s in batch])[:, ::8, ::8]
@@ -170,11 +170,31 @@ def test_upsampled_loss_is_mmsegs():
     torch.testing.assert_close(losses['loss_ce'], expected)
 
 
+@pytest.mark.parametrize('align_corners', [True, False])
 @pytest.mark.parametrize(('size', 'map_size'), [(513, 65), (128, 16), (130, 17)])
-def test_labels_fit_a_pyramid_of_any_image(size, map_size):
-    head = build_head()
+def test_labels_fit_a_pyramid_of_any_image(size, map_size, align_corners):
+    head = build_head(align_corners=align_corners)
     batch = samples(size, size, images=1)
     assert head._stack_batch_gt(batch).shape == (1, 1, map_size, map_size)
+
+
+@pytest.mark.parametrize(
+    ('size', 'stride', 'align_corners'),
+    [(513, 8, True), (65, 4, True), (128, 8, False), (128, 4, False)],
+)
+def test_labels_lie_where_the_logits_are_resized_to(size, stride, align_corners):
+    """Resized back, labels that ramp up are the ramp, within half a pixel."""
+    head = build_head(stride=stride, align_corners=align_corners)
+    ramp = torch.arange(size).expand(1, size, size)
+    batch = samples(size, size, images=1)
+    batch[0].gt_sem_seg = PixelData(data=ramp)
+    taken = head._stack_batch_gt(batch).float()
+    resized = interpolate(
+        taken, (size, size), mode='bilinear', align_corners=align_corners
+    )
+    inside = slice(stride, size - stride)  # without align_corners the ends are flat
+    off = (resized[0] - ramp)[..., inside]
+    assert off.abs().max() <= (0 if align_corners else 0.5) + 1e-4
 
 
 @pytest.mark.parametrize(
