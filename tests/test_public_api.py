@@ -26,12 +26,11 @@ PUBLIC = {
 REGISTERED = {
     'HOOKS': {
         'ActivationCheckpointingHook',
-        'ChannelsLastHook',
         'CheckpointHook',
         'DropBlockInjectionHook',
         'KeepProbScheduleHook',
     },
-    'MODELS': {'DropBlock2d', 'RetinaSegHead'},
+    'MODELS': {'ChannelsLast', 'DropBlock2d', 'RetinaSegHead'},
 }
 
 

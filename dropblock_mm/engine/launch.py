@@ -212,6 +212,16 @@ def recompute_with_gradients(cfg: Config) -> None:
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), hook]
 
 
+def turn_channels_last(cfg: Config) -> None:
+    """Have the model built with the channels innermost.
+
+    Args:
+        cfg (Config): If it says ``channels_last=True``, its model is wrapped.
+    """
+    if cfg.pop('channels_last', False):
+        cfg.model = {'type': 'dropblock_mm.ChannelsLast', 'model': cfg.model}
+
+
 def build_runner(cfg: Config) -> Runner:
     """Build the runner that the config asks for, where there is no GPU too.
 
@@ -220,6 +230,7 @@ def build_runner(cfg: Config) -> Runner:
     """
     fit_amp_to_device(cfg)
     recompute_with_gradients(cfg)
+    turn_channels_last(cfg)
     if cfg.get('launcher', 'none') != 'none' and not has_accelerator():
         join_ranks(cfg)
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)

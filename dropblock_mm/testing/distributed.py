@@ -99,6 +99,11 @@ def still_classifier() -> ToyClassifier:
     return ToyClassifier(toy_resnet(norm_eval=True), 64)
 
 
+def channels_last_classifier() -> Any:
+    """The same with the channels innermost."""
+    return still_classifier().to(memory_format=torch.channels_last)
+
+
 @dataclass(frozen=True)
 class RankedRun:
     """What a run consists of; everything has to be picklable.

@@ -153,6 +153,17 @@ def test_activation_checkpointing_becomes_a_hook(hooks):
     assert cfg.custom_hooks == [*(hooks or []), ours]
 
 
+def test_channels_last():
+    cfg = Config(dict(model=dict(type='A', neck=dict(type='B')), channels_last=True))
+    for _ in range(2):  # once is enough
+        launch.turn_channels_last(cfg)
+        assert cfg.model.type == 'dropblock_mm.ChannelsLast'
+        assert cfg.model.model == dict(type='A', neck=dict(type='B'))
+    cfg = Config(dict(model=dict(type='A'), channels_last=False))
+    launch.turn_channels_last(cfg)
+    assert cfg.model == dict(type='A')
+
+
 def test_every_checkpoint_is_checked(tmp_path):
     for part in ({'backbone': {'init_cfg': None}, 'pretrained': 'no.pth'}, {}):
         cfg = Config(dict(model=part, load_from=None if part else 'no.pth'))

@@ -5,11 +5,12 @@ import shutil
 import pytest
 import torch
 from mmengine.hooks import Hook
+from mmengine.registry import MODELS, DefaultScope
 
 from dropblock_mm import DropBlock2d
 from dropblock_mm.engine.amp import CpuAmpOptimWrapper
 from dropblock_mm.testing.toy import ToyClassifier, toy_resnet, toy_runner
-from dropblock_mm.testing.toy_detector import ToyBoxes, toy_detector
+from dropblock_mm.testing.toy_detector import ToyBoxes, toy_detector_config
 
 on_cpu = pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')
 SGD = dict(type='SGD', lr=0.01)
@@ -32,14 +33,27 @@ def drop_block(module='backbone.layer[34]'):
     ]
 
 
-def train(folder, hooks=(), *, backbone=None, **options):
+def detector(channels_last=False, **backbone):
+    """Build a small RetinaNet, always with the same weights."""
+    torch.manual_seed(0)
+    config = toy_detector_config('RetinaNet', **backbone)
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        model = MODELS.build(config)
+        model.init_weights()
+        if channels_last:
+            other = MODELS.build(dict(type='dropblock_mm.ChannelsLast', model=config))
+            other.init_weights()
+            other.load_state_dict(model.state_dict())
+            return other
+    return model
+
+
+def train(folder, hooks=(), *, backbone=None, channels_last=False, **options):
     """Train a small RetinaNet for 8 iterations.
 
     Returns its losses and keep rates, and whether its first weights changed.
     """
-    torch.manual_seed(0)
-    model = toy_detector('RetinaNet', **(backbone or {}))
-    model.init_weights()
+    model = detector(channels_last, **(backbone or {}))
     runner = toy_runner(
         folder,
         [*hooks, *drop_block()],
@@ -119,8 +133,7 @@ def test_activation_checkpointing_of_nothing(tmp_path):
 
 
 def test_channels_last(tmp_path, plain):
-    hook = dict(type='dropblock_mm.ChannelsLastHook')
-    assert_same(train(tmp_path, [hook]), plain, **SAME_MASKS)
+    assert_same(train(tmp_path, channels_last=True), plain, **SAME_MASKS)
 
 
 class SeenMaps(Hook):
@@ -139,10 +152,8 @@ class SeenMaps(Hook):
 
 
 def test_channels_last_maps_reach_drop_block(tmp_path):
-    hooks = [dict(type='dropblock_mm.ChannelsLastHook'), *drop_block()]
-    runner = toy_runner(
-        tmp_path, hooks, model=toy_detector('RetinaNet'), dataset=ToyBoxes()
-    )
+    model = detector(channels_last=True)
+    runner = toy_runner(tmp_path, drop_block(), model=model, dataset=ToyBoxes())
     seen = SeenMaps()
     runner.register_hook(seen)
     runner.train()
@@ -163,14 +174,11 @@ def test_mixed_precision(tmp_path, plain, dtype):
 
 @on_cpu
 def test_mixed_precision_channels_last_and_recomputed(tmp_path, plain):
-    hooks = [
-        dict(type='dropblock_mm.ChannelsLastHook'),
-        dict(
-            type='dropblock_mm.ActivationCheckpointingHook', modules='backbone.layer4'
-        ),
-    ]
+    hook = dict(
+        type='dropblock_mm.ActivationCheckpointingHook', modules='backbone.layer4'
+    )
     wrapper = dict(type=CpuAmpOptimWrapper, optimizer=SGD)
-    logged = train(tmp_path, hooks, optim_wrapper=wrapper)
+    logged = train(tmp_path, [hook], channels_last=True, optim_wrapper=wrapper)
     assert_same(logged, plain, **OTHER_MASKS)
 
 
@@ -229,9 +237,7 @@ def test_a_compiled_detector(tmp_path, plain):
     """With the default compiler; graphs break in mmdet's losses."""
     if shutil.which('g++') is None:
         pytest.skip("torch's compiler for the CPU needs g++, which is not here")
-    torch.manual_seed(0)
-    model = toy_detector('RetinaNet')
-    model.init_weights()
+    model = detector()
     losses, rates = compiled(tmp_path, model, drop_block())
     torch.testing.assert_close(losses, plain['loss'], rtol=3e-2, atol=0)
     assert rates[-1] == pytest.approx(plain['effective_keep_rate'][-1], abs=0.06)

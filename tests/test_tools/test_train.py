@@ -87,7 +87,7 @@ def test_ranks_draw_their_own_masks(load_tool, toy_config, argv, diff_rank_seed)
 @pytest.mark.parametrize('dtype', [None, 'float16'])
 def test_mixed_precision_recomputed(load_tool, toy_config, tmp_path, scalars, dtype):
     argv = [toy_config, '--dropblock', 'resnet_c5', '--amp', '--work-dir']
-    options = ['activation_checkpointing=backbone.layer3']
+    options = ['activation_checkpointing=backbone.layer3', 'channels_last=True']
     options += [f'optim_wrapper.dtype={dtype}'] if dtype else []
     load_tool('train').main([*argv, str(tmp_path), '--cfg-options', *options])
     (dumped,) = tmp_path.glob('2*/vis_data/config.py')

@@ -6,7 +6,11 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from dropblock_mm.testing.distributed import RankedRun, mean_of_ranks
+from dropblock_mm.testing.distributed import (
+    RankedRun,
+    channels_last_classifier,
+    mean_of_ranks,
+)
 from dropblock_mm.testing.toy_detector import ToyBoxes, toy_detector
 
 pytestmark = pytest.mark.skipif(
@@ -43,6 +47,14 @@ def assert_same_weights(first, second):
 def test_without_drop_block_as_one_process(tmp_path, world_size):
     ranks = RankedRun(tmp_path / 'ranks').train(world_size)
     (alone,) = RankedRun(tmp_path / 'alone', batch_size=2 * world_size).train(1)
+    assert_same_training(ranks, alone)
+
+
+def test_channels_last_as_one_process(tmp_path):
+    """The weights turn before DistributedDataParallel lays out its buckets."""
+    run = partial(RankedRun, model=channels_last_classifier)
+    ranks = run(tmp_path / 'ranks').train()
+    (alone,) = run(tmp_path / 'alone', batch_size=4).train(1)
     assert_same_training(ranks, alone)
 
 
