@@ -143,8 +143,10 @@ class CpuAmpOptimWrapper(AmpOptimWrapper):
 
 def _scaler(loss_scale: Any, dtype: torch.dtype) -> Any:
     """Return torch's scaler; bfloat16 has the range of float32 and needs none."""
-    if dtype is torch.bfloat16:  # the class for all devices came with torch 2.3
+    if not hasattr(torch.amp, 'GradScaler'):  # before torch 2.3: bfloat16 only
         return torch.cuda.amp.GradScaler(enabled=False)
+    if dtype is torch.bfloat16:
+        return torch.amp.GradScaler('cpu', enabled=False)
     settings = loss_scale if isinstance(loss_scale, Mapping) else {}
     if isinstance(loss_scale, float):
         settings = {'init_scale': loss_scale}
