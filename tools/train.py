@@ -82,6 +82,7 @@ def make_config(args: argparse.Namespace) -> Config:
     launch.check_checkpoints(cfg, '--resume' if args.resume else 'load_from')
     launch.prepare_library(cfg)
     check_data(cfg, LOOPS)
+    launch.check_sources_of_weights(cfg)
     return cfg
 
 

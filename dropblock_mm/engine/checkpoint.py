@@ -11,6 +11,7 @@ import os
 import pickle
 import re
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -127,6 +128,25 @@ def check_checkpoint(path: str, key: str, resume: bool = False) -> None:
     checkpoint = read_checkpoint(path, f'{key}={path!r}')
     if resume:
         _check_resumable(checkpoint, f'{key}={path!r}')
+
+
+def check_torchvision(path: str, key: str) -> None:
+    """Refuse weights that only torchvision knows the address of, if it is absent.
+
+    Args:
+        path: The weights, such as 'torchvision://resnet50'.
+        key: The config key they were given under, for the message.
+
+    Raises:
+        ValueError: torchvision is needed and not installed.
+    """
+    named = path.startswith(('torchvision://', 'modelzoo://'))
+    if named and find_spec('torchvision') is None:
+        raise ValueError(
+            f'{key}={path!r} needs the package torchvision, which is not installed. '
+            f'Install the version that belongs to torch {torch.__version__}, or give '
+            f'a file: --cfg-options {key}=FILE.'
+        )
 
 
 def is_elsewhere(path: str) -> bool:

@@ -19,6 +19,7 @@ from dropblock_mm.engine.amp import fit_amp_to_device, has_accelerator
 from dropblock_mm.engine.amp import type_name as type_name
 from dropblock_mm.engine.checkpoint import (
     check_checkpoint,
+    check_torchvision,
     pretrained_weights,
 )
 from dropblock_mm.engine.cpu_ranks import join_ranks
@@ -183,6 +184,16 @@ def check_checkpoints(cfg: Config, key: str) -> None:
         check_checkpoint(cfg.load_from, key, resume=bool(cfg.get('resume')))
     for weights_key, weights in pretrained_weights(cfg.to_dict().get('model')):
         check_checkpoint(weights, weights_key)
+
+
+def check_sources_of_weights(cfg: Config) -> None:
+    """Refuse pretrained weights that could not be fetched when training starts.
+
+    Raises:
+        ValueError: See :func:`~dropblock_mm.engine.checkpoint.check_torchvision`.
+    """
+    for key, weights in pretrained_weights(cfg.get('model')):
+        check_torchvision(weights, key)
 
 
 def save_whole_checkpoints(cfg: Config) -> None:

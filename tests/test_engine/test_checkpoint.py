@@ -163,7 +163,7 @@ def test_missing(tmp_path):
 
 
 @pytest.mark.parametrize(
-    'path', ['https://x.invalid/a.pth', 'torchvision://resnet50', 's3://bucket/a.pth']
+    'path', ['https://x.invalid/a.pth', 'openmmlab://resnet50', 's3://bucket/a.pth']
 )
 def test_remote_files_are_left_to_mmengine(path):
     safe.check_checkpoint(path, 'load_from')
@@ -189,3 +189,16 @@ def test_pretrained_weights():
         ('model.heads.0.init_cfg.0.checkpoint', 'b.pth'),
     ]
     assert list(safe.pretrained_weights({'pretrained': None})) == []
+
+
+@pytest.mark.parametrize('installed', [True, False])
+def test_torchvisions_weights_need_torchvision(installed, monkeypatch):
+    monkeypatch.setattr(safe, 'find_spec', lambda name: object() if installed else None)
+    key = 'model.backbone.init_cfg.checkpoint'
+    if installed:
+        safe.check_torchvision('torchvision://resnet50', key)
+        return
+    with pytest.raises(
+        ValueError, match=rf"{key}='torchvision://resnet50' needs the pa"
+    ):
+        safe.check_torchvision('torchvision://resnet50', key)
