@@ -8,7 +8,7 @@ the maps are 8x8 and 4x4 units; AdamW and 4 epochs are for speed.
     python tools/train.py configs/demo/retinanet_r18_fpn_dropblock_digit-scenes.py
 
 takes about 4 minutes on 2 CPU cores, the data included, and reaches 0.70 bbox mAP.
-`make demo` does the same and draws the result.
+`make demo-det` does the same and draws the result.
 """
 
 _base_ = [
