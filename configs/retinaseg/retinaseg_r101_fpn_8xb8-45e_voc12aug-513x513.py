@@ -10,8 +10,8 @@ implementation the convolution does, and the normalisation learns; mmseg freezes
 or none.
 
 Paper: 74.6 mIoU on val. Not trained here.
-Cost: some 1.7e17 floating-point operations, or 2 to 10 GPU hours (estimated from
-the operation count, not measured).
+Cost: 1.7e17 floating-point operations, about 5 GPU hours on V100s or 2 on A100s
+without mixed precision (estimated from that count, docs/en/cost.md; not measured).
 """
 
 _base_ = [

@@ -9,8 +9,8 @@ normalisation of the head's convolutions, keep_prob from 1 to 0.2 linearly over
 training; what that really drops is in docs/en/segmentation.md.
 
 Paper: 53.4 mIoU on val. Not trained here.
-Cost: some 2e18 floating-point operations, or 20 to 100 GPU hours (estimated from
-the operation count, not measured).
+Cost: 1.9e18 floating-point operations, about 60 GPU hours on V100s or 24 on A100s
+without mixed precision (estimated from that count, docs/en/cost.md; not measured).
 """
 
 _base_ = [

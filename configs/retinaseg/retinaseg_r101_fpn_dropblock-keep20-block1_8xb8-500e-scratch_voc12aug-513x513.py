@@ -8,8 +8,8 @@ trains on 8 GPUs with 8 images each; with `python tools/train.py` and fewer GPUs
 16, but for the block.
 
 Paper: 51.0 mIoU on val. Not trained here.
-Cost: some 2e18 floating-point operations, or 20 to 100 GPU hours (estimated from
-the operation count, not measured).
+Cost: 1.9e18 floating-point operations, about 60 GPU hours on V100s or 24 on A100s
+without mixed precision (estimated from that count, docs/en/cost.md; not measured).
 """
 
 _base_ = (
