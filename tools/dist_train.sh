@@ -10,13 +10,30 @@ if [ "$#" -lt 2 ]; then
 fi
 
 TOOLS=$(cd "$(dirname "$0")" && pwd)
+ADDRESS=${MASTER_ADDR:-127.0.0.1}
+MEETING=(
+    --node_rank="${NODE_RANK:-0}"
+    --master_addr="$ADDRESS"
+    --master_port="${PORT:-29500}"
+)
+# Ranks tell each other their addresses in a store. By default torch keeps it for the
+# next attempt, whose ranks then look for dead ones; this makes a new one.
+if [ "${MAX_RESTARTS:-0}" -gt 0 ]; then
+    export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
+    MEETING=(
+        --max-restarts="$MAX_RESTARTS"
+        --rdzv-backend=c10d
+        --rdzv-endpoint="$ADDRESS:${PORT:-29500}"
+        --rdzv-id=dist_train
+    )
+    if [ "${NNODES:-1}" = 1 ]; then
+        MEETING+=(--local-addr="$ADDRESS")
+    fi
+fi
 
 PYTHONPATH="$TOOLS/..${PYTHONPATH:+:$PYTHONPATH}" \
 python -m torch.distributed.run \
     --nnodes="${NNODES:-1}" \
-    --node_rank="${NODE_RANK:-0}" \
-    --master_addr="${MASTER_ADDR:-127.0.0.1}" \
-    --master_port="${PORT:-29500}" \
+    "${MEETING[@]}" \
     --nproc_per_node="$2" \
-    --max-restarts="${MAX_RESTARTS:-0}" \
     "$TOOLS/train.py" "$1" --launcher pytorch "${@:3}"

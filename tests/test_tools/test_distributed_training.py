@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -52,18 +53,22 @@ def launch(repo_root, tmp_path):
     environment.pop('LOCAL_RANK', None)
 
     def run(script, *argv, **variables):
-        done = subprocess.run(
+        process = subprocess.Popen(
             [repo_root / f'tools/{script}.sh', *argv],
             env={**environment, **variables},
             cwd=tmp_path,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            check=False,
-            timeout=300,
+            start_new_session=True,
         )
-        assert done.returncode == 0, done.stdout[-6000:]
-        return done.stdout
+        try:
+            said, _ = process.communicate(timeout=240)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # the ranks too
+            raise
+        assert process.returncode == 0, said[-6000:]
+        return said
 
     return run
 
@@ -164,3 +169,45 @@ def test_a_detector_on_images(launch, run_tool, repo_root, tmp_path, scalars):
         k: v for k, v in one.items() if 'mAP' in k
     }
     assert rows[-1]['coco/bbox_mAP'] == one['coco/bbox_mAP']
+
+
+SEGMENTOR = """
+_base_ = {base!r}
+scenes = dict(root={root!r}, num_train=32, num_val=12)
+train_dataloader = dict(
+    batch_size=4, dataset=dict(dataset=dict(data_root={root!r}), **scenes))
+val_dataloader = dict(
+    batch_size=4, dataset=dict(dataset=dict(data_root={root!r}), **scenes))
+test_dataloader = val_dataloader
+train_cfg = dict(max_epochs=2)
+default_hooks = dict(logger=dict(interval=1))
+env_cfg = dict(dist_cfg=dict(backend='gloo'))
+custom_imports = dict(imports=['dropblock_mm.testing.distributed'])
+custom_hooks = [
+    *_base_.custom_hooks,
+    dict(type='dropblock_mm.KillOnce', rank=1, iteration=5, trace={trace!r}),
+]
+channels_last = True
+activation_checkpointing = ['backbone.layer4', 'neck']
+"""
+
+
+@pytest.mark.nightly
+def test_a_segmentor_with_everything(launch, repo_root, tmp_path, scalars):
+    """Two ranks, bfloat16, channels last, recomputed, killed, resumed, evaluated."""
+    name = 'retinaseg_r18_fpn_dropblock-block4_digit-scenes.py'
+    config = tmp_path / 'segmentor.py'
+    settings = dict(
+        base=str(repo_root / 'configs/digit_scenes' / name),
+        root=str(tmp_path / 'scenes'),
+        trace=str(tmp_path / 'killed'),
+    )
+    config.write_text(SEGMENTOR.format(**settings))
+    argv = [str(config), '2', '--work-dir', 'run', '--amp', '--resume']
+    said = launch('dist_train', *argv, MAX_RESTARTS='1')
+    assert (tmp_path / 'killed').exists()
+    assert 'resumed epoch: 1, iter: 4' in said
+    rows = scalars(tmp_path / 'run')
+    check_schedule(rows, total=8)
+    assert all(row['loss'] < 100 for row in rows if 'loss' in row)
+    assert 0 < rows[-1]['mIoU'] < 100

@@ -11,9 +11,9 @@ def launch(repo_root, tmp_path):
         program = tmp_path / name
         program.write_text('#!/bin/sh\nprintf "%s\\n" "$@"')
         program.chmod(0o755)
-    environment = {**os.environ, 'PATH': f'{tmp_path}:{os.environ["PATH"]}'}
 
     def run(script, *argv):
+        environment = {**os.environ, 'PATH': f'{tmp_path}:{os.environ["PATH"]}'}
         done = subprocess.run(
             [repo_root / f'tools/{script}', *argv],
             env=environment,
@@ -31,9 +31,19 @@ def test_dist_train(launch, repo_root):
     status, words, _ = launch('dist_train.sh', 'c.py', '4', '--work-dir', 'a b')
     assert status == 0
     assert '--nproc_per_node=4' in words
-    assert '--max-restarts=0' in words
+    assert '--master_port=29500' in words
     script = words.index(f'{repo_root}/tools/train.py')
     assert words[script + 1 :] == ['c.py', '--launcher', 'pytorch', '--work-dir', 'a b']
+
+
+def test_dist_train_that_starts_again(launch, monkeypatch):
+    """Torch's static rendezvous would hand the ranks addresses of dead ones."""
+    monkeypatch.setenv('MAX_RESTARTS', '3')
+    status, words, _ = launch('dist_train.sh', 'c.py', '4', '--resume')
+    assert status == 0
+    assert '--max-restarts=3' in words
+    assert '--rdzv-backend=c10d' in words
+    assert not any(word.startswith('--master') for word in words)
 
 
 def test_dist_test(launch, repo_root):
