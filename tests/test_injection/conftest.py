@@ -8,7 +8,7 @@ def trident():
     """A narrow TridentResNet: layer3 has three branches, with lists as inputs."""
     from mmdet.models.backbones import TridentResNet
 
-    return TridentResNet(
+    model = TridentResNet(
         depth=50,
         num_branch=3,
         test_branch_idx=1,
@@ -20,3 +20,5 @@ def trident():
         base_channels=8,
         stem_channels=8,
     )
+    model.init_weights()  # its own convolution begins with whatever memory holds
+    return model
