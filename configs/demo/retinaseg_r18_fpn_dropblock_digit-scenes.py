@@ -7,7 +7,7 @@ epochs, and these are 4.
 
     python tools/train.py configs/demo/retinaseg_r18_fpn_dropblock_digit-scenes.py
 
-takes about 4 minutes on one CPU core and reaches 0.65 mIoU over 11 classes.
+takes under 4 minutes on 2 CPU cores and reaches 0.59 mIoU over 11 classes.
 `make demo-seg` does the same and draws the result.
 """
 
@@ -18,7 +18,8 @@ _base_ = [
     '../_base_/segmentation_runtime.py',
 ]
 
-train_dataloader = dict(batch_size=4)
+# 1,700 of the 2,000 scenes, to be done within four minutes on two cores.
+train_dataloader = dict(batch_size=4, dataset=dict(dataset=dict(indices=1700)))
 default_hooks = dict(logger=dict(interval=5))
 log_processor = dict(window_size=25)
 custom_hooks = [
