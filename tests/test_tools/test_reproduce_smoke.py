@@ -68,9 +68,15 @@ def test_an_interrupted_table_goes_on(reproduce, finish, tmp_path):
     words = ['table3', '--smoke', '--rows', 'scratch', 'block7']
     work_dir = tmp_path / 'work_dirs' / 'table3-smoke'
 
+    # Writing to a pipe that nobody reads waits: the second epoch cannot be saved, and
+    # the interrupt finds the training there however fast the machine is.
+    blocked = work_dir / 'block7_seed0' / 'epoch_2.pth.part'
+    blocked.parent.mkdir(parents=True)
+    os.mkfifo(blocked)
+
     first = reproduce(*words)
     log = work_dir / 'block7_seed0' / 'output.log'
-    wait_for(r'Epoch\(train\) +\[2\]\[1/4\]', log, first)
+    wait_for(r'Saving checkpoint at 2 epochs', log, first)
     first.send_signal(signal.SIGINT)
     said, _ = first.communicate()
     assert first.returncode == 130, said
@@ -80,6 +86,7 @@ def test_an_interrupted_table_goes_on(reproduce, finish, tmp_path):
     assert said.splitlines()[-1] == f'interrupted; the same command goes on: {command}'
     states = [run['state'] for run in read(work_dir, 'table3')['runs']]
     assert states == ['finished', 'interrupted']
+    blocked.unlink()
 
     said = finish(*words)
     assert '[1/2] scratch, seed 0: finished before' in said
