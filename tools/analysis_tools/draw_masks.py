@@ -24,6 +24,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch, Rectangle
 from PIL import Image
 from torch import Tensor
@@ -169,8 +170,8 @@ def draw_photo(seed: int) -> Picture:
     """Masks over a photograph: what a dropped block hides."""
     photo = load_photo()
     size = (photo.shape[0] * 2 // STRIDE, photo.shape[1] * 2 // STRIDE)
-    figure = Figure(figsize=(9.25, 7.5), layout='constrained')
-    figure.get_layout_engine().set(hspace=0.04, h_pad=0.08)
+    layout = ConstrainedLayoutEngine(hspace=0.04, h_pad=0.08)
+    figure = Figure(figsize=(9.25, 7.5), layout=layout)
     picture = Picture(figure)
     panels = figure.subplots(2, 2, sharex=True, sharey=True)
     side = PHOTO_BLOCK * STRIDE
@@ -307,8 +308,8 @@ def mark_interval(axes: Axes, interval: Interval) -> None:
 
 def draw_keep_rates(seed: int) -> Picture:
     """The exact expected keep rate against keep_prob; nothing here is random."""
-    figure = Figure(figsize=(9.6, 5.2), layout='constrained')
-    figure.get_layout_engine().set(wspace=0.06)
+    layout = ConstrainedLayoutEngine(wspace=0.06)
+    figure = Figure(figsize=(9.6, 5.2), layout=layout)
     picture = Picture(figure)
     panels = figure.subplots(1, 2, sharey=True)
     looks = tuple(zip((BLUE, ORANGE, RED), ('-', '--', '-.'), 'os^', strict=True))

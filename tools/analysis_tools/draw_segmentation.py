@@ -33,7 +33,7 @@ from sheets.grid import draw_groups, evenly_spaced
 HEADINGS = ('image', 'ground truth', 'prediction')
 NOT_LABELLED = 255
 # Black for the background, and twenty colours that repeat.
-COLOURS = np.array([(0.0, 0.0, 0.0), *colormaps['tab20'].colors])
+COLOURS = np.vstack([np.zeros(3), colormaps['tab20'](range(20))[:, :3]])
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,11 @@ def draw_sheet(samples: Sequence[Sample], classes: Sequence[str], title: str) ->
         for sample in samples
     ]
     figure = draw_groups(groups, HEADINGS, title, below=0.4)
+    colours = colour_of(np.arange(len(classes)))
     figure.legend(
         handles=[
-            Patch(facecolor=colour_of(np.array(label)), edgecolor='gray', label=name)
-            for label, name in enumerate(classes)
+            Patch(facecolor=colour, edgecolor='gray', label=name)
+            for colour, name in zip(colours.tolist(), classes, strict=True)
         ],
         loc='lower center',
         ncols=min(len(classes), 11),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -13,6 +13,9 @@ from dropblock_mm import config_path, inject_drop_block, resolve_config
 
 from .settings import BLOCK_SIZE, KEEP_PROB, Settings
 from .timing import Call
+
+if TYPE_CHECKING:
+    from mmengine.model import BaseModel
 
 CONFIG = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
 FRAGMENT = '_base_/dropblock/resnet_c4c5.py'
@@ -45,7 +48,7 @@ def training_steps(settings: Settings, image_size: int) -> dict[str, Call]:
     }
 
 
-def retinanet(plugins: list[dict[str, Any]] | None = None) -> nn.Module:
+def retinanet(plugins: list[dict[str, Any]] | None = None) -> BaseModel:
     """Build mmdet's RetinaNet on a ResNet-50-FPN from its config, at random."""
     from mmengine.config import Config
     from mmengine.registry import MODELS
@@ -120,7 +123,7 @@ def random_batch(settings: Settings, image_size: int) -> dict[str, Any]:
     )
 
 
-def training_step(model: nn.Module, batch: dict[str, Any], device: str) -> Call:
+def training_step(model: BaseModel, batch: dict[str, Any], device: str) -> Call:
     """Return a call that does one training step."""
     from mmengine.optim import OptimWrapper
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -83,7 +84,8 @@ def set_keep_prob(layer: nn.Module, keep_prob: float) -> None:
     if isinstance(layer, DropBlock2d):
         layer.set_keep_prob(keep_prob)
     else:
-        layer.drop_prob = 1.0 - keep_prob  # the name in all the peers
+        peer: Any = layer
+        peer.drop_prob = 1.0 - keep_prob  # the name in all the peers
 
 
 def of_function(name: str, function: Function, **flags: bool) -> Implementation:

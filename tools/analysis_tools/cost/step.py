@@ -6,10 +6,11 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from mmengine.config import Config
+from mmengine.model import BaseModel
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import HOOKS
 from torch import nn
@@ -65,7 +66,8 @@ def measure(
         steps: How many are timed, after some that are not.
     """
     torch.manual_seed(0)
-    model = builder(cfg.get('default_scope') or 'mmengine', cfg.model)()
+    build = builder(cfg.get('default_scope') or 'mmengine', cfg.model)
+    model = cast(BaseModel, build())
     model.to(device).train()
     sites = add_drop_block(model, cfg)
     optim_wrapper = build_optim_wrapper(model, optimizer_for(cfg, device))

@@ -41,8 +41,9 @@ def draw_groups(
         top=1 - 0.6 / height,
     )
     for index, pictures in enumerate(groups):
-        panels = grid[index].subgridspec(1, len(headings), wspace=0.02).subplots()
-        for panel, draw, heading in zip(panels, pictures, headings, strict=True):
+        group = grid[index].subgridspec(1, len(headings), wspace=0.02)
+        panels = group.subplots(squeeze=False)
+        for panel, draw, heading in zip(panels[0], pictures, headings, strict=True):
             draw(panel)
             panel.set_axis_off()
             if index < GROUPS_PER_ROW:
