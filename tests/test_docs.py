@@ -17,7 +17,7 @@ from mmengine.registry import HOOKS, MODELS, DefaultScope
 import dropblock_mm
 from dropblock_mm.config_files import config_path, fragment_names, resolve_config
 from dropblock_mm.datasets import build_on_digit_scenes
-from dropblock_mm.engine.fragments import find_fragment
+from dropblock_mm.engine.launch.fragments import find_fragment
 from dropblock_mm.injection import (
     Target,
     detach_drop_block,
@@ -222,7 +222,7 @@ def test_the_reference_has_every_fragment_as_it_is():
 @pytest.mark.parametrize('tool', ['train', 'test'])
 def test_the_reference_has_every_option(tool):
     text = (ROOT / f'tools/{tool}.py').read_text()
-    text += (ROOT / 'dropblock_mm/engine/launch.py').read_text()
+    text += (ROOT / 'dropblock_mm/engine/launch/arguments.py').read_text()
     options = set(re.findall(r"'(--[a-z-]+)'", text)) - {'--local-rank'}
     assert options <= set(re.findall(r'--[a-z-]+', REFERENCE.read_text()))
 

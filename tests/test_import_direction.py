@@ -87,6 +87,14 @@ def test_testing_uses_public_code_only(file):
     assert not [n for n in ours if any(p.startswith('_') for p in n.split('.'))]
 
 
+@pytest.mark.parametrize(
+    'file', python_files(f'{PACKAGE}/engine/hooks'), ids=module_name
+)
+def test_hooks_leave_to_tools_what_only_tools_need(file):
+    rooms = [f'{PACKAGE}.engine.{room}' for room in ('launch', 'data_checks')]
+    assert not [name for name in imported(file) if name.startswith(tuple(rooms))]
+
+
 @pytest.mark.parametrize('folder', [PACKAGE, *USERS])
 def test_nothing_imports_tools_tests_and_configs(folder):
     taken = set(USERS) | {stem for user in USERS for stem in scripts(user)}

@@ -31,7 +31,7 @@ from reproduction.series import Series
 from reproduction.tables import TABLES, Table
 
 from dropblock_mm.engine import launch
-from dropblock_mm.engine.checkpoint import keep_loading_safe
+from dropblock_mm.engine.checkpoints.safe_loading import keep_loading_safe
 from dropblock_mm.engine.messages import one_message
 
 INTERRUPTED = 130

@@ -16,10 +16,11 @@ from mmengine.evaluator import DumpResults
 from mmengine.runner import Runner
 
 from dropblock_mm.engine import launch
-from dropblock_mm.engine.checkpoint import keep_loading_safe
+from dropblock_mm.engine.checkpoints.config_weights import check_checkpoints
+from dropblock_mm.engine.checkpoints.safe_loading import keep_loading_safe
 from dropblock_mm.engine.coco_eval import match_faster
-from dropblock_mm.engine.data_check import check_data
-from dropblock_mm.engine.data_errors import naming_bad_data
+from dropblock_mm.engine.data_checks.build_errors import naming_bad_data
+from dropblock_mm.engine.data_checks.check import check_data
 from dropblock_mm.engine.messages import has_started, one_message
 
 LOOPS = ('test',)
@@ -66,7 +67,7 @@ def make_config(args: argparse.Namespace) -> Config:
     cfg.launcher = args.launcher
     launch.set_work_dir(cfg, args.work_dir, args.config)
     cfg.load_from, cfg.resume = args.checkpoint, False
-    launch.check_checkpoints(cfg, 'CHECKPOINT')
+    check_checkpoints(cfg, 'CHECKPOINT')
     launch.prepare_library(cfg)
     check_data(cfg, LOOPS)
     if args.show or args.show_dir:
@@ -160,7 +161,7 @@ def metric_configs(cfg: Config) -> list[ConfigDict]:
     """Return the configs of the test's metrics, of which there may be one."""
     metrics = cfg.test_evaluator
     if isinstance(metrics, dict) and 'metrics' in metrics:
-        metrics = metrics.metrics
+        metrics = metrics['metrics']
     return metrics if isinstance(metrics, list) else [metrics]
 
 

@@ -21,14 +21,18 @@ os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 from mmengine.config import Config
 
 from dropblock_mm.engine import launch
-from dropblock_mm.engine.checkpoint import keep_loading_safe
-from dropblock_mm.engine.data_batch import naming_failed_batch
-from dropblock_mm.engine.data_check import check_data
-from dropblock_mm.engine.data_errors import naming_bad_data
-from dropblock_mm.engine.data_loaded import check_loaded_data
-from dropblock_mm.engine.fragments import seed_ranks_apart, uses_drop_block
+from dropblock_mm.engine.checkpoints.config_weights import (
+    check_checkpoints,
+    check_sources_of_weights,
+)
+from dropblock_mm.engine.checkpoints.safe_loading import keep_loading_safe
+from dropblock_mm.engine.checkpoints.whole_files import naming_full_disk
+from dropblock_mm.engine.data_checks.build_errors import naming_bad_data
+from dropblock_mm.engine.data_checks.check import check_data
+from dropblock_mm.engine.data_checks.failed_batch import naming_failed_batch
+from dropblock_mm.engine.data_checks.loaded import check_loaded_data
+from dropblock_mm.engine.launch.fragments import seed_ranks_apart, uses_drop_block
 from dropblock_mm.engine.messages import has_started, one_message
-from dropblock_mm.engine.whole_files import naming_full_disk
 
 LOOPS = ('train', 'val')
 
@@ -79,10 +83,10 @@ def make_config(args: argparse.Namespace) -> Config:
         launch.enable_auto_scale_lr(cfg)
     launch.save_whole_checkpoints(cfg)
     launch.set_resume(cfg, args.resume)
-    launch.check_checkpoints(cfg, '--resume' if args.resume else 'load_from')
+    check_checkpoints(cfg, '--resume' if args.resume else 'load_from')
     launch.prepare_library(cfg)
     check_data(cfg, LOOPS)
-    launch.check_sources_of_weights(cfg)
+    check_sources_of_weights(cfg)
     return cfg
 
 

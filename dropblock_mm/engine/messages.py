@@ -12,7 +12,7 @@ from types import TracebackType
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from dropblock_mm.engine.whole_files import DiskFullError
+from dropblock_mm.engine.checkpoints.whole_files import DiskFullError
 
 EXIT_STATUS = 2
 

@@ -8,7 +8,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import MODELS, DefaultScope
 
 from dropblock_mm import DropBlock2d
-from dropblock_mm.engine.amp import CpuAmpOptimWrapper
+from dropblock_mm.engine.launch.amp import CpuAmpOptimWrapper
 from dropblock_mm.testing.toy import ToyClassifier, toy_resnet, toy_runner
 from dropblock_mm.testing.toy_detector import ToyBoxes, toy_detector_config
 

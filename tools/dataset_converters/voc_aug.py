@@ -36,7 +36,7 @@ from rich.console import Console
 from rich.progress import track
 
 from dropblock_mm.datasets.layouts import VOC_BORDER, voc_palette
-from dropblock_mm.engine.data_lists import read_names
+from dropblock_mm.engine.data_checks.listed_files import read_names
 
 # Of the complete sets, as Ghiasi et al. (2018) train and evaluate for their Table 4.
 FULL = {'trainaug': 10_582, 'val': 1_449}

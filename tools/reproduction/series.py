@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dropblock_mm.engine.data_check import check_data
+from dropblock_mm.engine.data_checks.check import check_data
 from dropblock_mm.engine.launch import prepare_library
 
 from . import record, report

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 
-from dropblock_mm.engine.launch import latest_checkpoint
+from dropblock_mm.engine.checkpoints.resume import latest_checkpoint
 from dropblock_mm.engine.training_log import read_rows, read_training_log
 
 from .plan import Run

@@ -11,7 +11,7 @@ from mmengine.fileio import BaseStorageBackend
 from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
 from mmengine.runner import Runner
 
-from dropblock_mm.engine.whole_files import BACKEND, write_whole
+from dropblock_mm.engine.checkpoints.whole_files import BACKEND, write_whole
 from dropblock_mm.registry import HOOKS
 
 

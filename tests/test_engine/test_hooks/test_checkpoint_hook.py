@@ -7,7 +7,7 @@ import torch
 from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.fileio import LocalBackend
 
-from dropblock_mm.engine import checkpoint as safe
+from dropblock_mm.engine.checkpoints import safe_loading as safe
 from dropblock_mm.testing.toy import ToyImages, toy_runner
 
 OURS = 'dropblock_mm.CheckpointHook'

@@ -11,7 +11,7 @@ from mmengine.registry import HOOKS
 from torch import nn
 
 from dropblock_mm import DropBlock2d
-from dropblock_mm.engine.checkpoint import mmengine_globals
+from dropblock_mm.engine.checkpoints.safe_loading import mmengine_globals
 from dropblock_mm.engine.hooks import DropBlockInjectionHook, KeepProbScheduleHook
 from dropblock_mm.engine.messages import is_user_mistake
 from dropblock_mm.testing.toy import toy_classifier, toy_runner

@@ -10,7 +10,7 @@ from pathlib import Path
 import mmcv
 from PIL import Image, UnidentifiedImageError
 
-from dropblock_mm.engine.annotations import Problem, error, warning
+from dropblock_mm.engine.data_checks.annotations import Problem, error, warning
 
 MISSING = error(
     'images that are not there', 'Complete the data set, or correct data_prefix.'

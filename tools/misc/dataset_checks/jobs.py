@@ -7,12 +7,12 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dropblock_mm.engine.annotations import Problem
-from dropblock_mm.engine.annotations.coco import has_keys
-from dropblock_mm.engine.annotations.voc import image_size
-from dropblock_mm.engine.data_json import read_json
-from dropblock_mm.engine.data_lists import listed_files, may_be_absent
-from dropblock_mm.engine.data_paths import DataSetConfig
+from dropblock_mm.engine.data_checks.annotations import Problem
+from dropblock_mm.engine.data_checks.annotations.coco import has_keys
+from dropblock_mm.engine.data_checks.annotations.voc import image_size
+from dropblock_mm.engine.data_checks.json_files import read_json
+from dropblock_mm.engine.data_checks.listed_files import listed_files, may_be_absent
+from dropblock_mm.engine.data_checks.paths import DataSetConfig
 
 from .images import Loader, check_image
 from .label_maps import LabelRule, check_label_map

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from dropblock_mm.engine.annotations import Problem, error, warning
+from dropblock_mm.engine.data_checks.annotations import Problem, error, warning
 
 MISSING = error(
     'label maps that are not there', 'Complete the data set, or correct data_prefix.'

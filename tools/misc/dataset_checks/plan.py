@@ -9,15 +9,21 @@ from typing import Any
 
 from rich.progress import Progress
 
-from dropblock_mm.engine.annotations import Finding, Problem, error, tally, warning
-from dropblock_mm.engine.data_agreement import class_count_problems
-from dropblock_mm.engine.data_check import (
+from dropblock_mm.engine.data_checks.agreement import class_count_problems
+from dropblock_mm.engine.data_checks.annotations import (
+    Finding,
+    Problem,
+    error,
+    tally,
+    warning,
+)
+from dropblock_mm.engine.data_checks.check import (
     annotation_problems,
     evaluator_problems,
     path_problems,
 )
-from dropblock_mm.engine.data_json import forget_json
-from dropblock_mm.engine.data_paths import DataSetConfig, datasets_of
+from dropblock_mm.engine.data_checks.json_files import forget_json
+from dropblock_mm.engine.data_checks.paths import DataSetConfig, datasets_of
 
 from .jobs import Job, Outcome, do, jobs_of, label_rule
 from .label_maps import UNUSED

@@ -1,72 +1,20 @@
-"""What the training and the test command have in common."""
+"""Puts the config of a run together from a file and the command line."""
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config, DictAction
-from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
+from mmengine.config import Config
 
 from dropblock_mm.config_files import resolve_config
-from dropblock_mm.engine.amp import enable_amp as enable_amp
-from dropblock_mm.engine.amp import fit_amp_to_device, has_accelerator
-from dropblock_mm.engine.amp import type_name as type_name
-from dropblock_mm.engine.checkpoint import (
-    check_checkpoint,
-    check_torchvision,
-    pretrained_weights,
-)
-from dropblock_mm.engine.cpu_ranks import join_ranks
-from dropblock_mm.engine.fragments import add_fragment
-from dropblock_mm.engine.resume import latest_checkpoint
+from dropblock_mm.engine.checkpoints.resume import latest_checkpoint
+from dropblock_mm.engine.launch.amp import type_name
+from dropblock_mm.engine.launch.fragments import add_fragment
 
 _INSTALLED_BY = {'mmseg': 'mmsegmentation'}
-# torch's launchers set LOCAL_RANK by themselves.
-_LOCAL_RANKS = {'slurm': 'SLURM_LOCALID', 'mpi': 'OMPI_COMM_WORLD_LOCAL_RANK'}
-
-
-class _KeyValues(DictAction):
-    """MMEngine's reader of KEY=VALUE, which fails on a word without '='."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: Any,
-        option_string: str | None = None,
-    ) -> None:
-        for word in values:
-            if '=' not in word:
-                parser.error(f'{option_string}: {word!r} is not KEY=VALUE')
-        super().__call__(parser, namespace, values, option_string)
-
-
-def add_common_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of both commands, named as in mmdet and mmseg."""
-    parser.add_argument('--work-dir', help='folder of logs, checkpoints and results')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=_KeyValues,
-        default={},
-        metavar='KEY=VALUE',
-        help='override settings of the config. Lists: key="[a,b]" or key=a,b; into '
-        'lists: key.0.name=a. No white space',
-    )
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='job launcher',
-    )
-    # torch.distributed.launch passes --local-rank, older versions --local_rank.
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
 
 
 def load_config(
@@ -173,29 +121,6 @@ def set_resume(cfg: Config, given: str | None) -> None:
         cfg.load_from = latest or cfg.get('load_from')
 
 
-def check_checkpoints(cfg: Config, key: str) -> None:
-    """Try every local checkpoint that a runner of ``cfg`` will load.
-
-    Args:
-        cfg (Config): Complete.
-        key (str): Where its ``load_from`` came from, for messages.
-    """
-    if cfg.get('load_from'):
-        check_checkpoint(cfg.load_from, key, resume=bool(cfg.get('resume')))
-    for weights_key, weights in pretrained_weights(cfg.to_dict().get('model')):
-        check_checkpoint(weights, weights_key)
-
-
-def check_sources_of_weights(cfg: Config) -> None:
-    """Refuse pretrained weights that could not be fetched when training starts.
-
-    Raises:
-        ValueError: See :func:`~dropblock_mm.engine.checkpoint.check_torchvision`.
-    """
-    for key, weights in pretrained_weights(cfg.get('model')):
-        check_torchvision(weights, key)
-
-
 def save_whole_checkpoints(cfg: Config) -> None:
     """Have checkpoints written so that a killed run keeps one.
 
@@ -209,50 +134,3 @@ def save_whole_checkpoints(cfg: Config) -> None:
     if hook and type_name(hook) == 'CheckpointHook':
         hook = {**hook, 'type': 'dropblock_mm.CheckpointHook'}
         cfg.default_hooks = {**hooks, 'checkpoint': hook}
-
-
-def recompute_with_gradients(cfg: Config) -> None:
-    """Replace MMEngine's activation checkpointing, which loses gradients.
-
-    Args:
-        cfg (Config): ``activation_checkpointing`` becomes a custom hook.
-    """
-    modules = cfg.pop('activation_checkpointing', None)
-    if modules:
-        hook = {'type': 'dropblock_mm.ActivationCheckpointingHook', 'modules': modules}
-        cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), hook]
-
-
-def turn_channels_last(cfg: Config) -> None:
-    """Have the model built with the channels innermost.
-
-    Args:
-        cfg (Config): If it says ``channels_last=True``, its model is wrapped.
-    """
-    if cfg.pop('channels_last', False):
-        cfg.model = {'type': 'dropblock_mm.ChannelsLast', 'model': cfg.model}
-
-
-def build_runner(cfg: Config) -> Runner:
-    """Build the runner that the config asks for, where there is no GPU too.
-
-    Raises:
-        ValueError: Something in the config needs a GPU.
-    """
-    fit_amp_to_device(cfg)
-    recompute_with_gradients(cfg)
-    turn_channels_last(cfg)
-    if cfg.get('launcher', 'none') != 'none' and not has_accelerator():
-        join_ranks(cfg)
-    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
-
-
-def parse(
-    parser: argparse.ArgumentParser, argv: Sequence[str] | None
-) -> argparse.Namespace:
-    """Parse, and export the local rank where the launcher did not."""
-    args = parser.parse_args(argv)
-    variable = _LOCAL_RANKS.get(args.launcher, '')
-    local_rank = os.environ.get(variable, str(args.local_rank))
-    os.environ.setdefault('LOCAL_RANK', local_rank)
-    return args

@@ -13,7 +13,11 @@ from typing import Any
 
 from mmengine.config import Config
 
-from dropblock_mm.engine.annotations import (
+from dropblock_mm.engine.data_checks.agreement import (
+    class_count_problems,
+    images_of_others,
+)
+from dropblock_mm.engine.data_checks.annotations import (
     BoxKinds,
     Finding,
     Problem,
@@ -22,18 +26,18 @@ from dropblock_mm.engine.annotations import (
     tally,
     voc_problems,
 )
-from dropblock_mm.engine.data_agreement import (
-    class_count_problems,
-    images_of_others,
-)
-from dropblock_mm.engine.data_json import (
+from dropblock_mm.engine.data_checks.json_files import (
     PARSED_BYTES,
     forget_json,
     json_flaw,
     read_json,
 )
-from dropblock_mm.engine.data_lists import listed_files, may_be_absent, used
-from dropblock_mm.engine.data_paths import (
+from dropblock_mm.engine.data_checks.listed_files import (
+    listed_files,
+    may_be_absent,
+    used,
+)
+from dropblock_mm.engine.data_checks.paths import (
     DataPath,
     DataSetConfig,
     datasets_of,

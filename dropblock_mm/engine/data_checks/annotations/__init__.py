@@ -1,7 +1,7 @@
 """What can be wrong in annotation files: COCO's json, VOC's xml, lists of names."""
 
-from dropblock_mm.engine.annotations.coco import coco_problems
-from dropblock_mm.engine.annotations.problems import (
+from dropblock_mm.engine.data_checks.annotations.coco import coco_problems
+from dropblock_mm.engine.data_checks.annotations.problems import (
     Finding,
     Kind,
     Problem,
@@ -9,7 +9,11 @@ from dropblock_mm.engine.annotations.problems import (
     tally,
     warning,
 )
-from dropblock_mm.engine.annotations.voc import BoxKinds, VocNames, voc_problems
+from dropblock_mm.engine.data_checks.annotations.voc import (
+    BoxKinds,
+    VocNames,
+    voc_problems,
+)
 
 __all__ = [
     'BoxKinds',

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 from mmengine.dataset import BaseDataset, ConcatDataset, RepeatDataset
 
-from dropblock_mm.engine.data_loaded import (
+from dropblock_mm.engine.data_checks.loaded import (
     check_loaded_data,
     innermost,
     loaded_problems,

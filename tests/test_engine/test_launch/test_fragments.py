@@ -6,7 +6,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from dropblock_mm.config_files import config_path, fragment_names
-from dropblock_mm.engine.fragments import (
+from dropblock_mm.engine.launch.fragments import (
     add_fragment,
     find_fragment,
     seed_ranks_apart,

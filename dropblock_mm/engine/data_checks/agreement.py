@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dropblock_mm.engine.data_json import PARSED_BYTES, read_json
-from dropblock_mm.engine.data_paths import DataPath, DataSetConfig, datasets_of
+from dropblock_mm.engine.data_checks.json_files import PARSED_BYTES, read_json
+from dropblock_mm.engine.data_checks.paths import DataPath, DataSetConfig, datasets_of
 
 # Of STDC: it predicts two classes of its own, borders and all else.
 _BORDERS = 'STDCHead'

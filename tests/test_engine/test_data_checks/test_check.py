@@ -6,9 +6,9 @@ import pytest
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 
-from dropblock_mm.engine.data_check import check_data
-from dropblock_mm.engine.data_errors import naming_bad_data
-from dropblock_mm.engine.data_json import json_flaw
+from dropblock_mm.engine.data_checks.build_errors import naming_bad_data
+from dropblock_mm.engine.data_checks.check import check_data
+from dropblock_mm.engine.data_checks.json_files import json_flaw
 
 INSTANCES = {
     'images': [

@@ -4,8 +4,8 @@ import os
 import pytest
 from mmengine.fileio import get_file_backend
 
-from dropblock_mm.engine import whole_files
-from dropblock_mm.engine.whole_files import (
+from dropblock_mm.engine.checkpoints import whole_files
+from dropblock_mm.engine.checkpoints.whole_files import (
     DiskFullError,
     naming_full_disk,
     write_whole,

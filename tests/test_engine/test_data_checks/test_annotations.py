@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dropblock_mm.engine.annotations import (
+from dropblock_mm.engine.data_checks.annotations import (
     BoxKinds,
     VocNames,
     coco,

@@ -3,7 +3,7 @@ import os
 import pytest
 import torch
 
-from dropblock_mm.engine.resume import latest_checkpoint
+from dropblock_mm.engine.checkpoints.resume import latest_checkpoint
 
 
 @pytest.fixture

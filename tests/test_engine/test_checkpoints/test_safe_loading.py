@@ -7,7 +7,7 @@ import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import CheckpointLoader
 
-from dropblock_mm.engine import checkpoint as safe
+from dropblock_mm.engine.checkpoints import safe_loading as safe
 from dropblock_mm.testing.toy import toy_runner
 
 
@@ -174,31 +174,3 @@ def test_weights_alone_cannot_be_resumed(tmp_path):
     safe.check_checkpoint(str(tmp_path / 'weights.pth'), 'load_from')
     with pytest.raises(ValueError, match=r"no 'meta' and no 'message_hub'"):
         safe.check_checkpoint(str(tmp_path / 'weights.pth'), '--resume', resume=True)
-
-
-def test_pretrained_weights():
-    model = {
-        'backbone': {'init_cfg': {'type': 'Pretrained', 'checkpoint': 'a.pth'}},
-        'neck': {'init_cfg': {'type': 'Xavier', 'layer': 'Conv2d'}},
-        'heads': [{'init_cfg': [{'type': 'Pretrained', 'checkpoint': 'b.pth'}]}],
-        'pretrained': 'c.pth',
-    }
-    assert list(safe.pretrained_weights(model)) == [
-        ('model.pretrained', 'c.pth'),
-        ('model.backbone.init_cfg.checkpoint', 'a.pth'),
-        ('model.heads.0.init_cfg.0.checkpoint', 'b.pth'),
-    ]
-    assert list(safe.pretrained_weights({'pretrained': None})) == []
-
-
-@pytest.mark.parametrize('installed', [True, False])
-def test_torchvisions_weights_need_torchvision(installed, monkeypatch):
-    monkeypatch.setattr(safe, 'find_spec', lambda name: object() if installed else None)
-    key = 'model.backbone.init_cfg.checkpoint'
-    if installed:
-        safe.check_torchvision('torchvision://resnet50', key)
-        return
-    with pytest.raises(
-        ValueError, match=rf"{key}='torchvision://resnet50' needs the pa"
-    ):
-        safe.check_torchvision('torchvision://resnet50', key)

@@ -11,8 +11,13 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from dropblock_mm.engine.annotations.boxes import is_outside, sticks_out
-from dropblock_mm.engine.annotations.problems import Kind, Problem, error, warning
+from dropblock_mm.engine.data_checks.annotations.boxes import is_outside, sticks_out
+from dropblock_mm.engine.data_checks.annotations.problems import (
+    Kind,
+    Problem,
+    error,
+    warning,
+)
 
 BROKEN_XML = error(
     'XML files that are cut short or not XML', 'Copy or download them again.'

@@ -10,8 +10,8 @@ from typing import Any
 
 from mmengine.config import Config
 
-from dropblock_mm.engine.data_check import json_problems, refusal
-from dropblock_mm.engine.data_paths import datasets_of, evaluator_paths
+from dropblock_mm.engine.data_checks.check import json_problems, refusal
+from dropblock_mm.engine.data_checks.paths import datasets_of, evaluator_paths
 
 
 @contextmanager

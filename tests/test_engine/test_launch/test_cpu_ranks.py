@@ -2,8 +2,8 @@ import pytest
 import torch.distributed as dist
 from mmengine.config import Config
 
-from dropblock_mm.engine import cpu_ranks, launch
-from dropblock_mm.engine.cpu_ranks import join_ranks
+from dropblock_mm.engine.launch import cpu_ranks
+from dropblock_mm.engine.launch.cpu_ranks import join_ranks
 
 GLOO = dict(dist_cfg=dict(backend='gloo'))
 VARIABLES = ('RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT', 'SLURM_NNODES')
@@ -106,12 +106,3 @@ def test_a_wrapper_of_ones_own_is_kept(joined, environment):
     cfg = Config(dict(launcher='pytorch', env_cfg=GLOO, model_wrapper_cfg=own))
     join_ranks(cfg)
     assert cfg.model_wrapper_cfg == dict(device_ids=None, **own)
-
-
-@pytest.mark.parametrize(('launcher', 'gpu'), [('none', False), ('pytorch', True)])
-def test_otherwise_the_runner_does_it(monkeypatch, launcher, gpu):
-    monkeypatch.setattr(launch, 'has_accelerator', lambda: gpu)
-    monkeypatch.setattr(launch.Runner, 'from_cfg', lambda cfg: cfg)
-    cfg = Config(dict(launcher=launcher))
-    assert launch.build_runner(cfg) is cfg
-    assert 'model_wrapper_cfg' not in cfg

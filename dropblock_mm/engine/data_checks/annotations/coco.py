@@ -11,8 +11,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from dropblock_mm.engine.annotations.boxes import is_box, is_outside, sticks_out
-from dropblock_mm.engine.annotations.problems import Problem, error, warning
+from dropblock_mm.engine.data_checks.annotations.boxes import (
+    is_box,
+    is_outside,
+    sticks_out,
+)
+from dropblock_mm.engine.data_checks.annotations.problems import Problem, error, warning
 
 _KEYS = {
     'images': ('id', 'file_name', 'width', 'height'),

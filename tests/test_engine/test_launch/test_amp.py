@@ -4,7 +4,7 @@ from mmengine.config import Config
 from mmengine.optim import AmpOptimWrapper
 from mmengine.registry import OPTIM_WRAPPERS
 
-from dropblock_mm.engine import amp
+from dropblock_mm.engine.launch import amp
 
 GPU, CPU, PHONE = (True, 'cuda'), (False, 'cpu'), (False, 'mps')
 

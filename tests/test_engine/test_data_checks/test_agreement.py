@@ -2,8 +2,11 @@ import json
 
 import pytest
 
-from dropblock_mm.engine.data_agreement import class_count_problems, images_of_others
-from dropblock_mm.engine.data_paths import evaluator_paths
+from dropblock_mm.engine.data_checks.agreement import (
+    class_count_problems,
+    images_of_others,
+)
+from dropblock_mm.engine.data_checks.paths import evaluator_paths
 
 
 def config(model, classes=('a', 'b', 'c'), **dataset):

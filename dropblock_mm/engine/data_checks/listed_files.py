@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from dropblock_mm.engine.data_json import PARSED_BYTES, read_json
-from dropblock_mm.engine.data_paths import DataSetConfig
+from dropblock_mm.engine.data_checks.json_files import PARSED_BYTES, read_json
+from dropblock_mm.engine.data_checks.paths import DataSetConfig
 
 
 def listed_files(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mmengine.runner import find_latest_checkpoint
 
-from dropblock_mm.engine.checkpoint import (
+from dropblock_mm.engine.checkpoints.safe_loading import (
     DamagedCheckpointError,
     is_elsewhere,
     read_checkpoint,

@@ -1,5 +1,3 @@
-import argparse
-
 import pytest
 import torch
 from mmengine.config import Config
@@ -14,41 +12,6 @@ def config_file(tmp_path):
         "custom_hooks = [dict(type='EMAHook', momentum=0.1)]\nrandomness = dict(seed=1)"
     )
     return str(path)
-
-
-def parse(*argv):
-    parser = argparse.ArgumentParser()
-    launch.add_common_arguments(parser)
-    return launch.parse(parser, argv)
-
-
-def test_cfg_options(monkeypatch):
-    monkeypatch.delenv('LOCAL_RANK', raising=False)
-    options = parse('--cfg-options', 'a.b=1', 'c=[1,2]', 'd=None').cfg_options
-    assert options == {'a.b': 1, 'c': [1, 2], 'd': None}
-
-
-def test_cfg_options_without_equals_sign(capsys):
-    with pytest.raises(SystemExit):
-        parse('--cfg-options', 'a.b')
-    assert "--cfg-options: 'a.b' is not KEY=VALUE" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ('argv', 'variable', 'expected'),
-    [
-        (['--local-rank', '3'], 'X', '3'),
-        (['--launcher', 'slurm'], 'SLURM_LOCALID', '2'),
-        (['--launcher', 'mpi'], 'OMPI_COMM_WORLD_LOCAL_RANK', '2'),
-        (['--launcher', 'pytorch'], 'LOCAL_RANK', '2'),
-    ],
-)
-def test_local_rank(argv, variable, expected, monkeypatch):
-    monkeypatch.setenv('LOCAL_RANK', 'restored after the test')
-    monkeypatch.delenv('LOCAL_RANK')
-    monkeypatch.setenv(variable, '2')
-    parse(*argv)
-    assert launch.os.environ['LOCAL_RANK'] == expected
 
 
 def test_options_reach_the_fragments_hooks(config_file):
@@ -140,33 +103,3 @@ def test_checkpoints_are_saved_whole(hooks, expected):
     cfg = Config(dict(default_hooks=hooks))
     launch.save_whole_checkpoints(cfg)
     assert cfg.default_hooks['checkpoint'] == expected
-
-
-@pytest.mark.parametrize('hooks', [None, [dict(type='A')]])
-def test_activation_checkpointing_becomes_a_hook(hooks):
-    cfg = Config(dict(custom_hooks=hooks, activation_checkpointing='neck'))
-    launch.recompute_with_gradients(cfg)
-    ours = dict(type='dropblock_mm.ActivationCheckpointingHook', modules='neck')
-    assert cfg.custom_hooks == [*(hooks or []), ours]
-    assert 'activation_checkpointing' not in cfg
-    launch.recompute_with_gradients(cfg)
-    assert cfg.custom_hooks == [*(hooks or []), ours]
-
-
-def test_channels_last():
-    cfg = Config(dict(model=dict(type='A', neck=dict(type='B')), channels_last=True))
-    for _ in range(2):  # once is enough
-        launch.turn_channels_last(cfg)
-        assert cfg.model.type == 'dropblock_mm.ChannelsLast'
-        assert cfg.model.model == dict(type='A', neck=dict(type='B'))
-    cfg = Config(dict(model=dict(type='A'), channels_last=False))
-    launch.turn_channels_last(cfg)
-    assert cfg.model == dict(type='A')
-
-
-def test_every_checkpoint_is_checked(tmp_path):
-    for part in ({'backbone': {'init_cfg': None}, 'pretrained': 'no.pth'}, {}):
-        cfg = Config(dict(model=part, load_from=None if part else 'no.pth'))
-        key = 'model.pretrained' if part else '--resume'
-        with pytest.raises(FileNotFoundError, match=f"{key}='no.pth'"):
-            launch.check_checkpoints(cfg, '--resume')

@@ -4,7 +4,7 @@ import pytest
 import torch
 from mmengine.structures import BaseDataElement, PixelData
 
-from dropblock_mm.engine.data_batch import naming_failed_batch
+from dropblock_mm.engine.data_checks.failed_batch import naming_failed_batch
 
 
 class Runner:

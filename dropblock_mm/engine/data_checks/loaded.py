@@ -1,8 +1,7 @@
 """Looks for the files of the data sets once these are built, whatever their type.
 
-Annotation files that are too large to be read twice, and types that
-:mod:`dropblock_mm.engine.data_check` does not know, are served here: the library has
-read the annotations, and names the files.
+Annotation files that are too large to be read twice, and types that :mod:`.check` does
+not know, are served here: the library has read the annotations, and names the files.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from dropblock_mm.engine.data_paths import is_remote
+from dropblock_mm.engine.data_checks.paths import is_remote
 
 _NAMED = 3
 

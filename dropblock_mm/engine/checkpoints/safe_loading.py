@@ -10,8 +10,7 @@ from __future__ import annotations
 import os
 import pickle
 import re
-from collections.abc import Iterator, Mapping
-from importlib.util import find_spec
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -83,29 +82,6 @@ def keep_loading_safe() -> None:
         torch.serialization.add_safe_globals(mmengine_globals())
 
 
-def pretrained_weights(model: Any, key: str = 'model') -> Iterator[tuple[str, str]]:
-    """Find the weight files that a model's config names.
-
-    Args:
-        model: The config, or any part of it.
-        key: Where in the config that part is.
-
-    Yields:
-        tuple[str, str]: Config key and file.
-    """
-    items: Any = ()
-    if isinstance(model, Mapping):
-        items = model.items()
-        for name in ('checkpoint', 'pretrained'):
-            is_weights = name == 'pretrained' or model.get('type') == 'Pretrained'
-            if is_weights and isinstance(model.get(name), str):
-                yield f'{key}.{name}', model[name]
-    elif isinstance(model, (list, tuple)):
-        items = enumerate(model)
-    for name, part in items:
-        yield from pretrained_weights(part, f'{key}.{name}')
-
-
 def check_checkpoint(path: str, key: str, resume: bool = False) -> None:
     """Refuse a checkpoint that does not load safely, before a runner loads it.
 
@@ -128,25 +104,6 @@ def check_checkpoint(path: str, key: str, resume: bool = False) -> None:
     checkpoint = read_checkpoint(path, f'{key}={path!r}')
     if resume:
         _check_resumable(checkpoint, f'{key}={path!r}')
-
-
-def check_torchvision(path: str, key: str) -> None:
-    """Refuse weights that only torchvision knows the address of, if it is absent.
-
-    Args:
-        path: The weights, such as 'torchvision://resnet50'.
-        key: The config key they were given under, for the message.
-
-    Raises:
-        ValueError: torchvision is needed and not installed.
-    """
-    named = path.startswith(('torchvision://', 'modelzoo://'))
-    if named and find_spec('torchvision') is None:
-        raise ValueError(
-            f'{key}={path!r} needs the package torchvision, which is not installed. '
-            f'Install the version that belongs to torch {torch.__version__}, or give '
-            f'a file: --cfg-options {key}=FILE.'
-        )
 
 
 def is_elsewhere(path: str) -> bool:

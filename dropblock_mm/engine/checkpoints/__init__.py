@@ -1,0 +1,1 @@
+"""Checkpoints that are written whole, found again, and loaded safely."""
