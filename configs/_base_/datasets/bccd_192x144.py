@@ -5,6 +5,8 @@ PASCAL VOC (https://github.com/Shenggan/BCCD_Dataset, MIT licence); link or copy
 folder BCCD to data/bccd. A cell has no up and no left, so training mirrors both.
 """
 
+_base_ = './small_images.py'
+
 dataset_type = 'VOCDataset'
 data_root = 'data/bccd/'
 metainfo = dict(classes=('RBC', 'WBC', 'Platelets'))
@@ -28,12 +30,7 @@ test_pipeline = [
     ),
 ]
 
-# Images this small load faster than a worker process hands them over.
 train_dataloader = dict(
-    batch_size=8,
-    num_workers=0,
-    persistent_workers=False,
-    sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
@@ -43,14 +40,10 @@ train_dataloader = dict(
         # One box has no area: bbox_min_size has it ignored.
         filter_cfg=dict(filter_empty_gt=True, min_size=32, bbox_min_size=1),
         pipeline=train_pipeline,
-    ),
+    )
 )
 val_dataloader = dict(
     batch_size=29,
-    num_workers=0,
-    persistent_workers=False,
-    drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,

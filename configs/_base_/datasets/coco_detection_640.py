@@ -26,15 +26,8 @@ train_pipeline = [
     dict(type='Pad', size=image_size, pad_val=dict(img=(104, 116, 124))),
     dict(type='PackDetInputs'),
 ]
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=image_size, keep_ratio=True),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(
-        type='PackDetInputs',
-        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'),
-    ),
-]
+test_pipeline = _base_.test_pipeline
+test_pipeline[1].scale = image_size
 
 # All images are of one size, so batches need not be sorted by their shape.
 train_dataloader = dict(

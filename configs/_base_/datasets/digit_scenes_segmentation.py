@@ -1,21 +1,13 @@
 """Handwritten digits on photographs, for segmentation; 11 classes, 128x128 pixels.
 
 The same scenes as for detection, in VOC's layout: 0 is the background, 1 to 10 are the
-digits, 255 at their borders is ignored. They are made on first use, in about ten
-seconds, and kept in `data_root` (`dropblock_mm.datasets.make_digit_scenes`). No
-mirroring: it would turn digits into shapes that are none.
+digits, 255 at their borders is ignored.
 """
 
+_base_ = './digit_scenes.py'
+
 dataset_type = 'BaseSegDataset'
-data_root = 'data/digit_scenes/'
-digit_scenes = dict(
-    type='dropblock_mm.DigitScenes',
-    root=data_root,
-    num_train=2000,
-    num_val=200,
-    image_size=128,
-    seed=0,
-)
+data_root = _base_.data_root
 metainfo = dict(
     classes=('background', *'0123456789'),
     palette=[
@@ -40,13 +32,8 @@ train_pipeline = [
 ]
 test_pipeline = train_pipeline
 
-# Images this small load faster than a worker process hands them over.
 train_dataloader = dict(
-    batch_size=8,
-    num_workers=0,
-    persistent_workers=False,
     drop_last=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
         dataset=dict(
             type=dataset_type,
@@ -55,16 +42,10 @@ train_dataloader = dict(
             data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
             ann_file='ImageSets/Segmentation/train.txt',
             pipeline=train_pipeline,
-        ),
-        **digit_scenes,
+        )
     ),
 )
 val_dataloader = dict(
-    batch_size=20,
-    num_workers=0,
-    persistent_workers=False,
-    drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         dataset=dict(
             type=dataset_type,
@@ -74,9 +55,8 @@ val_dataloader = dict(
             ann_file='ImageSets/Segmentation/val.txt',
             test_mode=True,
             pipeline=test_pipeline,
-        ),
-        **digit_scenes,
-    ),
+        )
+    )
 )
 test_dataloader = val_dataloader
 

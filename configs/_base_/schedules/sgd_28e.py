@@ -7,7 +7,5 @@ _base_ = './sgd_150e.py'
 
 max_epochs = 28
 train_cfg = dict(max_epochs=max_epochs, val_interval=2)
-param_scheduler = [
-    _base_.param_scheduler[0],
-    dict(type='MultiStepLR', milestones=[16, 22], gamma=0.1, by_epoch=True),
-]
+param_scheduler = _base_.param_scheduler
+param_scheduler[1].milestones = [16, 22]
