@@ -15,7 +15,7 @@ import resource
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -68,7 +68,7 @@ class Fault:
 
 
 def start_script(
-    script: Path, argv: list[str], output: Path, fault: Fault | None = None
+    script: Path, argv: Sequence[str], output: Path, fault: Fault | None = None
 ) -> BaseProcess:
     """Start ``main(argv)`` of a Python script in a process of its own.
 
@@ -93,7 +93,7 @@ def start(target: Callable[..., None], *arguments: Any) -> BaseProcess:
     return process
 
 
-def _run(script: Path, argv: list[str], output: Path, fault: Fault | None) -> None:
+def _run(script: Path, argv: Sequence[str], output: Path, fault: Fault | None) -> None:
     """Do in the new process what the interpreter does with a script."""
     with output.open('w') as file:
         os.dup2(file.fileno(), 1)

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections import OrderedDict
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 import torch
 from mmengine.registry import DATASETS, MODELS, DefaultScope
 
+from dropblock_mm.testing.processes import Fault, start_script
 from dropblock_mm.testing.toy import ToyImages, toy_classifier
 
 MODELS.register_module(name='TestToyClassifier', module=toy_classifier, force=True)
@@ -91,27 +91,34 @@ def run_tool(repo_root, tmp_path):
     }
     environment.pop('LOCAL_RANK', None)
 
-    def run(name, *argv, kill_at=None):
-        log = tmp_path / 'output.txt'
-        command = [sys.executable, str(repo_root / f'tools/{name}.py'), *argv]
-        with log.open('w') as output:
-            process = subprocess.Popen(
-                command,
-                env=environment,
-                cwd=tmp_path,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-        while process.poll() is None:
-            if kill_at and re.search(kill_at, log.read_text()):
-                process.kill()
-                process.wait()
-            time.sleep(0.05)
-        expected = -signal.SIGKILL if kill_at else 0
-        assert process.returncode == expected, log.read_text()[-4000:]
-        return log.read_text()
+    def run(name, *argv):
+        done = subprocess.run(
+            [sys.executable, str(repo_root / f'tools/{name}.py'), *argv],
+            env=environment,
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout[-4000:]
+        return done.stdout
 
     return run
+
+
+@pytest.fixture
+def train_until(repo_root, tmp_path):
+    """A function that trains and is killed where it opens a file to write it."""
+
+    def train(file, *argv):
+        output = tmp_path / 'killed.txt'
+        fault = Fault('open', rf'/{re.escape(file)}\.part$', 'kill')
+        process = start_script(repo_root / 'tools/train.py', argv, output, fault)
+        process.join()
+        assert process.exitcode == -signal.SIGKILL, output.read_text()[-4000:]
+
+    return train
 
 
 @pytest.fixture

@@ -107,13 +107,13 @@ def read_metrics(work_dir):
 
 
 @pytest.mark.slow
-def test_coco(run_tool, shared_data, work_dir, scalars):
+def test_coco(train_until, run_tool, shared_data, work_dir, scalars):
     root = shared_data / 'coco_tiny'
     if not root.is_dir():
         pytest.skip(f'no {root}')
     options = coco_options(root, work_dir)
     train = [COCO, '--dropblock', 'resnet_c4c5', '--work-dir', str(work_dir)]
-    run_tool('train', *train, *options, kill_at=r'Epoch\(train\) +\[2\]\[1/3\]')
+    train_until('epoch_2.pth', *train, *options)
     resumed = run_tool('train', *train, '--resume', *options)
     assert 'resumed epoch: 1, iter: 3' in resumed
     check_schedule(scalars(work_dir), total=6)
@@ -136,14 +136,14 @@ def test_coco(run_tool, shared_data, work_dir, scalars):
 
 
 @pytest.mark.slow
-def test_bccd(run_tool, shared_data, tmp_path, work_dir, scalars):
+def test_bccd(train_until, run_tool, shared_data, tmp_path, work_dir, scalars):
     root = shared_data / 'bccd'
     if not root.is_dir():
         pytest.skip(f'no {root}')
     config = tmp_path / 'bccd.py'
     config.write_text(BCCD_CONFIG.format(root=f'{root}/'))
     train = [str(config), '--dropblock', 'resnet_c4c5', '--work-dir', str(work_dir)]
-    run_tool('train', *train, kill_at=r'Epoch\(train\) +\[3\]\[1/4\]')
+    train_until('epoch_3.pth', *train)
     assert 'resumed epoch: 2, iter: 8' in run_tool('train', *train, '--resume')
     check_schedule(scalars(work_dir), total=16)
 

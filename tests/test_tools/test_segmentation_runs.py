@@ -62,10 +62,12 @@ def metrics(work_dir):
 
 
 @pytest.mark.parametrize('amp', [(), ('--amp',)], ids=['float32', 'bfloat16'])
-def test_is_killed_resumed_and_tested(run_tool, config, tmp_path, scalars, amp):
+def test_is_killed_resumed_and_tested(
+    train_until, run_tool, config, tmp_path, scalars, amp
+):
     work_dir = str(tmp_path / 'run')
     train = [config, '--work-dir', work_dir, *amp]
-    run_tool('train', *train, kill_at=r'Epoch\(train\) +\[2\]\[3/4\]')
+    train_until('epoch_2.pth', *train)
     assert 'resumed epoch: 1, iter: 4' in run_tool('train', *train, '--resume')
     rows = scalars(work_dir)
     check_schedule(rows, iterations=12)

@@ -168,16 +168,23 @@ def test_an_unwritable_cache_keeps_the_wheel_in_the_environment(
     assert store.is_dir()
 
 
-def test_a_second_set_up_waits_for_the_first(part, tmp_path, capsys):
-    def enter_and_leave():
-        with part('whole').exclusive(tmp_path):
-            pass
+def test_a_second_set_up_waits_for_the_first(part, tmp_path, monkeypatch):
+    whole, events, waits = part('whole'), [], threading.Event()
 
+    def say(text, **_):
+        events.append(text.partition(' of ')[0])
+        waits.set()
+
+    def enter_and_leave():
+        with whole.exclusive(tmp_path):
+            events.append('second enters')
+
+    monkeypatch.setattr(whole, 'print', say, raising=False)
     second = threading.Thread(target=enter_and_leave)
-    with part('whole').exclusive(tmp_path):
+    with whole.exclusive(tmp_path):
         second.start()
-        second.join(timeout=0.5)
-        assert second.is_alive()
-    second.join(timeout=5)
-    assert not second.is_alive()
-    assert 'waiting for another set-up' in capsys.readouterr().out
+        assert waits.wait(timeout=60), 'it did not say that it waits'
+        events.append('first leaves')
+    second.join()
+    waiting = 'set-up: waiting for another set-up'
+    assert events == [waiting, 'first leaves', 'second enters']
