@@ -9,7 +9,7 @@ _base_/datasets/pascal_voc12_aug.py expects::
       ImageSets/Segmentation/{aug,trainaug}.txt  SBD's, and those with VOC's train
 
 No image of VOC's val is in them. An interrupted run goes on where it stopped: files
-appear whole, and the lists last.
+appear whole, and the lists last, once every label map of trainaug and val is sound.
 
 Examples::
 
@@ -20,7 +20,6 @@ Examples::
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import shutil
 import sys
@@ -30,12 +29,11 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
+from voc.label_maps import check_label_map, encode, read_label_map
 
-from dropblock_mm.datasets.layouts import VOC_BORDER, voc_palette
 from dropblock_mm.engine.data_checks.listed_files import read_names
 
 # Of the complete sets, as Ghiasi et al. (2018) train and evaluate for their Table 4.
@@ -43,7 +41,6 @@ FULL = {'trainaug': 10_582, 'val': 1_449}
 LISTS = Path('ImageSets/Segmentation')
 MASKS = Path('SegmentationClass')
 AUGMENTED = Path('SegmentationClassAug')
-NUM_CLASSES = 21
 _CHUNK = 16
 
 
@@ -122,23 +119,6 @@ def read_split(voc: Path, sbd: Path) -> Split:
     return split_names(train, val, [name for names in sbd_lists for name in names])
 
 
-def read_mat(path: Path) -> np.ndarray:
-    """Return the label map UInt8Array[H, W] in a file of SBD."""
-    # Imported here: only this needs it.
-    from scipy.io import loadmat
-
-    return loadmat(str(path))['GTcls'][0]['Segmentation'][0].astype(np.uint8)
-
-
-def encode(labels: np.ndarray) -> bytes:
-    """Write a label map as a PNG with VOC's palette."""
-    image = Image.fromarray(labels)
-    image.putpalette(voc_palette().tobytes())
-    buffer = io.BytesIO()
-    image.save(buffer, 'PNG')
-    return buffer.getvalue()
-
-
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file that is never seen in part, however the program ends."""
     part = path.with_name(f'.{path.name}.{os.getpid()}.part')
@@ -165,44 +145,62 @@ def convert(name: str, voc: Path, sbd: Path, out: Path) -> str:
     if is_whole(path):
         return ''
     official, mat = voc / MASKS / f'{name}.png', sbd / 'cls' / f'{name}.mat'
+    # VOC's own are finer than SBD's of the same image, and have borders.
+    is_official = official.is_file()
+    source = official if is_official else mat
     try:
-        # VOC's own are finer than SBD's of the same image, and have borders.
-        if official.is_file():
-            write_whole(path, official.read_bytes())
-            return ''
-        labels = read_mat(mat)
-        with Image.open(voc / 'JPEGImages' / f'{name}.jpg') as image:
-            size = image.size
+        labels = read_label_map(source)
+        check_label_map(labels, image_size(voc, name))
+        write_whole(path, source.read_bytes() if is_official else encode(labels))
     except Exception as flaw:  # scipy and Pillow raise many kinds
-        return f'{name}: {flaw}'
-    if labels.shape != size[::-1]:
-        return f'{mat}: {labels.shape[::-1]} pixels, but the image has {size}'
-    wrong = sorted({*np.unique(labels).tolist()} - {*range(NUM_CLASSES), VOC_BORDER})
-    if wrong:
-        return f'{mat}: {wrong} are no labels of VOC'
-    write_whole(path, encode(labels))
+        return f'{source}: {flaw}'
     return ''
 
 
-def convert_all(names: Sequence[str], work: Callable[[str], str], workers: int) -> None:
-    """Write all label maps, with a progress bar on stderr.
+def inspect(name: str, voc: Path) -> str:
+    """Return what is wrong with VOC's label map of an image, to evaluate on it."""
+    path = voc / MASKS / f'{name}.png'
+    try:
+        check_label_map(read_label_map(path), image_size(voc, name))
+    except Exception as flaw:  # as above
+        return f'{path}: {flaw}'
+    return ''
 
-    Raises:
-        ConversionError: Some could not be; the others are there.
-    """
+
+def image_size(voc: Path, name: str) -> tuple[int, int]:
+    """Return (width, height) of an image."""
+    with Image.open(voc / 'JPEGImages' / f'{name}.jpg') as image:
+        return image.size
+
+
+def find_flaws(
+    names: Sequence[str], work: Callable[[str], str], workers: int, description: str
+) -> list[str]:
+    """Do the work for all names, with a progress bar on stderr; return its flaws."""
     show = partial(
-        track, description='label maps', total=len(names), console=Console(stderr=True)
+        track, description=description, total=len(names), console=Console(stderr=True)
     )
     if workers < 1:
-        flaws = [flaw for flaw in show(map(work, names)) if flaw]
-    else:
-        with ProcessPoolExecutor(workers) as pool:
-            found = pool.map(work, names, chunksize=_CHUNK)
-            flaws = [flaw for flaw in show(found) if flaw]
+        return [flaw for flaw in show(map(work, names)) if flaw]
+    with ProcessPoolExecutor(workers) as pool:
+        found = pool.map(work, names, chunksize=_CHUNK)
+        return [flaw for flaw in show(found) if flaw]
+
+
+def convert_all(split: Split, voc: Path, sbd: Path, out: Path, workers: int) -> None:
+    """Write all label maps to train on, and look at those to evaluate on.
+
+    Raises:
+        ConversionError: Some cannot be used; the others are there.
+    """
+    work = partial(convert, voc=voc, sbd=sbd, out=out)
+    flaws = find_flaws(split.trainaug, work, workers, 'trainaug')
+    flaws += find_flaws(split.val, partial(inspect, voc=voc), workers, 'val')
     if flaws:
         more = f'\n  and {len(flaws) - 5} more' if len(flaws) > 5 else ''
         raise ConversionError(
-            f'{len(flaws)} of {len(names)} label maps could not be made:\n  '
+            f'{len(flaws)} of {len(split.trainaug) + len(split.val)} label maps cannot '
+            'be used:\n  '
             + '\n  '.join(flaws[:5])
             + f'{more}\nComplete the data and run this again.'
         )
@@ -215,8 +213,8 @@ def link_devkit(voc: Path, out: Path) -> None:
         if not link.exists():
             link.unlink(missing_ok=True)  # of a devkit that has moved
             link.symlink_to((voc / name).resolve(), target_is_directory=True)
-    for file in sorted((voc / LISTS).glob('*.txt')):
-        shutil.copyfile(file, out / LISTS / file.name)
+    for name in ('train', 'val'):
+        shutil.copyfile(voc / LISTS / f'{name}.txt', out / LISTS / f'{name}.txt')
 
 
 def make(devkit: Path, sbd: Path, out: Path | None, workers: int) -> tuple[Split, Path]:
@@ -228,10 +226,9 @@ def make(devkit: Path, sbd: Path, out: Path | None, workers: int) -> tuple[Split
     (folder / LISTS).mkdir(parents=True, exist_ok=True)
     for part in (folder / AUGMENTED).glob('.*.part'):  # of a run that was killed
         part.unlink()
-    if out is not None:
-        link_devkit(voc, out)
-    work = partial(convert, voc=voc, sbd=sbd, out=folder)
-    convert_all(split.trainaug, work, workers)
+    if not folder.samefile(voc):
+        link_devkit(voc, folder)
+    convert_all(split, voc, sbd, folder, workers)
     for name, members in (('aug', split.aug), ('trainaug', split.trainaug)):
         text = ''.join(f'{member}\n' for member in members)
         write_whole(folder / LISTS / f'{name}.txt', text.encode())
@@ -255,7 +252,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     try:
         split, folder = make(args.devkit, args.sbd, args.out, args.workers)
-    except ConversionError as flaw:
+    except (ConversionError, OSError) as flaw:
         print(f'error: {flaw}', file=sys.stderr)
         return 1
     print(
