@@ -45,7 +45,7 @@ BLUE, ORANGE, GREEN, RED = '#0072B2', '#E69F00', '#009E73', '#D55E00'
 KEPT, DROPPED, GREY = '#F1EFEA', BLUE, '#555555'
 STYLE = {'font.size': 11, 'axes.titlesize': 11}
 
-SEED = 16  # one whose masks keep about as much as is expected
+SEED = 18  # one whose masks keep about as much as is expected
 
 KEEP_PROB = 0.75  # the paper's .9 leaves too few blocks to look at
 CHANNELS, MAP_SIZE, BLOCK_SIZES = 16, 28, (1, 3, 7, 28)
