@@ -137,10 +137,12 @@ def check_arguments(parser: argparse.ArgumentParser, args: argparse.Namespace) -
         )
     if args.launcher == 'none' and args.gpus:
         parser.error('--gpus needs --launcher pytorch or --launcher slurm')
-    if args.launcher == 'slurm' and not args.partition:
-        parser.error('--launcher slurm needs --partition NAME')
+    if (args.launcher == 'slurm') != bool(args.partition):
+        parser.error('--launcher slurm and --partition NAME need each other')
     if args.launcher != 'none' and not args.gpus:
         parser.error(f'--launcher {args.launcher} needs --gpus N')
+    if args.classes and table.embedded == 'coco':
+        parser.error('--classes is for VOC layout: COCO annotations name their classes')
     if not args.work_dir:
         args.work_dir = f'work_dirs/{args.table}{"-smoke" if args.smoke else ""}'
 

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,7 @@ def _names_from_files(cfg: Config) -> tuple[str, ...]:
     return next(iter(names.values()), ())
 
 
+@lru_cache  # COCO's file takes seconds, and every row and seed asks
 def read_class_names(path: str) -> tuple[str, ...]:
     """Read the categories of a COCO file, in the file's order.
 

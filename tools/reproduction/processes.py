@@ -9,6 +9,7 @@ import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TextIO
 
 from .errors import RefusedError
 
@@ -80,10 +81,9 @@ def locked(folder: Path) -> Iterator[int]:
         int: The lock, for :func:`run_command`.
 
     Raises:
-        RefusedError: Another process has it.
+        RefusedError: Another process has it, or no files can be made in it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / 'lock').open('w') as file:
+    with _lock_file(folder) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -92,6 +92,17 @@ def locked(folder: Path) -> Iterator[int]:
                 f'in {folder}. Wait for it, end it, or give another --work-dir.'
             ) from None
         yield file.fileno()
+
+
+def _lock_file(folder: Path) -> TextIO:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return (folder / 'lock').open('w')
+    except OSError as error:
+        raise RefusedError(
+            f'--work-dir {str(folder)!r} is no folder to write in ({error.strerror}: '
+            f'{error.filename!r}). Give another.'
+        ) from error
 
 
 def tail(log: Path, start: int = 0) -> str:

@@ -1,0 +1,77 @@
+"""How far a run has come."""
+
+import json
+
+import pytest
+
+from dropblock_mm.testing.training_logs import write_log
+
+
+@pytest.fixture
+def state(part, table):
+    """A function that tells a run's state, by the name of the constant."""
+    metrics = table('table3').metrics
+    return lambda run: part('state').inspect_run(run, metrics).state.name
+
+
+def test_from_nothing_to_the_end(state, toy_run, part, table, save, log_evaluation):
+    run = toy_run()
+    assert state(run) == 'NEW'
+    log_evaluation(run, 1)
+    assert state(run) == 'NEW'
+    save(run, 1)
+    assert state(run) == 'INTERRUPTED'
+    save(run, 2)
+    assert state(run) == 'TRAINED', 'the evaluation is of the first epoch'
+    log_evaluation(run, 2, started='20200101_000001')
+    assert state(run) == 'FINISHED'
+    progress = part('state').inspect_run(run, table('table3').metrics)
+    assert progress.metrics == pytest.approx(dict(AP=10, AP50=30, AP75=20))
+
+
+@pytest.mark.parametrize('kept', [0, 10, 0.5, -1])
+def test_a_truncated_checkpoint_is_none(state, toy_run, kept, save, log_evaluation):
+    run = toy_run()
+    content = save(run, 2).read_bytes()
+    log_evaluation(run, 2)
+    assert state(run) == 'FINISHED'
+    size = kept if isinstance(kept, int) else int(len(content) * kept)
+    (run.work_dir / 'epoch_2.pth').write_bytes(content[:size])
+    assert state(run) == 'INTERRUPTED'
+
+
+def test_changed_bytes_are_seen(state, toy_run, save, log_evaluation):
+    run = toy_run()
+    path = save(run, 2)
+    log_evaluation(run, 2)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2  # in the weights
+    content[middle] ^= 255
+    path.write_bytes(content)
+    assert state(run) == 'INTERRUPTED'
+
+
+def test_a_checkpoint_that_is_gone_is_not_final(state, toy_run, save, log_evaluation):
+    run = toy_run()
+    log_evaluation(run, 2)
+    save(run, 2).unlink()
+    assert state(run) == 'INTERRUPTED'
+
+
+def test_a_later_evaluation_counts(state, toy_run, save):
+    run = toy_run()
+    save(run, 2)
+    folder = run.work_dir / 'evaluation' / '20200101_000000'
+    folder.mkdir(parents=True)
+    (folder / 'a.json').write_text('{"coco/bbox_mAP": 0.5')
+    assert state(run) == 'TRAINED', 'cut short'
+    metrics = {f'coco/bbox_mAP{end}': 0.5 for end in ('', '_50', '_75')}
+    (folder / 'b.json').write_text(json.dumps(metrics))
+    assert state(run) == 'FINISHED'
+
+
+def test_an_evaluation_without_the_metric_does_not_count(state, toy_run, save):
+    run = toy_run()
+    save(run, 2)
+    write_log(run.work_dir, '20200101_000000', [{'time': 1.0, 'step': 2}])
+    assert state(run) == 'TRAINED'
