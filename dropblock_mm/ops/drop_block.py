@@ -145,7 +145,7 @@ def drop_checked(
     make_plan = _cached_plan if plain else _plan  # symbolic sizes have no hash
     plan = make_plan(x.shape, block_size, gamma_scale, calibrated, shared_mask)
     if seeds is not None:
-        _check_seeds(seeds, plan)
+        _check_seeds(seeds, plan, x.device)
     drop = _pick_path(x.device, plain, seeds is None)
     return drop(x, keep_prob, plan, seeds, generator)
 
@@ -327,13 +327,23 @@ def _check_input(x: Tensor) -> None:
         )
     if not x.is_floating_point():
         raise TypeError(f'x has dtype {x.dtype}. DropBlock needs a floating dtype.')
+    if torch.jit.is_tracing():
+        raise RuntimeError(
+            'torch.jit.trace would record one mask for good, so DropBlock in training '
+            'mode cannot be traced. Call model.eval() before tracing.'
+        )
 
 
-def _check_seeds(seeds: Tensor, plan: _Plan) -> None:
+def _check_seeds(seeds: Tensor, plan: _Plan, device: torch.device) -> None:
     if tuple(seeds.shape) != plan.seed_shape or seeds.dtype != torch.bool:
         raise ValueError(
             f'seeds has shape {tuple(seeds.shape)} and dtype {seeds.dtype}. For this '
             f'input and block_size={plan.block_size} it must be a bool tensor of '
             f'shape {plan.seed_shape}: one entry for each place where a whole '
             'block fits.'
+        )
+    if seeds.device != device:
+        raise ValueError(
+            f'seeds is on {seeds.device} and x on {device}. Bring seeds there: '
+            'seeds.to(x.device).'
         )

@@ -24,7 +24,7 @@ IS_BUILT: bool = _native is not None
 
 def place_seeds(uniform: Tensor, mean_gap: float, geometry: BlockGeometry) -> Tensor:
     """See :func:`dropblock_mm.ops.torch_loops.place_seeds`."""
-    corners = torch.empty(len(uniform), dtype=torch.int64)
+    corners = torch.empty(len(uniform), dtype=torch.int64, device='cpu')
     seeds = _native.place_seeds(
         uniform.data_ptr(),
         len(uniform),

@@ -45,7 +45,7 @@ class SeedDraw:
 
     def corners(self) -> Tensor:
         """Return the blocks' corners, the same at every call."""
-        generator = torch.Generator().manual_seed(self.key)
+        generator = torch.Generator('cpu').manual_seed(self.key)
         return sample_corners(self.geometry, self.gamma, generator)
 
 
@@ -71,7 +71,7 @@ def sample_corners(
         uniform = _random_numbers(geometry.num_positions, generator)
         return corners_at((uniform < gamma).nonzero().flatten(), geometry)
     if gamma == 0.0:
-        return torch.empty(0, dtype=torch.int64)
+        return torch.empty(0, dtype=torch.int64, device='cpu')
     mean_gap = -1.0 / math.log1p(-gamma)  # in positions
     mean = geometry.num_positions / mean_gap
     # Six standard deviations: more are needed once in 10^9 calls.
@@ -85,7 +85,8 @@ def sample_corners(
 
 
 def _random_numbers(count: int, generator: torch.Generator | None) -> Tensor:
-    return torch.rand(count, dtype=torch.float64, generator=generator)
+    # On the CPU whatever the default device is, as everything in this module.
+    return torch.rand(count, dtype=torch.float64, generator=generator, device='cpu')
 
 
 def corners_at(positions: Tensor, geometry: BlockGeometry) -> Tensor:
@@ -139,7 +140,7 @@ def drop_mask(draw: SeedDraw) -> tuple[Tensor, int]:
         and a count of the mask's units.
     """
     geometry, corners = draw.geometry, draw.corners()
-    mask = torch.zeros(geometry.shape, dtype=torch.bool)
+    mask = torch.zeros(geometry.shape, dtype=torch.bool, device='cpu')
     loops.fill_blocks(mask, corners, replace(geometry, shared_over=1), 1)
     return mask, geometry.num_units - loops.count_dropped(corners, geometry)
 

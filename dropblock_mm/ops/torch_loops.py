@@ -43,7 +43,7 @@ def count_dropped(corners: Tensor, geometry: BlockGeometry) -> int:
         geometry: The map and the blocks.
     """
     sums = -(-geometry.num_units // (_LANES * _WORDS_PER_SUM))
-    words = torch.zeros(sums, _WORDS_PER_SUM, dtype=torch.int64)
+    words = torch.zeros(sums, _WORDS_PER_SUM, dtype=torch.int64, device='cpu')
     _fill(words.view(torch.uint8), corners, geometry, geometry.mask_strides, 1, 1)
     return int(words.sum(1).view(torch.uint8).sum())
 

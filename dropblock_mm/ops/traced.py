@@ -93,7 +93,7 @@ def _drop_mask_on_cpu(
     geometry = BlockGeometry(*_sizes(shape, block))
     draw = sparse.SeedDraw(geometry, float(gamma), int(key))
     dropped, kept = sparse.drop_mask(draw)
-    return dropped, torch.tensor(kept)
+    return dropped, torch.tensor(kept, device='cpu')
 
 
 def _drop_mask_on_cuda(

@@ -269,6 +269,29 @@ def test_functional_transforms_say_that_they_do_not_work(seeded):
         torch.func.vmap(total)(torch.stack([x, x]))
 
 
+def test_the_default_device_is_not_where_masks_of_cpu_tensors_are_drawn():
+    """Memory of another device would be written to as if it were the CPU's."""
+    x = torch.ones(2, 8, 20, 20, requires_grad=True)
+    for keep_prob in (0.9, 0.1):  # by gaps, by a number for every place
+        torch.manual_seed(0)
+        expected = drop_block_2d(x, keep_prob, 1)
+        torch.manual_seed(0)
+        with torch.device('meta'):
+            out = drop_block_2d(x, keep_prob, 1)
+            out.sum().backward()
+        assert torch.equal(out, expected)
+        assert torch.equal(x.grad, expected)
+        x.grad = None
+
+
+def test_tracing_in_training_mode_is_refused():
+    x = torch.ones(2, 3, 8, 8)
+    with pytest.raises(RuntimeError, match=r'Call model\.eval\(\) before tracing'):
+        torch.jit.trace(lambda x: drop_block_2d(x, 0.5, 3), x)
+    traced = torch.jit.trace(lambda x: drop_block_2d(x, 0.5, 3, training=False) + 1, x)
+    assert torch.equal(traced(x), x + 1)
+
+
 # ---- distribution: five standard errors, so one run in 10^6 fails by chance
 
 
@@ -326,6 +349,7 @@ def test_dense_path_draws_at_the_same_rate():
         (dict(training=None), TypeError, 'training=None'),
         (dict(seeds=torch.ones(1, 1, 8, 8) > 0), ValueError, 'seeds has shape'),
         (dict(seeds=torch.ones(1, 1, 6, 6)), ValueError, 'dtype torch.float32'),
+        (dict(seeds=torch.ones(1, 1, 6, 6, device='meta') > 0), ValueError, 'on meta'),
     ],
 )
 def test_bad_arguments_are_named(call, error, text):
