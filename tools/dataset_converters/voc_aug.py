@@ -213,8 +213,8 @@ def link_devkit(voc: Path, out: Path) -> None:
         if not link.exists():
             link.unlink(missing_ok=True)  # of a devkit that has moved
             link.symlink_to((voc / name).resolve(), target_is_directory=True)
-    for name in ('train', 'val'):
-        shutil.copyfile(voc / LISTS / f'{name}.txt', out / LISTS / f'{name}.txt')
+    for list_name in ('train.txt', 'val.txt'):
+        shutil.copyfile(voc / LISTS / list_name, out / LISTS / list_name)
 
 
 def make(devkit: Path, sbd: Path, out: Path | None, workers: int) -> tuple[Split, Path]:
