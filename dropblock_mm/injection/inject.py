@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
+from dropblock_mm.injection.input_hooks import DropIdentity, DropInput, layer_of
 from dropblock_mm.injection.places import Place
 from dropblock_mm.injection.sites import Site, find_places
 from dropblock_mm.injection.targets import Target, parse_targets
@@ -96,65 +96,8 @@ def detach_drop_block(sites: Sequence[Site]) -> None:
 def _remove_hooks(module: nn.Module, layer: DropBlock2d) -> None:
     for hooks in (module._forward_hooks, module._forward_pre_hooks):
         for key, hook in list(hooks.items()):
-            if _layer_of(hook) is layer:
+            if layer_of(hook) is layer:
                 del hooks[key]
-
-
-@dataclass(frozen=True)
-class _DropInput:
-    """Forward hook of a block that returns ``input + branch(input)``.
-
-    It is an object because deepcopy copies its layer along with the model's, where
-    a closure would go on calling the original.
-    """
-
-    layer: DropBlock2d
-
-    def __call__(
-        self, block: nn.Module, inputs: tuple[Tensor, ...], output: Tensor
-    ) -> Tensor:
-        """Drop blocks of the input's part of the output."""
-        if not self.layer.training:
-            return output  # not even rounded
-        identity, *_ = inputs
-        return self.layer(identity) + (output - identity)
-
-
-class _DropIdentity:
-    """Hooks of a block that adds its input, or each of a list, to its branch.
-
-    The block gets dropped inputs; the module that its branch begins with is given the
-    whole ones back, in the order in which it is called.
-    """
-
-    def __init__(self, layer: DropBlock2d) -> None:
-        self.layer = layer
-        self.whole: list[Tensor] = []
-
-    def drop(self, block: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Before the block: drop its inputs, and remember them."""
-        first, *others = inputs
-        if isinstance(first, Tensor):
-            self.whole = [first]
-            return (self.layer(first), *others)
-        self.whole = list(first)
-        return (type(first)(self.layer(x) for x in first), *others)
-
-    def give_back(self, branch: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Before the branch: take the next whole input."""
-        whole = self.whole.pop(0)
-        self.whole.append(whole)  # one input may go into several branches
-        return (whole, *inputs[1:])
-
-    def forget(self, block: nn.Module, inputs: Any, output: Any) -> None:
-        """After the block: hold on to nothing, also because graphs cannot be copied."""
-        self.whole = []
-
-
-def _layer_of(hook: Any) -> Any:
-    """Return the layer that a hook of ours works with, else None."""
-    worker = getattr(hook, '__self__', hook)
-    return worker.layer if isinstance(worker, _DropInput | _DropIdentity) else worker
 
 
 def _build_layer(target: Target, owner: nn.Module) -> DropBlock2d:
@@ -177,9 +120,9 @@ def _attach(site: Site) -> None:
     if place.after is not None:
         place.after.register_forward_hook(site.layer.apply_to_output)
     elif place.adds_input:
-        place.owner.register_forward_hook(_DropInput(site.layer))
+        place.owner.register_forward_hook(DropInput(site.layer))
     elif place.branch is not None:
-        hooks = _DropIdentity(site.layer)
+        hooks = DropIdentity(site.layer)
         place.owner.register_forward_pre_hook(hooks.drop)
         place.branch.register_forward_pre_hook(hooks.give_back)
         place.owner.register_forward_hook(hooks.forget)

@@ -1,6 +1,7 @@
 """Backbones of mmdet's and mmseg's own configs, really run: a spread, and all."""
 
 import collections
+import re
 
 import pytest
 import torch
@@ -56,11 +57,12 @@ SERVED = {
     *('DetectoRS_ResNet', 'TridentResNet', 'HRNet', 'ICNet', 'BiSeNetV1'),
     *('MobileNetV2', 'Darknet', 'CSPDarknet', 'CSPNeXt'),
 }
-# Networks without a norm of maps after a convolution.
+# Networks whose blocks have no norm of maps after a convolution.
 REFUSED_KINDS = {
     'SSDVGG',
     *('BEiT', 'MAE', 'MixVisionTransformer', 'PCPVT', 'PyramidVisionTransformer'),
     *('PyramidVisionTransformerV2', 'SVT', 'SwinTransformer', 'VisionTransformer'),
+    'MSCAN',
 }
 NOT_BUILT = {'mmpretrain.ResNet', 'VPD'}  # they need packages beyond the stack
 # Blocks by the names of their classes, which the rules of injection hardly look at,
@@ -103,8 +105,9 @@ def check_backbone(package, config):
 
 
 def is_in_stem(model, name):
-    """Whether a module is a child of the network, beside its layers."""
-    return hasattr(model.get_submodule(name.rpartition('.')[0]), 'layer1')
+    """Whether a module is beside a network's layers, or in a ``stem`` beside them."""
+    beside = re.sub(r'\bstem\.\d+$', 'stem', name)
+    return hasattr(model.get_submodule(beside.rpartition('.')[0]), 'layer1')
 
 
 def backbone_of(name):
@@ -123,6 +126,14 @@ def test_a_stock_backbone_is_served(name):
 def test_a_transformer_is_refused(name):
     model = builder(*backbone_of(name))()
     with pytest.raises(ValueError, match='no site for DropBlock: its norms are LayerN'):
+        inject_drop_block(model, [dict(module='')])
+
+
+def test_a_backbone_is_refused_that_has_sites_in_its_stem_alone():
+    """MSCAN, which is convolutional, but norms before it convolves."""
+    name = 'mmseg::segnext/segnext_mscan-t_1xb16-adamw-160k_ade20k-512x512.py'
+    model = builder(*backbone_of(name))()
+    with pytest.raises(ValueError, match='norms of its blocks come before the conv'):
         inject_drop_block(model, [dict(module='')])
 
 

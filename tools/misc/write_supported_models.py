@@ -24,7 +24,8 @@ from typing import Any
 from torch import nn
 
 from dropblock_mm.injection.dry_run import build_on_meta
-from dropblock_mm.injection.sites import walk, why_no_site
+from dropblock_mm.injection.refusals import why_no_site
+from dropblock_mm.injection.walk import walk
 from dropblock_mm.testing.stock_models import (
     PACKAGES,
     StockConfig,

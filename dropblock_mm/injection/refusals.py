@@ -1,0 +1,85 @@
+"""What users are told where a target has no site."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+
+from torch import nn
+
+from dropblock_mm.injection.targets import Target, named_modules
+from dropblock_mm.injection.walk import above, is_beneath, stem_of, walk
+
+_SHOWN = 3  # modules of a regular expression that matches many
+
+
+def no_site_message(
+    model: nn.Module, target: Target, matches: Mapping[str, nn.Module]
+) -> str:
+    """Say that what a target names has no site, why, and what to do."""
+    names = [
+        f'{name or "the model"} ({type(m).__name__})' for name, m in matches.items()
+    ]
+    more = ['others'] if len(names) > _SHOWN else []
+    return (
+        f'{target.key}.module={target.module!r} with where={target.where!r} names '
+        f'{_listed(names[:_SHOWN] + more)}, which {"have" if names[1:] else "has"} no '
+        f'site for DropBlock: {_reason(model, target, matches)}'
+    )
+
+
+def _reason(model: nn.Module, target: Target, matches: Mapping[str, nn.Module]) -> str:
+    places = [*walk(model)]
+    if any(is_beneath(path, matches) for path, _ in places):
+        other = {'shortcut': 'conv', 'conv': 'shortcut'}[target.where]
+        return f"all sites there are of the kind {other!r}. Give where='both'."
+    modules = dict(named_modules(model))
+    for path in above(next(iter(matches))):
+        names = [place.name for owner, place in places if owner == path]
+        if names:
+            return (
+                f'it is a part of {path or "the model"} '
+                f'({type(modules[path]).__name__}), whose sites are '
+                f'{_listed(names)}. Name that module.'
+            )
+    return (
+        f'{_why_no_site(modules, matches)} Sites are residual blocks, '
+        'conv-norm-activation units (ConvModule) and convolutions followed by a norm '
+        'in a Sequential. Name a module that contains some, or teach injection your '
+        'kind of block with dropblock_mm.register_block_adapter.'
+    )
+
+
+def _why_no_site(
+    modules: Mapping[str, nn.Module], matches: Mapping[str, nn.Module]
+) -> str:
+    for path in matches:
+        chain = [modules[p] for p in (path, *above(path))]
+        if any(a in stem_of(b) for a, b in itertools.pairwise(chain)):
+            return 'it is in the stem of a ResNet, which is in no residual block.'
+    return why_no_site(matches.values())
+
+
+def why_no_site(modules: Iterable[nn.Module]) -> str:
+    """Say why modules have no site, as far as their kinds show it.
+
+    Returns:
+        str: A sentence without a capital letter.
+    """
+    modules = [*modules]
+    parts = {type(m).__name__ for module in modules for m in module.modules()}
+    if not any('Conv' in name for name in parts):
+        return 'it has no convolution.'
+    if 'MSCABlock' in parts:
+        return 'the norms of its blocks come before the convolutions, not after them.'
+    if any('LayerNorm' in name for name in parts):
+        return (
+            'its norms are LayerNorm, of tokens or channels, as in transformers, '
+            'and DropBlock drops squares of feature maps.'
+        )
+    return 'no convolution in it is followed by a norm.'
+
+
+def _listed(names: list[str]) -> str:
+    *most, last = dict.fromkeys(names)
+    return f'{", ".join(most)} and {last}' if most else last
