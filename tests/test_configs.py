@@ -1,10 +1,12 @@
 """Every config under configs/ builds, injects and trains one step at a small size."""
 
 import math
+import re
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import HOOKS, MODELS, init_default_scope
@@ -99,6 +101,42 @@ def test_config_says_what_it_is(name):
     docstring = (CONFIG_DIR / name).read_text().split('"""')[1]
     assert 'tools/train.py' in docstring, 'the command is missing'
     assert 'minutes' in docstring or 'GPU hours' in docstring, 'the cost is missing'
+
+
+def epochs_of(config):
+    """How often a training sees its images, repetitions within an epoch included."""
+    dataset = config.train_dataloader.dataset
+    return config.train_cfg.max_epochs * dataset.get('times', 1)
+
+
+def batch_size_of(config, name):
+    """Over all GPUs, as the name says, or else the scaling of the learning rate."""
+    named = re.search(r'_(\d+)xb(\d+)', name)
+    if named:
+        return int(named[1]) * int(named[2])
+    scaling = config.get('auto_scale_lr') or {}
+    return scaling.get('base_batch_size', config.train_dataloader.batch_size)
+
+
+@pytest.mark.parametrize('folder', sorted({Path(name).parent for name in CONFIGS}))
+def test_the_folder_lists_its_configs(folder):
+    folder = CONFIG_DIR / folder
+    links = re.findall(r'\]\((\w[^)/]*\.py)\)', (folder / 'README.md').read_text())
+    assert sorted(links) == sorted(path.name for path in folder.glob('*.py'))
+    content = yaml.safe_load((folder / 'metafile.yml').read_text())
+    (collection,) = content['Collections']
+    assert CONFIG_DIR.parent / collection['README'] == folder / 'README.md'
+    models = {model['Name']: model for model in content['Models']}
+    assert sorted(models) == sorted(Path(link).stem for link in links)
+    for name, model in models.items():
+        path = folder / f'{name}.py'
+        config = Config.fromfile(path)
+        assert CONFIG_DIR.parent / model['Config'] == path
+        assert model['In Collection'] == collection['Name']
+        facts = model['Metadata']
+        assert facts['Epochs'] == epochs_of(config)
+        batch_size = batch_size_of(config, name)
+        assert facts.get('Batch Size', batch_size) == batch_size
 
 
 def test_every_fragment_has_a_host():
