@@ -1,6 +1,15 @@
 """DropBlock (Ghiasi, Lin, Le, NeurIPS 2018) for OpenMMLab models."""
 
+import importlib.util
 from typing import TYPE_CHECKING, Any
+
+# pip does not install it: two distributions, OpenMMLab's and the fork's, own its name.
+if importlib.util.find_spec('mmengine') is None:
+    raise ModuleNotFoundError(
+        'dropblock_mm needs MMEngine, in plain PyTorch too, and it is not installed. '
+        'Run pip install mmengine, or onedl-mmengine for the maintained fork.',
+        name='mmengine',
+    )
 
 from dropblock_mm.config_files import config_path, resolve_config
 from dropblock_mm.engine import DropBlockInjectionHook, KeepProbScheduleHook

@@ -165,6 +165,14 @@ def test_pip_install_adds_nothing_to_torch_and_mmengine(installed, tmp_path):
     assert engines.count('mmengine') == 1
 
 
+def test_without_mmengine_the_import_says_what_to_install():
+    code = "import sys; sys.modules['mmengine'] = None; import dropblock_mm"
+    command = [sys.executable, '-c', code]
+    said = subprocess.run(command, capture_output=True, text=True, cwd=ROOT).stderr
+    assert 'dropblock_mm needs MMEngine' in said
+    assert 'pip install mmengine, or onedl-mmengine' in said
+
+
 def test_a_config_outside_the_clone_inherits_a_shipped_one(installed, tmp_path):
     fragment = '_base_/dropblock/resnet_c4c5.py'
     (tmp_path / 'mine.py').write_text(
