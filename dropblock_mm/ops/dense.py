@@ -20,7 +20,8 @@ def sample_seed_mask(
 
     ``torch.rand`` gives multiples of 2^-24, so gamma is reached to within that.
     """
-    return torch.rand(shape, device=device, generator=generator) < gamma
+    uniform = torch.rand(shape, dtype=torch.float32, device=device, generator=generator)
+    return uniform < gamma
 
 
 def drop_mask(seeds: Tensor, block: tuple[int, int]) -> Tensor:

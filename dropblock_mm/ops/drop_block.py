@@ -115,6 +115,11 @@ def drop_block_2d_with_count(
     """
     if not isinstance(keep_prob, Tensor):
         keep_prob = check_keep_prob(keep_prob)
+    elif keep_prob.dim():
+        raise ValueError(
+            f'keep_prob has shape {tuple(keep_prob.shape)}. DropBlock has one rate '
+            'for all: give a number or a 0-dim tensor.'
+        )
     return drop_checked(
         x,
         keep_prob,
@@ -185,7 +190,10 @@ class _Plan:
     def device_gamma(self, keep_prob: float | Tensor, device: torch.device) -> Tensor:
         """Return gamma as a 0-dim tensor on the device, read by nobody."""
         if not isinstance(keep_prob, Tensor):
-            keep_prob = torch.full((), keep_prob, device=device)
+            keep_prob = torch.full((), keep_prob, dtype=torch.float32, device=device)
+        # A layer in half precision has a buffer in it.
+        dtype = torch.promote_types(keep_prob.dtype, torch.float32)
+        keep_prob = keep_prob.to(device, dtype)
         if self.calibrated:
             keep_rate = (1.0 - self.gamma_scale * (1.0 - keep_prob)).clamp(0.0, 1.0)
             return torch.ops.dropblock_mm.solve_gamma(
@@ -303,19 +311,23 @@ def _drop_densely(
     generator: torch.Generator | None,
 ) -> tuple[Tensor, Tensor]:
     if seeds is None:
-        _say_that_it_is_slow(x.device.type)
+        _say_that_it_is_slow(x.device)
         gamma = plan.device_gamma(keep_prob, x.device)
         seeds = dense.sample_seed_mask(plan.seed_shape, gamma, x.device, generator)
     return dense.drop_units(x, dense.drop_mask(seeds, plan.block))
 
 
+@torch.compiler.assume_constant_result  # said while compiling: graphs cannot
+def _say_that_it_is_slow(device: torch.device) -> None:
+    _warn_once(device.type, fused.why_not(device))
+
+
 @lru_cache(maxsize=8)
-def _say_that_it_is_slow(device_type: str) -> None:
+def _warn_once(device_type: str, reason: str) -> None:
     warnings.warn(
-        f'DropBlock draws a mask as large as the input on {device_type!r} devices. '
-        'The fast path is for the CPU, and for CUDA devices of compute capability 7.0 '
-        'or later with the package triton, which comes with torch there.',
-        stacklevel=6,
+        f'DropBlock takes its slow path on {device_type!r} devices, with a mask as '
+        f'large as the input: {reason}.',
+        stacklevel=7,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import _disable_current_modes
 
 # Triton's code generator needs tensor cores' generation or later.
 _OLDEST_CAPABILITY = (7, 0)
@@ -24,16 +25,42 @@ Block = tuple[int, int]
 @torch.compiler.assume_constant_result  # compilers ask, and need not look inside
 def is_available(device: torch.device) -> bool:
     """Tell whether the kernels run on a device: CUDA or ROCm, with Triton."""
-    return _runs_on(device)
+    return not why_not(device)
 
 
 @lru_cache(maxsize=64)
-def _runs_on(device: torch.device) -> bool:
-    if device.type != 'cuda' or importlib.util.find_spec('triton') is None:
-        return False
-    if torch.version.hip is not None:
-        return True
-    return torch.cuda.get_device_capability(device) >= _OLDEST_CAPABILITY
+def why_not(device: torch.device) -> str:
+    """Say why the kernels do not run on a device; nothing where they do."""
+    if device.type != 'cuda':
+        return 'the fast path is for the CPU and for CUDA'
+    if not torch.cuda.is_available():  # a fake tensor's device need not exist
+        return 'there is no CUDA device'
+    if importlib.util.find_spec('triton') is None:
+        return 'the package triton is missing, which comes with torch for CUDA'
+    capability = torch.cuda.get_device_capability(device)
+    if torch.version.hip is None and capability < _OLDEST_CAPABILITY:
+        return f'compute capability {capability} is below {_OLDEST_CAPABILITY}'
+    return _failure(device)
+
+
+def _failure(device: torch.device) -> str:
+    """Launch both kernels on one unit; say what went wrong, or nothing.
+
+    Triton compiles when it launches, and then misses what it needs for that: a C
+    compiler, Python's headers, a driver of its own generation.
+    """
+    try:
+        from dropblock_mm.ops import triton_kernels
+
+        with _disable_current_modes():  # kernels cannot read fake tensors
+            x = torch.ones(1, 1, 1, 1, device=device)
+            gamma = torch.zeros((), device=device)
+            key = torch.zeros((), dtype=torch.int64, device=device)
+            kept = triton_kernels.count_kept(gamma, key, (1, 1, 1, 1), (1, 1))
+            triton_kernels.scale_and_drop(x, gamma, key, kept, (1, 1, 1, 1), (1, 1))
+    except Exception as error:  # compilers raise what they like
+        return f'Triton fails ({type(error).__name__}: {error})'.split('\n')[0]
+    return ''
 
 
 def drop_units(

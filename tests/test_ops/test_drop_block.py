@@ -1,10 +1,12 @@
+import warnings
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dropblock_mm import drop_block_2d, expected_keep_rate, seed_rate
-from dropblock_mm.ops import dense, drop_block_2d_with_count
+from dropblock_mm import DropBlock2d, drop_block_2d, expected_keep_rate, seed_rate
+from dropblock_mm.ops import dense, drop_block, drop_block_2d_with_count
 from dropblock_mm.ops.rates import clamp_block, seed_grid
 from dropblock_mm.ops.reference import reference_drop_block, reference_mask
 from dropblock_mm.testing import assert_close
@@ -292,6 +294,70 @@ def test_tracing_in_training_mode_is_refused():
     assert torch.equal(traced(x), x + 1)
 
 
+# ---- devices without the fast paths
+
+
+@pytest.fixture
+def densely(monkeypatch):
+    """Take the path of devices without a fast one, as if it were the first call."""
+    drop_block._warn_once.cache_clear()
+    monkeypatch.setattr(drop_block, '_pick_path', lambda *_: drop_block._drop_densely)
+    yield
+    drop_block._warn_once.cache_clear()
+
+
+def test_the_slow_path_says_once_that_it_is_taken_and_why(densely):
+    layer, x = DropBlock2d(0.5, 3), torch.ones(2, 3, 12, 12)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter('always')
+        drop_block_2d(x, 0.5, 3)
+        layer(x)
+    assert [warning.filename for warning in said] == [__file__]
+    assert "slow path on 'cpu' devices" in str(said[0].message)
+    assert str(said[0].message).endswith(': the fast path is for the CPU and for CUDA.')
+
+
+def test_the_slow_path_compiles_to_one_graph(densely):
+    layer, x = DropBlock2d(0.5, 3), torch.ones(2, 3, 12, 12, requires_grad=True)
+    compiled = torch.compile(layer, backend='aot_eager', fullgraph=True)
+    with pytest.warns(UserWarning, match='slow path'):
+        out = compiled(x)
+    out.sum().backward()
+    assert torch.equal(out == 0, x.grad == 0)
+
+
+@pytest.mark.filterwarnings('ignore:DropBlock takes its slow path')
+@pytest.mark.parametrize('shared_mask', [False, True])
+def test_the_slow_path_drops_and_counts_like_the_others(densely, shared_mask):
+    """Over dtypes and layouts, and with a rate that lives elsewhere than x."""
+    values = torch.ones(2, 8, 20, 20)
+    for dtype in DTYPES:
+        for name, x in memory_formats(values.to(dtype)).items():
+            x = x.detach().requires_grad_()
+            out, kept = drop_block_2d_with_count(
+                x, torch.tensor(0.5), 5, shared_mask=shared_mask
+            )
+            out.sum().backward()
+            dropped = out == 0
+            assert torch.equal(x.grad == 0, dropped), name
+            assert kept.item() == (~dropped).sum().item() < x.numel()
+            assert (dropped == dropped[:, :1]).all() == shared_mask
+            assert out.dtype == dtype
+
+
+def test_a_rate_on_another_device_is_brought_to_the_input():
+    x = torch.empty(2, 3, 12, 12, device='meta')
+    assert drop_block_2d(x, torch.tensor(0.5), 3).device == x.device
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_gamma_of_a_rate_in_half_precision_is_computed_in_full(dtype):
+    plan = drop_block._plan((1, 1, 40, 40), 7, 1.0, False, False)
+    rate = torch.tensor(0.9, dtype=dtype)
+    gamma = plan.device_gamma(rate, rate.device)
+    assert gamma.item() == pytest.approx(plan.gamma(rate), rel=1e-6)
+
+
 # ---- distribution: five standard errors, so one run in 10^6 fails by chance
 
 
@@ -321,13 +387,19 @@ def test_keep_rate(size, block_size, keep_prob, shared_mask, calibrated):
     assert abs(rates.mean().item() - expected) < 5 * standard_error
 
 
-def test_dense_path_draws_at_the_same_rate():
+def test_dense_path_draws_evenly_over_positions_at_the_same_rate():
+    """Chi-square of the counts per position, as for the other paths."""
     torch.manual_seed(0)
-    gamma = seed_rate(0.9, 7, (40, 40))
-    seeds = dense.sample_seed_mask((8, 128, 34, 34), gamma, torch.device('cpu'))
-    trials = seeds.numel()
-    error = 5 * (trials * gamma * (1 - gamma)) ** 0.5
-    assert abs(seeds.sum().item() - trials * gamma) < error
+    gamma, planes = seed_rate(0.9, 7, (40, 40)), 4000
+    seeds = dense.sample_seed_mask((planes, 1, 34, 34), gamma, torch.device('cpu'))
+    counts = seeds.sum((0, 1)).double()
+    variance = planes * gamma * (1 - gamma)
+    positions = counts.numel()
+    error = 5 * (positions * variance) ** 0.5
+    assert abs(counts.sum().item() - positions * planes * gamma) < error
+    chi_square = ((counts - planes * gamma) ** 2 / variance).sum().item()
+    # Chi-square has mean k and standard deviation sqrt(2 k).
+    assert abs(chi_square - positions) < 5 * (2 * positions) ** 0.5
 
 
 # ---- bad input
@@ -341,6 +413,7 @@ def test_dense_path_draws_at_the_same_rate():
         (dict(keep_prob=1.01), ValueError, r'keep_prob=1\.01'),
         (dict(keep_prob=float('nan')), ValueError, 'keep_prob=nan'),
         (dict(keep_prob=None), TypeError, 'keep_prob=None'),
+        (dict(keep_prob=torch.ones(2)), ValueError, r'keep_prob has shape \(2,\)'),
         (dict(block_size=0), ValueError, 'block_size=0'),
         (dict(block_size=2.5), TypeError, r'block_size=2\.5'),
         (dict(gamma_scale=-1), ValueError, 'gamma_scale=-1'),

@@ -6,9 +6,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from dropblock_mm import drop_block_2d
-from dropblock_mm.ops import dense, drop_block_2d_with_count, fused, traced
+from dropblock_mm.ops import (
+    dense,
+    drop_block,
+    drop_block_2d_with_count,
+    fused,
+    traced,
+)
 from dropblock_mm.ops.rates import clamp_block, seed_grid, seed_rate
 
 pytestmark = pytest.mark.usefixtures('triton_interpreter')
@@ -114,11 +121,41 @@ def test_the_cpu_does_not_take_this_path():
     assert not fused.is_available(torch.device('cpu'))
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason='a CUDA device is here')
+def test_fake_tensors_may_name_a_device_that_is_not_there():
+    assert fused.why_not(torch.device('cuda')) == 'there is no CUDA device'
+
+
+def test_the_kernels_are_tried_before_they_are_used(monkeypatch):
+    """Triton without a compiler, for example, must not end a training."""
+    from dropblock_mm.ops import triton_kernels
+
+    cpu = torch.device('cpu')
+    assert fused._failure(cpu) == ''
+    with FakeTensorMode():
+        assert fused._failure(cpu) == ''
+
+    def fail(*args):
+        raise RuntimeError('Failed to find C compiler.\nPlease specify')
+
+    monkeypatch.setattr(triton_kernels, 'scale_and_drop', fail)
+    reason = 'Triton fails (RuntimeError: Failed to find C compiler.'
+    assert fused._failure(cpu) == reason
+
+
+@pytest.mark.parametrize(('reason', 'path'), [('', 'fused'), ('no', 'densely')])
+def test_where_the_kernels_fail_the_dense_path_is_taken(monkeypatch, reason, path):
+    monkeypatch.setattr(fused, 'why_not', lambda device: reason)
+    cuda = torch.device('cuda')
+    picked = drop_block._pick_path(cuda, plain=True, draws=True)
+    assert picked is getattr(drop_block, f'_drop_{path}')
+
+
 def test_compilers_do_not_look_into_the_question(monkeypatch):
     def ask_the_driver(device):
-        return time.time() > 0 and print('asked') is None  # neither can be traced
+        return '' if time.time() > 0 and print('asked') is None else 'no'  # not traced
 
-    monkeypatch.setattr(fused, '_runs_on', ask_the_driver)
+    monkeypatch.setattr(fused, 'why_not', ask_the_driver)
     torch.compiler.reset()
     compiled = torch.compile(
         lambda x: x + fused.is_available(x.device), backend='eager', fullgraph=True
