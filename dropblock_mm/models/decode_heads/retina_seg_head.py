@@ -96,6 +96,8 @@ class RetinaSegHead(BaseDecodeHead):
         **options: Any,
     ) -> None:
         check_same_channels(in_channels)
+        in_index = list(range(len(in_channels))) if in_index is None else in_index
+        check_index(in_index, levels=len(in_channels))
         self.num_convs = check_count(num_convs, 'num_convs', 'The recipe has 3.')
         self.stride = check_count(
             stride, 'stride', 'Give the stride of the first input: 8 for P3.'
@@ -104,7 +106,7 @@ class RetinaSegHead(BaseDecodeHead):
         super().__init__(
             list(in_channels),
             channels,
-            in_index=list(range(len(in_channels)) if in_index is None else in_index),
+            in_index=list(in_index),
             input_transform='multiple_select',
             dropout_ratio=dropout_ratio,
             norm_cfg=norm_cfg,
@@ -238,4 +240,23 @@ def check_same_channels(in_channels: Any) -> None:
         raise ValueError(
             f'in_channels={in_channels!r} of RetinaSegHead: the levels share their '
             'convolutions, so all must have the same channels. Put an FPN in front.'
+        )
+
+
+def check_index(in_index: Any, levels: int) -> None:
+    """Raise unless ``in_index`` lists a map of the neck's for each level.
+
+    Raises:
+        TypeError: If it is no list or tuple.
+        ValueError: If it has another length than ``in_channels``.
+    """
+    if not isinstance(in_index, list | tuple):
+        raise TypeError(
+            f'in_index={in_index!r} of RetinaSegHead is no list. Give the index of '
+            "the neck's map for each level, such as [0, 1, 2]."
+        )
+    if len(in_index) != levels:
+        raise ValueError(
+            f'in_index={in_index!r} of RetinaSegHead: {levels} indices were expected, '
+            'one for each of in_channels.'
         )
