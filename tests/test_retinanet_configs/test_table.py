@@ -1,10 +1,14 @@
 """The rows of Table 3 (sources: conftest.py)."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from mmengine.registry import MODELS
 
 from dropblock_mm import DropBlockInjectionHook, KeepProbScheduleHook
+from dropblock_mm.injection import inject_targets
+from dropblock_mm.injection.dry_run import build_on_meta
 from dropblock_mm.registry import HOOKS
 
 FOLDER = Path(__file__).resolve().parents[2] / 'configs/retinanet'
@@ -65,6 +69,23 @@ def test_drop_block_is_in_conv4_and_conv5(name, read):
     assert not group3.calibrated
     assert schedule.keep_prob == 0.9  # Table 3
     assert (schedule.schedule, schedule.start_keep_prob) == ('linear', 1.0)  # section 3
+
+
+def test_where_the_layers_are(read):
+    """TPU resnet: behind 3 norms and on the skip of each of the 6 + 3 blocks."""
+    config = read(with_block(7))
+    model = build_on_meta(lambda: MODELS.build(config.model))
+    targets = HOOKS.build(dict(config.custom_hooks[0])).targets
+    found = Counter(
+        (site.module[:15], site.place.kind, site.layer.gamma_scale)
+        for site in inject_targets(model, targets)
+    )
+    assert found == {
+        ('backbone.layer3', 'conv', 0.25): 18,
+        ('backbone.layer3', 'shortcut', 0.25): 6,
+        ('backbone.layer4', 'conv', 1.0): 9,
+        ('backbone.layer4', 'shortcut', 1.0): 3,
+    }
 
 
 def test_rows_from_scratch_differ_in_drop_block_alone(read):
