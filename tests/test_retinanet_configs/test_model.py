@@ -129,7 +129,7 @@ def test_head_starts_sure_of_background(model):
         conv.conv for tower in (head.cls_convs, head.reg_convs) for conv in tower[0]
     ]
     for conv in [*towers, head.retina_cls, head.retina_reg]:
-        assert float(conv.weight.std()) == pytest.approx(0.01, rel=0.02)
+        assert float(conv.weight.detach().std()) == pytest.approx(0.01, rel=0.02)
     for level in range(1, 5):
         for i in range(4):
             assert head.cls_convs[level][i].conv is head.cls_convs[0][i].conv

@@ -38,6 +38,12 @@ def test_training_pipeline(shape, scratch):
         assert sample.img_shape == (640, 640)
         boxes = sample.gt_instances.bboxes.tensor
         assert ((boxes >= 0) & (boxes <= 640)).all()
+        width, height = (
+            np.multiply(shape[::-1], sample.scale_factor).round().astype(int)
+        )
+        image = (packed['inputs'] == 200).all(0)  # and not the padding
+        assert image[:height, :width].all()
+        assert image.sum() == min(height, 640) * min(width, 640)
         scales.append(max(shape) * max(sample.scale_factor))
         flips.append(bool(sample.flip))
     assert 511 <= min(scales) < 530
@@ -85,6 +91,7 @@ def test_data_and_evaluation(scratch):
     assert testing.dataset.ann_file.endswith('val2017.json')
     assert scratch.val_evaluator.type == 'CocoMetric'
     assert training.batch_size == 8  # of 64 on 8 GPUs: TPU, _DEFAULT_BATCH_SIZE
+    assert training.batch_sampler is None  # TPU dataloader: no order but chance
     # 280,000 steps of 64 images are 150 epochs (paper) if all 118,287 images count.
     assert not training.dataset.filter_cfg.filter_empty_gt
     assert scratch.test_dataloader == scratch.val_dataloader
