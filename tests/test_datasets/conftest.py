@@ -1,5 +1,6 @@
 """One small data set that the tests read and do not change."""
 
+import builtins
 import json
 from pathlib import Path
 
@@ -27,3 +28,30 @@ def coco(scenes) -> dict[str, dict]:
         split: json.loads((scenes / f'annotations/instances_{split}.json').read_text())
         for split in ('train', 'val')
     }
+
+
+@pytest.fixture(scope='session')
+def bytes_of():
+    """A function that reads a folder: relative path -> content."""
+
+    def read(root: Path) -> dict[str, bytes]:
+        return {
+            path.relative_to(root).as_posix(): path.read_bytes()
+            for path in root.rglob('*')
+            if path.is_file()
+        }
+
+    return read
+
+
+@pytest.fixture
+def no_sklearn(monkeypatch):
+    """An environment in which `import sklearn` fails."""
+    real_import = builtins.__import__
+
+    def refuse(name, *args, **kwargs):
+        if name.split('.')[0] == 'sklearn':
+            raise ModuleNotFoundError("No module named 'sklearn'", name='sklearn')
+        return real_import(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, '__import__', refuse)

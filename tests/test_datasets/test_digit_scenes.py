@@ -1,19 +1,12 @@
 """The folder that `make_digit_scenes` writes, as readers of both layouts see it."""
 
-import builtins
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from dropblock_mm.datasets import (
-    DIGIT_CLASSES,
-    cache,
-    digit_scenes,
-    make_digit_scenes,
-)
+from dropblock_mm.datasets import DIGIT_CLASSES, make_digit_scenes
 from dropblock_mm.datasets.digit_scenes import Settings, render_split
 from dropblock_mm.datasets.layouts import voc_palette
 from dropblock_mm.datasets.sources import load_sources
@@ -22,38 +15,17 @@ SPLITS = ('train', 'val')
 PALETTE = voc_palette()
 
 
-def bytes_of(root: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(root).as_posix(): path.read_bytes()
-        for path in root.rglob('*')
-        if path.is_file()
-    }
-
-
 def label_map_of(root: Path, file_name: str) -> np.ndarray:
     path = root / 'SegmentationClass' / file_name.replace('.jpg', '.png')
     return np.asarray(Image.open(path))
 
 
-@pytest.fixture
-def no_sklearn(monkeypatch):
-    """An environment in which `import sklearn` fails."""
-    real_import = builtins.__import__
-
-    def refuse(name, *args, **kwargs):
-        if name.split('.')[0] == 'sklearn':
-            raise ModuleNotFoundError("No module named 'sklearn'", name='sklearn')
-        return real_import(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, '__import__', refuse)
-
-
 class TestBytes:
-    def test_same_seed_same_bytes(self, scenes, tmp_path, settings):
+    def test_same_seed_same_bytes(self, scenes, tmp_path, settings, bytes_of):
         again = make_digit_scenes(tmp_path / 'elsewhere', **settings)
         assert bytes_of(again) == bytes_of(scenes)
 
-    def test_other_seed_other_scenes(self, scenes, tmp_path, settings):
+    def test_other_seed_other_scenes(self, scenes, tmp_path, settings, bytes_of):
         other = make_digit_scenes(tmp_path / 'other', **{**settings, 'seed': 4})
         ours, theirs = bytes_of(scenes), bytes_of(other)
         assert ours.keys() == theirs.keys()
@@ -177,83 +149,6 @@ class TestVoc:
         ]
 
 
-class TestCache:
-    @pytest.fixture
-    def copy(self, scenes, tmp_path):
-        return Path(shutil.copytree(scenes, tmp_path / 'scenes'))
-
-    def test_a_complete_folder_is_left_alone(self, copy, no_sklearn, settings):
-        before = {path: path.stat().st_mtime_ns for path in copy.rglob('*')}
-        make_digit_scenes(copy, **settings)
-        assert {path: path.stat().st_mtime_ns for path in copy.rglob('*')} == before
-
-    @pytest.mark.parametrize(
-        'damaged',
-        [
-            'manifest.json',
-            'annotations/instances_val.json',
-            'JPEGImages/train_000003.jpg',
-            'SegmentationClass/val_000001.png',
-        ],
-    )
-    @pytest.mark.parametrize('damage', ['missing', 'cut short', 'same size'])
-    def test_a_damaged_folder_is_remade(self, copy, scenes, damaged, damage, settings):
-        path = copy / damaged
-        content = path.read_bytes()
-        if damage == 'missing':
-            path.unlink()
-        elif damage == 'cut short':
-            path.write_bytes(content[: len(content) // 2])
-        else:
-            path.write_bytes(b'x' + content[1:])
-        make_digit_scenes(copy, **settings)
-        assert bytes_of(copy) == bytes_of(scenes)
-        assert [path.name for path in copy.parent.iterdir()] == ['scenes']
-
-    def test_an_interruption_leaves_nothing_behind(
-        self, tmp_path, monkeypatch, settings
-    ):
-        def interrupt(*args):
-            raise KeyboardInterrupt
-
-        with monkeypatch.context() as patched:
-            patched.setattr(cache, 'write_manifest', interrupt)
-            with pytest.raises(KeyboardInterrupt):
-                make_digit_scenes(tmp_path / 'new' / 'scenes', **settings)
-        assert list((tmp_path / 'new').iterdir()) == []
-
-    def test_an_interruption_leaves_the_old_folder(self, copy, monkeypatch, settings):
-        (copy / 'JPEGImages/train_000003.jpg').unlink()
-        before = bytes_of(copy)
-        monkeypatch.setattr(cache, 'write_manifest', lambda *args: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            make_digit_scenes(copy, **settings)
-        assert bytes_of(copy) == before
-
-    def test_another_process_may_be_faster(
-        self, scenes, tmp_path, monkeypatch, settings
-    ):
-        root = tmp_path / 'scenes'
-        write_manifest = cache.write_manifest
-
-        def write_manifest_too_late(folder, recipe):
-            write_manifest(folder, recipe)
-            shutil.copytree(scenes, root)
-
-        monkeypatch.setattr(cache, 'write_manifest', write_manifest_too_late)
-        make_digit_scenes(root, **settings)
-        assert bytes_of(root) == bytes_of(scenes)
-        assert [path.name for path in tmp_path.iterdir()] == ['scenes']
-
-    def test_scenes_of_another_generator_are_remade(
-        self, copy, scenes, monkeypatch, settings
-    ):
-        version = digit_scenes.GENERATOR_VERSION + 1
-        monkeypatch.setattr(digit_scenes, 'GENERATOR_VERSION', version)
-        make_digit_scenes(copy, **settings)
-        assert cache.read_manifest(copy)['recipe']['generator'] == version
-
-
 class TestBadInput:
     @pytest.mark.parametrize(
         ('name', 'value'),
@@ -273,7 +168,7 @@ class TestBadInput:
             make_digit_scenes(root, **{**settings, name: value})
         assert not root.exists()
 
-    def test_other_settings_do_not_replace_a_data_set(self, scenes, settings):
+    def test_other_settings_do_not_replace_a_data_set(self, scenes, settings, bytes_of):
         before = bytes_of(scenes)
         with pytest.raises(ValueError, match=r'num_val=9 .*num_val=5.*delete'):
             make_digit_scenes(scenes, **{**settings, 'num_val': 9})
