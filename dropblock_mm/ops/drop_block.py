@@ -28,7 +28,7 @@ from dropblock_mm.ops.rates import (
 )
 
 # torch.compiler has it since 2.3.
-_is_compiling = getattr(torch.compiler, 'is_compiling', torch._utils.is_compiling)
+is_compiling = getattr(torch.compiler, 'is_compiling', torch._utils.is_compiling)
 
 
 def drop_block_2d(
@@ -228,7 +228,7 @@ _cached_plan = lru_cache(maxsize=1024)(_plan)
 
 def _is_plain(x: Tensor) -> bool:
     """Tell whether ``x`` holds numbers: not while compiling, not a fake tensor."""
-    return type(x) in (Tensor, Parameter) and not _is_compiling()
+    return type(x) in (Tensor, Parameter) and not is_compiling()
 
 
 def _pick_path(device: torch.device, plain: bool, draws: bool) -> Callable[..., Any]:

@@ -14,7 +14,7 @@ from dropblock_mm.ops.arguments import (
     check_keep_prob,
     names_unknown_arguments,
 )
-from dropblock_mm.ops.drop_block import drop_checked
+from dropblock_mm.ops.drop_block import drop_checked, is_compiling
 from dropblock_mm.registry import MODELS
 
 
@@ -101,8 +101,9 @@ class DropBlock2d(nn.Module):
             self.calibrated,
             self.shared_mask,
         )
-        self.kept_units.add_(kept)  # `+=` would also assign the attribute
-        self.seen_units.add_(x.numel())
+        if not _is_recomputing():
+            self.kept_units.add_(kept)  # `+=` would also assign the attribute
+            self.seen_units.add_(x.numel())
         return out
 
     def apply_to_output(
@@ -133,3 +134,8 @@ class DropBlock2d(nn.Module):
             if getattr(self, name)
         ]
         return ', '.join(parts)
+
+
+def _is_recomputing() -> bool:
+    """Tell a forward pass within backward: activation checkpointing repeats it."""
+    return not is_compiling() and torch._C._current_graph_task_id() != -1

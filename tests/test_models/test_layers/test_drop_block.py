@@ -83,6 +83,17 @@ def test_activation_checkpointing_repeats_the_mask_while_the_rate_changes():
         assert torch.equal(x.grad == 0, out == 0)
 
 
+@pytest.mark.parametrize('use_reentrant', [False, True])
+def test_units_that_checkpointing_recomputes_count_once(use_reentrant):
+    layer, x = DropBlock2d(0.5, 3), torch.randn(2, 4, 12, 13, requires_grad=True)
+    # Something has to follow the layer: recomputation ends as early as it can.
+    out = checkpoint(lambda x: layer(x * 1.0).sin(), x, use_reentrant=use_reentrant)
+    seen, kept = layer.seen_units.item(), layer.kept_units.item()
+    out.sum().backward()
+    assert (layer.seen_units.item(), layer.kept_units.item()) == (seen, kept)
+    assert 0 < kept < seen == x.numel()
+
+
 def test_autocast_keeps_the_dtype_it_gets():
     conv = nn.Conv2d(3, 4, 3, padding=1)
     with torch.autocast('cpu', dtype=torch.bfloat16):
