@@ -265,7 +265,7 @@ def anchors(page):
 @pytest.mark.parametrize('page', MARKDOWN, ids=name_of)
 def test_links_lead_somewhere(page):
     text = BLOCK.sub('', page.read_text())
-    for link in re.findall(r'\]\(([^)\s]+)\)', text):
+    for link in re.findall(r'''(?:\]\(|src=")([^)"\s]+)''', text):
         if '://' in link:
             continue
         name, _, anchor = link.partition('#')
