@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -36,11 +37,11 @@ class Result:
 
     @property
     def duration(self) -> str:
-        """From the first command's start to the last one's end."""
+        """From the first command's start to the last one's end, in UTC."""
         if not self.attempts:
             return ''
         first, last = self.attempts[0]['started'], self.attempts[-1].get('ended', '')
-        return f'{first} to {last}'
+        return f'{first} to {last}'.replace('+00:00', '')
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,12 @@ def _explanation(table: Table, results: Sequence[Result], data: str | None) -> s
         text += f'Paper: {table.source}. '
     if data:
         text += f'Measured on: {data}. '
-    if len({result.run.seed for result in results}) > 1:
+    finished = Counter(
+        result.run.row.name
+        for result in results
+        if result.progress.state is State.FINISHED
+    )
+    if any(number > 1 for number in finished.values()):
         text += 'Measured: mean ± sample standard deviation over the seeds. '
     unfinished = [r for r in results if r.progress.state is not State.FINISHED]
     if unfinished:
@@ -175,7 +181,7 @@ def _explanation(table: Table, results: Sequence[Result], data: str | None) -> s
 
 def _runs_table(table: Table, results: Sequence[Result]) -> str:
     titles = [metric.title for metric in table.metrics]
-    headings = ['run', 'state', *titles, 'kept', 'time', 'commit']
+    headings = ['run', 'state', *titles, 'kept', 'time, UTC', 'commit']
     note = 'Kept: share of the units that DropBlock let through in the last epoch.'
     lines = [_run_line(titles, result) for result in results]
     return f'{markdown_table(headings, lines)}\n\n{note}'

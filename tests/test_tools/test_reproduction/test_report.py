@@ -34,6 +34,9 @@ def test_several_seeds(series, part, tmp_path, finish):
     shown = ['36.8', '20.0 ± 10.0', '54.6', '60.0 ± 30.0', '39.4', '40.0 ± 20.0']
     assert cells[1:-1] == ['scratch', 'scratch', *shown, '0, 1, 2']
     assert 'mean ± sample standard deviation' in text
+    (line,) = re.findall(r'^\| scratch, seed 0.*', text, re.MULTILINE)
+    moment = r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d'
+    assert re.fullmatch(f'{moment} to {moment}', line.split('|')[7].strip())
     assert 'smoke' not in text
 
 
@@ -56,6 +59,17 @@ def test_what_drop_block_kept_is_told(series, tmp_path, save, log_evaluation):
     runs = json.loads((tmp_path / 'table3.json').read_text())['runs']
     rates = [run['effective_keep_rate'] for run in runs]
     assert rates == [None, pytest.approx(0.95)]
+
+
+def test_one_finished_seed_has_no_spread(series, tmp_path, finish):
+    def behave(run, state):
+        return finish(run) if run.seed == 0 else 'raise SystemExit(1)'
+
+    series(behave, seeds=(0, 1)).run()
+    text = (tmp_path / 'table3.md').read_text()
+    assert 'Not finished: scratch, seed 1' in text
+    assert '±' not in text
+    assert 'mean' not in text
 
 
 def test_a_study_has_no_column_of_the_paper(part, table):
