@@ -34,7 +34,11 @@ MARKDOWN = sorted({*PAGES, *ROOT.glob('[A-Z]*.md'), *ROOT.glob('configs/**/*.md'
 REFERENCE = ROOT / 'docs/en/config_reference.md'
 GUIDE = ROOT / 'docs/en/guide.md'
 BLOCK = re.compile(r'^```(\w+)\n(.*?)^```', re.MULTILINE | re.DOTALL)
-CHECKED_TOOLS = ('train', 'test', 'analysis_tools/draw_masks', 'misc/print_sites')
+CHECKED_TOOLS = [
+    str(path.relative_to(ROOT / 'tools').with_suffix(''))
+    for path in sorted(ROOT.glob('tools/**/*.py'))
+    if 'def parse_args(argv' in path.read_text()
+]
 
 
 def name_of(value):
@@ -78,7 +82,7 @@ def tool_commands():
     """(tool, arguments) of the commands that run a tool whose parser is checked."""
     found = []
     for line in commands():
-        program, *words = shlex.split(line)
+        program, *words = shlex.split(line, comments=True)
         is_python = Path(program).name == 'python' and '[' not in line
         for tool in CHECKED_TOOLS:
             if is_python and words[0] == f'tools/{tool}.py':
@@ -158,7 +162,9 @@ def test_examples_in_docstrings_give_what_they_show(name):
 @pytest.mark.parametrize(('tool', 'words'), tool_commands())
 def test_commands_have_arguments_that_exist(tool, words, monkeypatch):
     monkeypatch.setenv('LOCAL_RANK', '0')  # the parser exports it
-    script = runpy.run_path(str(ROOT / 'tools' / f'{tool}.py'))
+    path = ROOT / 'tools' / f'{tool}.py'
+    monkeypatch.syspath_prepend(str(path.parent))  # where the tool's parts are
+    script = runpy.run_path(str(path))
     args = script['parse_args'](words)
     config = getattr(args, 'config', 'CONFIG')
     if config != 'CONFIG':
@@ -170,14 +176,21 @@ def test_commands_have_arguments_that_exist(tool, words, monkeypatch):
         assert find_fragment(fragment)
 
 
-def test_commands_name_files_and_make_targets_that_exist():
-    rules = re.findall(r'^(\w+):', (ROOT / 'Makefile').read_text(), re.MULTILINE)
-    for line in commands():
-        for word in line.split():
-            if word.startswith(('tools/', 'configs/', 'requirements/')):
-                assert list(ROOT.glob(word)), line
-        target = re.match(r'make (\w+)', line)
-        assert target is None or target[1] in rules, line
+def spans():
+    """What the pages set as code within their text."""
+    texts = (BLOCK.sub('', page.read_text()) for page in MARKDOWN)
+    return sorted({span for text in texts for span in re.findall(r'`([^`\n]+)`', text)})
+
+
+def test_files_and_make_targets_that_are_named_exist():
+    rules = re.findall(r'^([\w-]+):', (ROOT / 'Makefile').read_text(), re.MULTILINE)
+    own = ('tools/', 'configs/', 'requirements/', 'tests/', 'docs/', 'dropblock_mm/')
+    for text in commands() + spans():
+        for word in text.replace(',', ' ').split():
+            is_ours = word.startswith(own) and '_build' not in word
+            assert not is_ours or list(ROOT.glob(word)), text
+        target = re.search(r'\bmake ([\w-]+)', text)
+        assert target is None or target[1] in rules, text
 
 
 def table(heading):
@@ -265,7 +278,7 @@ def anchors(page):
 @pytest.mark.parametrize('page', MARKDOWN, ids=name_of)
 def test_links_lead_somewhere(page):
     text = BLOCK.sub('', page.read_text())
-    for link in re.findall(r'''(?:\]\(|src=")([^)"\s]+)''', text):
+    for link in re.findall(r"""(?:\]\(|src=")([^)"\s]+)""", text):
         if '://' in link:
             continue
         name, _, anchor = link.partition('#')
