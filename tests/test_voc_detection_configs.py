@@ -1,4 +1,4 @@
-"""The configs of configs/pascal_voc and configs/bccd: VOC detection from scratch."""
+"""The configs of configs/pascal_voc: detection from scratch."""
 
 import copy
 import functools
@@ -9,17 +9,13 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.dataset import Compose
-from mmengine.registry import DATASETS, MODELS, TRANSFORMS, init_default_scope
+from mmengine.registry import DATASETS, METRICS, init_default_scope
 
 pytest.importorskip('mmdet')
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 VOC = 'pascal_voc/retinanet_r50_fpn_sepbn_8xb8-scratch_voc0712.py'
 VOC_DROP_BLOCK = VOC.replace('_8xb8', '_dropblock-keep90-block7_8xb8')
 COCO = 'retinanet/retinanet_r50_fpn_sepbn_8xb8-150e-scratch_coco.py'
-CELLS = 'bccd/retinanet_r18_fpn_scratch_bccd.py'
-CELLS_BLOCK_1 = CELLS.replace('_scratch', '_dropblock-keep90-block1_scratch')
-CELLS_BLOCK_7 = CELLS.replace('_scratch', '_dropblock-keep90-block7_scratch')
 
 
 @functools.cache
@@ -33,38 +29,23 @@ def read(name):
     return config
 
 
-def hooks_of(block_size):
+def test_the_second_differs_in_drop_block_alone():
     """The paper's DropBlock in a ResNet: sections 3 and 4.1.1."""
-    targets = [
-        dict(module='backbone.layer3', gamma_scale=0.25),
-        dict(module='backbone.layer4'),
-    ]
-    return [
-        dict(
-            type='dropblock_mm.DropBlockInjectionHook',
-            block_size=block_size,
-            targets=targets,
-        ),
-        dict(type='dropblock_mm.KeepProbScheduleHook', keep_prob=0.9),
-    ]
-
-
-@pytest.mark.parametrize(
-    ('plain', 'with_blocks'),
-    [(VOC, {7: VOC_DROP_BLOCK}), (CELLS, {1: CELLS_BLOCK_1, 7: CELLS_BLOCK_7})],
-)
-def test_rows_differ_in_drop_block_alone(plain, with_blocks):
-    folder = (CONFIGS / plain).parent
-    names = {path.name for path in folder.glob('*.py')}
-    assert names == {Path(name).name for name in [plain, *with_blocks.values()]}
-    assert 'custom_hooks' not in read(plain)
-    for block_size, name in with_blocks.items():
-        other = read(name).to_dict()
-        assert other.pop('custom_hooks') == hooks_of(block_size)
-        assert other == read(plain).to_dict()
-
-
-# PASCAL VOC
+    names = {path.name for path in (CONFIGS / 'pascal_voc').glob('*.py')}
+    assert names == {Path(VOC).name, Path(VOC_DROP_BLOCK).name}
+    plain, other = read(VOC).to_dict(), read(VOC_DROP_BLOCK).to_dict()
+    assert 'custom_hooks' not in plain
+    injection, schedule = other.pop('custom_hooks')
+    assert other == plain
+    assert injection == dict(
+        type='dropblock_mm.DropBlockInjectionHook',
+        block_size=7,
+        targets=[
+            dict(module='backbone.layer3', gamma_scale=0.25),
+            dict(module='backbone.layer4'),
+        ],
+    )
+    assert schedule == dict(type='dropblock_mm.KeepProbScheduleHook', keep_prob=0.9)
 
 
 def test_voc_has_the_model_images_and_optimizer_of_table_3():
@@ -153,6 +134,52 @@ def test_voc_data_sets_of_two_years_are_read(tmp_path):
     assert packed['inputs'].shape == (3, 576, 640)
 
 
+PLAIN_CAT, DIFFICULT_CAT, NO_CAT = (10, 20, 50, 80), (0, 0, 30, 30), (60, 0, 90, 30)
+
+
+@pytest.mark.parametrize(
+    ('found', 'expected'),
+    [
+        ([PLAIN_CAT], 1.0),
+        ([DIFFICULT_CAT, PLAIN_CAT], 1.0),  # no hit, and no miss before
+        ([DIFFICULT_CAT], 0.0),
+        ([NO_CAT, PLAIN_CAT], 0.5),
+    ],
+)
+def test_voc_difficult_objects_do_not_count(tmp_path, found, expected):
+    """The config's metric on its own data set; the surest box comes first."""
+    from mmengine.structures import InstanceData
+
+    write_voc(tmp_path, (2007,))
+    xml = tmp_path / 'VOC2007/Annotations/a.xml'
+    xml.write_text(xml.read_text().replace('dog', 'cat'))
+    config = read(VOC)
+    config.test_dataloader.dataset.data_root = f'{tmp_path}/'
+    dataset = DATASETS.build(config.test_dataloader.dataset)
+    sample = dataset[0]['data_samples']
+    sample.pred_instances = InstanceData(
+        bboxes=torch.tensor(found, dtype=torch.float32),
+        scores=torch.linspace(0.9, 0.1, len(found)),
+        labels=torch.full((len(found),), 7),
+    )
+    metric = METRICS.build(config.test_evaluator)
+    metric.dataset_meta = dataset.metainfo
+    metric.process({}, [sample.to_dict()])
+    assert metric.evaluate(size=1)['pascal_voc/mAP'] == pytest.approx(expected)
+
+
+def test_voc_accuracy_is_that_of_11_points(tmp_path):
+    """Half of the objects found, all of them right: 6 of 11 recalls, not half."""
+    from mmdet.evaluation import eval_map
+
+    config = read(VOC)
+    detections = [[np.array([[*PLAIN_CAT, 0.9]])]]
+    truth = dict(bboxes=np.array([PLAIN_CAT, NO_CAT]), labels=np.zeros(2, int))
+    mode = config.test_evaluator.eval_mode
+    accuracy, _ = eval_map(detections, [truth], eval_mode=mode, logger='silent')
+    assert accuracy == pytest.approx(6 / 11)
+
+
 def test_readmes_example_reads_other_data(shared_data, tmp_path):
     root = shared_data / 'bccd'
     if not root.is_dir():
@@ -170,70 +197,3 @@ def test_readmes_example_reads_other_data(shared_data, tmp_path):
     testing = DATASETS.build(config.test_dataloader.dataset)
     assert (len(training), len(testing)) == (205, 87)
     assert training[0]['inputs'].shape == (3, 640, 640)
-
-
-# Blood cells
-
-
-@pytest.fixture(scope='module')
-def cells_model():
-    return MODELS.build(read(CELLS).model)
-
-
-def test_blocks_of_7_have_room_in_the_cells_maps(cells_model):
-    scale = read(CELLS).train_dataloader.dataset.pipeline[2].scale
-    assert scale == (192, 144)
-    with torch.no_grad():
-        maps = cells_model.backbone(torch.zeros(1, 3, 144, 192))
-        levels = cells_model.neck(maps)
-    assert [tuple(x.shape[2:]) for x in maps[2:]] == [(18, 24), (9, 12)]
-    assert [tuple(x.shape[2:]) for x in levels] == [(18, 24), (9, 12), (5, 6)]
-    strides = [stride[0] for stride in cells_model.bbox_head.prior_generator.strides]
-    assert strides == [8, 16, 32]
-
-
-def test_anchors_have_the_cells_sizes(cells_model):
-    generator = cells_model.bbox_head.prior_generator
-    sizes = [
-        float(box[2] - box[0]) for level in generator.base_anchors for box in level
-    ]
-    assert sizes == pytest.approx([12 * 2 ** (i / 3) for i in range(9)], rel=1e-4)
-
-
-def test_cells_train_from_scratch_on_mirrored_images():
-    config = read(CELLS)
-    assert config.model.backbone.get('init_cfg') is None
-    _, _, *steps = config.train_dataloader.dataset.pipeline
-    pipeline = Compose([TRANSFORMS.build(step) for step in steps])
-    seen = set()
-    for seed in range(40):
-        np.random.seed(seed)
-        image = np.zeros((480, 640, 3), np.uint8)
-        image[:240, :320] = 255
-        packed = pipeline(dict(img=image, img_shape=(480, 640)))
-        assert packed['inputs'].shape == (3, 144, 192)
-        corners = packed['inputs'][0, ::143, ::191].flatten()
-        seen.add(int(corners.argmax()))
-    assert seen == {0, 1, 2, 3}
-
-
-def test_all_cells_runs_cost_the_same():
-    for name in (CELLS, CELLS_BLOCK_1, CELLS_BLOCK_7):
-        config = read(name)
-        assert config.train_cfg.max_epochs == config.param_scheduler[1].T_max == 20
-        assert config.param_scheduler[1].end == 20
-        assert config.param_scheduler[0].end == 50
-    thresholds = config.val_evaluator.iou_thrs
-    assert thresholds == pytest.approx(np.linspace(0.5, 0.95, 10).tolist())
-
-
-def test_cells_are_all_read(shared_data):
-    root = shared_data / 'bccd'
-    if not root.is_dir():
-        pytest.skip(f'no {root}')
-    config = read(CELLS)
-    lengths = []
-    for loader in (config.train_dataloader, config.val_dataloader):
-        loader.dataset.data_root = f'{root}/'
-        lengths.append(len(DATASETS.build(loader.dataset)))
-    assert lengths == [205, 87]

@@ -167,6 +167,26 @@ def test_interrupted_in_the_second_it_keeps_the_first(
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 
+def test_stopped_in_the_last_evaluation_it_trains_anew(demo, tmp_path, monkeypatch):
+    """A resumed run has nothing left to train, and skips the evaluation."""
+    monkeypatch.setattr(demo, 'ROOT', tmp_path)
+    det, resumed = demo.DEMOS['det'], []
+    work_dir = pretend(tmp_path, det, 'last_checkpoint')
+    (work_dir / 'epoch_2.pth').touch()
+    rows = made_up_rows()
+    write_log(work_dir, '20200101_000000', rows[:-1])
+
+    def run(command):
+        if 'tools/train.py' in command:
+            resumed.append('--resume' in command)
+            if not resumed[-1]:
+                write_log(work_dir, '20200101_000001', rows)
+
+    monkeypatch.setattr(demo, 'run', run)
+    demo.train_and_draw(det, fresh=False)
+    assert resumed == [True, False]
+
+
 def test_a_failure_is_passed_on(demo):
     with pytest.raises(SystemExit) as caught:
         demo.run([sys.executable, '-c', 'raise SystemExit(7)'])
