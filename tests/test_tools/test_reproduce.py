@@ -1,7 +1,5 @@
 """What tools/reproduce.py makes of its command line, without training anything."""
 
-import re
-import shlex
 import signal
 from pathlib import Path
 
@@ -22,13 +20,6 @@ def refuse(monkeypatch, refused):
     """A function that runs the script, expects a refusal and returns its message."""
     monkeypatch.syspath_prepend(str(ROOT / 'tools'))
     return lambda *words: refused('reproduce', *map(str, words))
-
-
-def commands_of_the_page():
-    """The arguments of every command in docs/en/reproduction.md that runs the tool."""
-    page = (ROOT / 'docs/en/reproduction.md').read_text().replace('\\\n', ' ')
-    lines = re.findall(r'^python tools/reproduce\.py (.*)', page, re.MULTILINE)
-    return [shlex.split(line, comments=True) for line in lines]
 
 
 @pytest.fixture(autouse=True)
@@ -79,11 +70,6 @@ def test_missing_data_are_named_before_anything_runs(refuse, tmp_path):
     said = refuse('bccd', '--data-root', tmp_path / 'none', '--work-dir', work_dir)
     assert 'train_dataloader.dataset.ann_file' in said
     assert not list(work_dir.glob('*_seed*'))
-
-
-@pytest.mark.parametrize('words', commands_of_the_page(), ids=' '.join)
-def test_the_page_shows_commands_that_it_takes(tool, words):
-    assert tool.parse_args(words).rows
 
 
 def test_a_work_dir_that_is_none_is_one_message(refuse, tmp_path):

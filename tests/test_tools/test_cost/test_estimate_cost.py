@@ -2,7 +2,6 @@
 
 import json
 import re
-import shlex
 from pathlib import Path
 
 import pytest
@@ -108,14 +107,6 @@ def test_the_config_says_what_the_page_says(part, path):
     for number, gpu in said:
         known = [value for name, value in hours.items() if name.startswith(gpu)]
         assert any(float(number) == pytest.approx(v, rel=0.05, abs=0.5) for v in known)
-
-
-def test_the_page_shows_commands_that_it_takes(tool):
-    page = PAGE.replace('\\\n', ' ')
-    lines = re.findall(r'^python tools/analysis_tools/\w+\.py (.*)', page, re.MULTILINE)
-    assert lines
-    for line in lines:
-        assert tool.parse_args(shlex.split(line, comments=True)).configs
 
 
 def test_the_page_has_the_rates(part):
