@@ -21,9 +21,9 @@ _LANDMARKS = {
     'mmseg': 'pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024.py',
 }
 # Where weights are loaded from, some of them when the model is built.
-_WEIGHTS = ('init_cfg', 'pretrained', 'teacher_ckpt')
+WEIGHTS = ('init_cfg', 'pretrained', 'teacher_ckpt')
 # What does not change where sites are: weights, losses, and how a run goes.
-_IRRELEVANT = (*_WEIGHTS, 'train_cfg', 'test_cfg', 'data_preprocessor')
+_IRRELEVANT = (*WEIGHTS, 'train_cfg', 'test_cfg', 'data_preprocessor')
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def key_of(config: Any) -> str:
 
 def builder(package: str, config: Mapping[str, Any]) -> Callable[[], nn.Module]:
     """Return a function that builds a model or backbone, without loading weights."""
-    plain = without(config, _WEIGHTS)
+    plain = without(config, WEIGHTS)
 
     def build() -> nn.Module:
         with DefaultScope.overwrite_default_scope(package):

@@ -1,6 +1,8 @@
 import json
 
 import pytest
+from mmengine.registry import MODELS
+from torch import nn
 
 from dropblock_mm import expected_keep_rate, seed_rate
 
@@ -56,6 +58,27 @@ def test_all_sites_where_nothing_asks_for_some(print_sites):
     assert covered
     assert '256 x 1 x 1' in covered[-1]
     assert 'warning: the block covers the map at' in text
+
+
+def test_the_config_tells_the_size_of_the_images(print_sites):
+    """YOLOv3's are much smaller than other detectors' of COCO."""
+    text = print_sites('mmdet::yolo/yolov3_d53_8xb8-320-273e_coco.py')
+    assert 'images of 320 x 320' in text
+    assert '1024 x 10 x 10' in text
+
+
+def test_weights_are_not_loaded(print_sites, tmp_path):
+    """Timm's are when the model is built."""
+
+    @MODELS.register_module(force=True)
+    class Pretrained(nn.Sequential):
+        def __init__(self, pretrained=False):
+            assert not pretrained
+            super().__init__(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+
+    config = tmp_path / 'config.py'
+    config.write_text("model = dict(type='mmengine.Pretrained', pretrained=True)")
+    assert '4 x 800 x 1344' in print_sites(str(config))
 
 
 def test_json_alone_can_be_printed(print_sites):

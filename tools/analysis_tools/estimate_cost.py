@@ -31,12 +31,13 @@ from cost.gpus import GPUS, gpu_hours
 from cost.loading import Loading
 from cost.report import Estimate
 from cost.step import Step
-from cost.workload import CostError, Workload, image_size, workload
+from cost.workload import CostError, Workload, workload
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
 from dropblock_mm.engine import launch
+from dropblock_mm.engine.image_sizes import fixed_image_size
 from dropblock_mm.engine.messages import EXIT_STATUS, one_message
 
 
@@ -152,7 +153,7 @@ def size_of_images(
     """Decide on height and width: command line, config, what was loaded."""
     if args.image_size:
         return args.image_size[0], args.image_size[1]
-    size = image_size(cfg) or (loaded.size if loaded else None)
+    size = fixed_image_size(cfg) or (loaded.size if loaded else None)
     if size is None:
         raise CostError(
             f'{name}: its images differ in size, and there are none to load. Give '

@@ -18,12 +18,11 @@ import argparse
 import json
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import HOOKS, MODELS, init_default_scope
 from rich.console import Console
 from rich.markup import escape
@@ -31,12 +30,14 @@ from rich.tree import Tree
 
 from dropblock_mm import DropBlockInjectionHook, KeepProbScheduleHook
 from dropblock_mm.engine import launch
+from dropblock_mm.engine.image_sizes import nominal_image_size
 from dropblock_mm.engine.messages import one_message
 from dropblock_mm.injection import Target, inject_targets
 from dropblock_mm.injection.dry_run import build_on_meta
 from dropblock_mm.injection.site_rows import Report, SiteRow, measure, site_row
+from dropblock_mm.testing.stock_models import WEIGHTS, without
 
-DETECTION_SIZE = (800, 1344)  # of most of mmdet's configs, padded to a multiple of 32
+DETECTION_SIZE = (800, 1344)  # of most of mmdet's configs, where one says nothing
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -56,7 +57,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         nargs=2,
         type=int,
         metavar=('H', 'W'),
-        help='size of the images in pixels; the crop of the config, or 800 1344',
+        help='size of the images in pixels; as the config trains, else 800 1344',
     )
     parser.add_argument(
         '--keep-prob',
@@ -80,12 +81,13 @@ def make_report(args: argparse.Namespace) -> Report:
     launch.prepare_library(cfg)
     init_default_scope(cfg.get('default_scope') or 'mmengine')
     targets, keep_prob = find_targets(cfg, args)
-    model = build_on_meta(lambda: MODELS.build(cfg.model))
+    plain = ConfigDict(without(cfg.model, WEIGHTS))
+    model = build_on_meta(lambda: MODELS.build(plain))
     sites = inject_targets(model, targets)
-    size = tuple(args.input_size or input_size(cfg))
+    height, width = args.input_size or nominal_image_size(cfg) or DETECTION_SIZE
     rows = [site_row(site, keep_prob) for site in sites]
-    notes = measure(model, sites, rows, size)
-    return Report(args.config, size, rows, notes)
+    notes = measure(model, sites, rows, (height, width))
+    return Report(args.config, (height, width), rows, notes)
 
 
 def find_targets(cfg: Config, args: argparse.Namespace) -> tuple[list[Target], float]:
@@ -102,13 +104,6 @@ def find_targets(cfg: Config, args: argparse.Namespace) -> tuple[list[Target], f
     return targets or whole_model, (
         schedules[0].keep_prob if schedules else args.keep_prob
     )
-
-
-def input_size(cfg: Mapping[str, Any]) -> tuple[int, int]:
-    """Return height and width of the images, as far as the config says."""
-    preprocessor = cfg['model'].get('data_preprocessor') or {}
-    height, width = preprocessor.get('size') or DETECTION_SIZE
-    return int(height), int(width)
 
 
 def draw_tree(report: Report) -> Tree:

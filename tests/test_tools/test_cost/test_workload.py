@@ -1,4 +1,4 @@
-"""How many images a config trains on, and of which size."""
+"""How many images a config trains on."""
 
 import pytest
 from mmengine.config import Config
@@ -76,23 +76,3 @@ def test_images_that_are_there_are_counted(workload, shared_data, load):
     init_default_scope('mmdet')
     cfg.train_dataloader.dataset.data_root = f'{shared_data / "coco_tiny"}/'
     assert workload.workload(cfg, 'tiny').images == 12 * 80
-
-
-@pytest.mark.parametrize(
-    ('name', 'size'),
-    [
-        (SCRATCH, (640, 640)),
-        ('mmdet::rtmdet/rtmdet_l_8xb32-300e_coco.py', (640, 640)),
-        ('mmdet::atss/atss_r50_fpn_8xb8-amp-lsj-200e_coco.py', (1024, 1024)),
-        ('mmseg::fcn/fcn_r50-d8_4xb4-20k_voc12aug-512x512.py', (512, 512)),
-        ('mmdet::faster_rcnn/faster-rcnn_r50_fpn_ms-3x_coco.py', None),
-    ],
-)
-def test_size_of_images(workload, name, size, load):
-    assert workload.image_size(load(name)) == size
-
-
-def test_padding_is_given_width_first(workload):
-    cfg = run_of(dict(pipeline=[dict(type='Pad', size=(640, 480))]))
-    cfg.model = dict()
-    assert workload.image_size(cfg) == (480, 640)

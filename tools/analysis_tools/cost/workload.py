@@ -1,11 +1,11 @@
-"""How many images a config trains on, and of which size."""
+"""How many images a config trains on."""
 
 from __future__ import annotations
 
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,34 +116,3 @@ def _look_up(dataset: Mapping[str, Any]) -> int | None:
         empty = not (dataset.get('filter_cfg') or {}).get('filter_empty_gt')
         return COCO_IMAGES if empty else COCO_WITH_OBJECTS
     return next((n for end, n in KNOWN.items() if listed.endswith(end)), None)
-
-
-def image_size(cfg: Config) -> tuple[int, int] | None:
-    """Return height and width of what the model sees, if they are always the same."""
-    preprocessor = cfg.model.get('data_preprocessor') or {}
-    for part in preprocessor.get('batch_augments') or []:
-        if part['type'] == 'BatchFixedSizePad':
-            return _pair(part['size'])
-    if preprocessor.get('size'):
-        return _pair(preprocessor['size'])
-    widths = [t['size'] for t in transforms(cfg) if t['type'] == 'Pad' and 'size' in t]
-    return _pair(widths[-1])[::-1] if widths else None
-
-
-def _pair(size: Any) -> tuple[int, int]:
-    first, second = size
-    return int(first), int(second)
-
-
-def transforms(cfg: Config) -> list[Mapping[str, Any]]:
-    """Return the steps that an image of the training set goes through."""
-    return [step for dataset in _chain(cfg) for step in dataset.get('pipeline') or []]
-
-
-def _chain(cfg: Config) -> Iterator[Mapping[str, Any]]:
-    """Yield the first innermost data set, then what stands around it."""
-    found = [cfg.train_dataloader.dataset]
-    while 'dataset' in found[-1] or 'datasets' in found[-1]:
-        last = found[-1]
-        found.append(last['dataset'] if 'dataset' in last else last['datasets'][0])
-    yield from reversed(found)

@@ -1,0 +1,100 @@
+"""How large the images are that a config trains on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from mmengine.config import Config
+
+Size = tuple[int, int]
+
+
+def fixed_image_size(cfg: Config) -> Size | None:
+    """Return height and width of what the model sees, if they are always the same."""
+    preprocessor = _preprocessor(cfg)
+    for part in preprocessor.get('batch_augments') or []:
+        if part['type'] == 'BatchFixedSizePad':
+            return _pair(part['size'])
+    if preprocessor.get('size'):
+        return _pair(preprocessor['size'])
+    widths = [t['size'] for t in transforms(cfg) if t['type'] == 'Pad' and 'size' in t]
+    return _pair(widths[-1])[::-1] if widths else None
+
+
+def nominal_image_size(cfg: Config) -> Size | None:
+    """Return height and width of a large image of those that the model sees.
+
+    Where images keep their aspect ratio, that is a landscape that fills its scale, and
+    where a scale is drawn, the largest; padded as the preprocessor pads.
+
+    Returns:
+        tuple[int, int] or None: None if no step of the pipeline sets a size.
+    """
+    fixed = fixed_image_size(cfg)
+    if fixed:
+        return fixed
+    sizes = [size for step in transforms(cfg) if (size := _size_after(step))]
+    if not sizes:
+        return None
+    divisor = _preprocessor(cfg).get('pad_size_divisor') or 1
+    height, width = (math.ceil(side / divisor) * divisor for side in sizes[-1])
+    return height, width
+
+
+def transforms(cfg: Config) -> list[Mapping[str, Any]]:
+    """Return the steps that an image of the training set goes through.
+
+    Those of every branch, where there is a choice.
+    """
+    return [
+        step
+        for dataset in _chain((cfg.get('train_dataloader') or {}).get('dataset') or {})
+        for step in _unfolded(dataset.get('pipeline') or [])
+    ]
+
+
+def _chain(dataset: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the first innermost data set, then what stands around it."""
+    found = [dataset]
+    while 'dataset' in found[-1] or 'datasets' in found[-1]:
+        last = found[-1]
+        found.append(last['dataset'] if 'dataset' in last else last['datasets'][0])
+    yield from reversed(found)
+
+
+def _unfolded(steps: Iterable[Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield steps, and those inside others, such as RandomChoice's lists of them."""
+    for step in steps:
+        if not isinstance(step, Mapping):
+            yield from _unfolded(step)
+        elif 'transforms' in step:
+            yield from _unfolded(step['transforms'])
+        else:
+            yield step
+
+
+def _size_after(step: Mapping[str, Any]) -> Size | None:
+    """Return height and width of a large image after a step, if the step sets them."""
+    if isinstance(step.get('crop_size'), int | list | tuple):
+        crop = _pair(step['crop_size'])
+        return crop if min(crop) > 1 else None  # others are shares of the image
+    scales = step.get('scales') or step.get('scale')
+    if 'Resize' not in str(step['type']) or not scales:
+        return None
+    several = isinstance(scales, list | tuple) and not isinstance(scales[0], int)
+    pairs = [_pair(scale) for scale in (scales if several else [scales])]
+    width, height = max(pairs, key=math.prod)
+    if step.get('keep_ratio'):
+        return min(width, height), max(width, height)
+    return height, width
+
+
+def _preprocessor(cfg: Config) -> Mapping[str, Any]:
+    return cfg.model.get('data_preprocessor') or {}
+
+
+def _pair(size: Any) -> Size:
+    first, second = (size, size) if isinstance(size, int) else size
+    return int(first), int(second)
