@@ -13,16 +13,7 @@ estimate, docs/en/cost.md). Not trained here; the paper gives no figure for this
 docs/en/own_detector.md explains the choices.
 """
 
-_base_ = 'mmdet::scratch/mask-rcnn_r50-scratch_fpn_gn-all_6x_coco.py'
-
-custom_hooks = [
-    dict(
-        type='dropblock_mm.DropBlockInjectionHook',
-        block_size=7,
-        targets=[
-            dict(module='backbone.layer3', gamma_scale=0.25),
-            dict(module='backbone.layer4'),
-        ],
-    ),
-    dict(type='dropblock_mm.KeepProbScheduleHook', keep_prob=0.9),
+_base_ = [
+    'mmdet::scratch/mask-rcnn_r50-scratch_fpn_gn-all_6x_coco.py',
+    '../_base_/dropblock/resnet_c4c5.py',
 ]
