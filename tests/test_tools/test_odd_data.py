@@ -167,12 +167,26 @@ def test_oddities_are_counted_and_trained_on(coco, train, tmp_path, scalars, cap
     assert all(np.isfinite(line['loss']) for line in steps)
 
 
-def test_a_truncated_image_is_named(coco, train):
-    """By the loader, when its turn comes: check_dataset.py finds it before."""
+def test_a_truncated_image_ends_training_at_once(coco, refused, tmp_path):
     whole = encoded(picture())
     config = coco({'whole.jpg': whole, 'cut.jpg': whole[: len(whole) // 2]})
-    with pytest.raises(AssertionError, match=r'failed to load image: .*/cut\.jpg'):
+    said = refused('train', str(config), '--work-dir', str(tmp_path / 'run'))
+    assert '1 files are cut short, or no pictures (' in said
+    assert "images/cut.jpg')" in said
+    assert 'Copy or download them again' in said
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_an_image_damaged_within_is_named(coco, train, capsys, workers):
+    """By its turn: it ends as a JPEG does. check_dataset.py finds it before."""
+    whole = encoded(picture())
+    config = coco({'whole.jpg': whole, 'bad.jpg': b'?' * 99 + whole[99:]})
+    config.write_text(config.read_text().replace('workers=0', f'workers={workers}'))
+    with pytest.raises(AssertionError, match=r'failed to load image: .*/bad\.jpg'):
         train(config)
+    said = capsys.readouterr().err
+    assert "images/bad.jpg' is damaged, or no image. Copy or download it again." in said
+    assert 'tools/misc/check_dataset.py looks into all files' in said
 
 
 @pytest.mark.parametrize('large', [False, True], ids=['small', 'large'])

@@ -1,7 +1,8 @@
-"""Says of which images an iteration was that failed."""
+"""Says of which images an iteration was that failed, or which one did not load."""
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,6 +10,10 @@ from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+
+# What mmcv's LoadImageFromFile says. Out of a worker process it comes last, behind a
+# traceback that quotes the line of code.
+_UNLOADED = re.compile(r'failed to load image: (.+)')
 
 
 class _BatchHook(Hook):
@@ -31,7 +36,7 @@ class _BatchHook(Hook):
 
 @contextmanager
 def naming_failed_batch(runner: Runner) -> Iterator[None]:
-    """Name on stderr the images of an iteration that raised an error.
+    """Name on stderr the images of an iteration that raised an error, or the one.
 
     A loss that meets a label without an output says so in an IndexError, on a GPU by
     'device-side assert triggered', and never where the label is from.
@@ -43,17 +48,25 @@ def naming_failed_batch(runner: Runner) -> Iterator[None]:
     runner.register_hook(hook, priority='HIGHEST')
     try:
         yield
-    except Exception:
+    except Exception as error:
         lines = [_described(sample) for sample in hook.samples]
-        lines = [line for line in lines if line]
-        if lines:
-            images = '\n  '.join(['error: the iteration that failed had', *lines])
-            print(
-                f'{images}\ntools/misc/check_dataset.py looks into all files.',
-                file=sys.stderr,
-                flush=True,
+        named = '\n  '.join(line for line in lines if line)
+        unloaded = _UNLOADED.findall(str(error))
+        if unloaded:
+            _say(
+                f'{unloaded[-1]!r} is damaged, or no image. Copy or download it again.'
             )
+        elif named:
+            _say(f'the iteration that failed had\n  {named}')
         raise
+
+
+def _say(text: str) -> None:
+    print(
+        f'error: {text}\ntools/misc/check_dataset.py looks into all files.',
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def _described(sample: Any) -> str:

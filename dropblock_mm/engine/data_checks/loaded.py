@@ -13,13 +13,14 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from dropblock_mm.engine.data_checks.file_ends import cut_short
 from dropblock_mm.engine.data_checks.paths import is_remote
 
 _NAMED = 3
 
 
 class _LoadedDataHook(Hook):
-    """Ends training before it begins if images or label maps are missing."""
+    """Ends training before it begins if images or label maps are missing or damaged."""
 
     def before_train(self, runner: Runner) -> None:
         loaders = {'train_dataloader': runner.train_dataloader}
@@ -41,7 +42,9 @@ class _LoadedDataHook(Hook):
 def check_loaded_data(runner: Runner) -> None:
     """Have a runner look for all files before its first iteration.
 
-    An image that is missing or empty would else end training when its turn comes.
+    An image that is missing, empty or cut short would else end training when its turn
+    comes, which may be after an hour. That costs a second or two for all of COCO's,
+    where the files are near.
 
     Args:
         runner (Runner): One that has not begun.
@@ -67,7 +70,7 @@ def loaded_problems(dataset: Any, key: str) -> Iterator[str]:
         key (str): Under which the user finds it.
 
     Yields:
-        str: What is missing, or empty, or that nothing is left to train on.
+        str: What is missing, empty or cut short, or that nothing is left to train on.
     """
     backend = (getattr(dataset, 'backend_args', None) or {}).get('backend', 'local')
     if not hasattr(dataset, 'get_data_info') or backend != 'local':
@@ -82,12 +85,24 @@ def loaded_problems(dataset: Any, key: str) -> Iterator[str]:
         return
     sizes = _Sizes()
     found = {path: sizes.of(path) for path in dict.fromkeys(_files(dataset))}
-    for what, size in (('missing', None), ('empty', 0)):
-        paths = [path for path, actual in found.items() if actual == size]
+    there = [path for path, size in found.items() if size]
+    for what, paths in (
+        ('missing', [path for path, size in found.items() if size is None]),
+        ('empty', [path for path, size in found.items() if size == 0]),
+        ('cut short, or no pictures', cut_short(there) if _speaks() else []),
+    ):
         if paths:
             named = ', '.join(map(repr, paths[:_NAMED]))
             more = ', ...' if len(paths) > _NAMED else ''
-            yield f'{key}: {len(paths)} files are {what} ({named}{more}).'
+            yield (
+                f'{key}: {len(paths)} files are {what} ({named}{more}). Copy or '
+                'download them again, or take them out of the annotations.'
+            )
+
+
+def _speaks() -> bool:
+    """Launchers start one process per GPU; one of them per machine reads the files."""
+    return os.environ.get('LOCAL_RANK', '0') == '0'
 
 
 def _files(dataset: Any) -> Iterator[str]:

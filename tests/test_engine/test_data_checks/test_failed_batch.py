@@ -57,6 +57,15 @@ def test_other_batches(batch, capsys):
     assert capsys.readouterr().err == ''
 
 
+@pytest.mark.parametrize('caught', ['', "f'failed to load image: {filename}'\n"])
+def test_an_image_that_does_not_load(capsys, caught):
+    with pytest.raises(AssertionError), naming_failed_batch(Runner()):
+        raise AssertionError(f'{caught}failed to load image: my images/a.jpg')
+    assert capsys.readouterr().err.startswith(
+        "error: 'my images/a.jpg' is damaged, or no image. Copy or download it again."
+    )
+
+
 def test_errors_between_iterations(capsys):
     """The next batch failed to load: it is not of these images."""
     sample = BaseDataElement(metainfo=dict(img_path='a.jpg'))

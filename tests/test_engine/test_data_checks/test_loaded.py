@@ -27,8 +27,8 @@ class Listed(BaseDataset):
 def paths(tmp_path):
     found = [str(tmp_path / f'{name}.jpg') for name in 'abc']
     for path in found:
-        with open(path, 'w') as file:
-            file.write('jpeg')
+        with open(path, 'wb') as file:
+            file.write(b'... \xff\xd9')  # as a JPEG ends
     return found
 
 
@@ -50,6 +50,20 @@ def test_missing_and_empty_files(paths, tmp_path):
     assert 'b.jpg' in missing
     assert '1 files are empty' in empty
     assert 'c.jpg' in empty
+
+
+@pytest.mark.parametrize('local_rank', ['0', '1'])
+def test_files_that_are_cut_short(paths, monkeypatch, local_rank):
+    """One process of a machine reads them."""
+    monkeypatch.setenv('LOCAL_RANK', local_rank)
+    with open(paths[1], 'wb') as file:
+        file.write(b'a half')
+    found = problems([dict(img_path=path) for path in paths])
+    if local_rank == '0':
+        (said,) = found
+        assert f'1 files are cut short, or no pictures ({paths[1]!r})' in said
+    else:
+        assert found == []
 
 
 def test_label_maps_of_segmentation(paths):
