@@ -1,0 +1,46 @@
+"""Taking turns, and what disturbs the times."""
+
+import torch
+
+
+def test_calls_take_turns(part):
+    timing, said = part('timing'), []
+    calls = {name: lambda name=name: said.append(name) for name in 'abc'}
+    samples = timing.interleave(calls, 2)
+    assert ''.join(said) == 'abc' * (timing.WARM_UP + 2)
+    assert {name: len(found) for name, found in samples.items()} == dict(a=2, b=2, c=2)
+
+
+def test_rotated_calls_each_come_first(part):
+    timing, said = part('timing'), []
+    calls = {name: lambda name=name: said.append(name) for name in 'abc'}
+    timing.interleave(calls, 3, rotate=True)
+    assert ''.join(said[-9:]) in 'abcbcacababcbcacab'
+
+
+def test_ratios_are_within_each_round(part):
+    timing = part('timing')
+    above = [timing.Sample(ms) for ms in (10, 40, 90)]
+    below = [timing.Sample(ms) for ms in (10, 20, 30)]
+    ratios = timing.ratios(above, below)
+    assert (ratios.median, ratios.low, ratios.high) == (2, 1.5, 2.5)
+
+
+def test_disturbances_are_counted_and_a_busy_machine_is_called_so(part):
+    timing = part('timing')
+    calm = [timing.Sample(500.0, 300, 5), timing.Sample(500.0, 2, 15)]
+    assert timing.disturbances(calm) == [
+        '1 of 2 samples waited for 256 or more pages of memory',
+        'other processes interrupted the calls 20 times a second',
+    ]
+    busy = [timing.Sample(500.0, 0, 100)]
+    assert timing.disturbances(busy)[1].endswith('the times')
+    assert 'BUSY' in timing.disturbances(busy)[1]
+
+
+def test_a_call_runs_forward_and_backward(part):
+    x = torch.ones(1, 1, 4, 4, requires_grad=True)
+    call = part('timing').forward_backward(lambda x: 3 * x, x, torch.ones(1, 1, 4, 4))
+    (grad,) = call()
+    assert torch.equal(grad, torch.full((1, 1, 4, 4), 3.0))
+    assert x.grad is None
