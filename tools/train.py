@@ -27,6 +27,7 @@ from dropblock_mm.engine.checkpoints.config_weights import (
 )
 from dropblock_mm.engine.checkpoints.safe_loading import keep_loading_safe
 from dropblock_mm.engine.checkpoints.whole_files import naming_full_disk
+from dropblock_mm.engine.checkpoints.work_dir import hold_work_dir
 from dropblock_mm.engine.data_checks.build_errors import naming_bad_data
 from dropblock_mm.engine.data_checks.check import check_data
 from dropblock_mm.engine.data_checks.failed_batch import naming_failed_batch
@@ -103,6 +104,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         with (
             one_message(unless=has_started(runner)),
             naming_full_disk(cfg.work_dir),
+            hold_work_dir(runner),
             naming_bad_data(cfg, LOOPS),
             naming_failed_batch(runner),
         ):

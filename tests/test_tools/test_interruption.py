@@ -27,6 +27,15 @@ MOMENTS = {
 }
 
 
+BY_ITERATION = """
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=12)
+train_dataloader['sampler'] = dict(type='InfiniteSampler')
+default_hooks['checkpoint'] = dict(type='CheckpointHook', interval=4, by_epoch=False)
+optim_wrapper['accumulative_counts'] = 2
+auto_scale_lr = dict(base_batch_size=8)
+"""
+
+
 @dataclass
 class Run:
     """A work dir, and the commands that train in it."""
@@ -163,6 +172,23 @@ def test_what_follows_a_kill_is_as_if_there_was_none(make_run):
     assert check_resumed(run, whole, same=('loss', 'lr')) == 4
     ours, theirs = (r.checkpoints()['epoch_3.pth']['state_dict'] for r in (run, whole))
     torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+
+
+def test_a_loop_of_iterations_that_accumulates_with_a_scaled_rate(make_run):
+    runs = []
+    for fault in (None, Fault('open', r'iter_8\.pth\.part$', 'kill')):
+        run = make_run('iterations', '--dropblock', 'resnet_c5', '--auto-scale-lr')
+        run.config.write_text(TOY_CONFIG + BY_ITERATION)
+        run.to_the_end(fault=fault, expected=-9 if fault else 0)
+        runs.append(run)
+    assert 'iter: 4' in run.to_the_end('--resume')
+    rows = [
+        [(r['step'], r['keep_prob'], r['lr']) for r in run.logged()] for run in runs
+    ]
+    assert [step for step, *_ in rows[0]] == list(STEPS)
+    assert rows[0][-1] == (12, 0.9, pytest.approx(0.01 * 2 / 8))
+    # Iterations 5 to 8 were lost, and done again.
+    assert rows[1] == rows[0][:8] + rows[0][4:]
 
 
 def test_killed_again_and_again(make_run):

@@ -1,3 +1,4 @@
+import fcntl
 import os
 import zipfile
 
@@ -140,6 +141,16 @@ def test_bad_input_is_one_message(refused, toy_config, tmp_path, argv, text):
     argv = [toy_config if word == 'CONFIG' else word for word in argv]
     said = refused('train', *argv, '--work-dir', str(tmp_path / 'run'))
     assert text in said
+
+
+def test_two_trainings_in_one_folder(refused, toy_config, tmp_path, monkeypatch):
+    def is_held(*_):
+        raise BlockingIOError
+
+    monkeypatch.setattr(fcntl, 'lockf', is_held)
+    said = refused('train', toy_config, '--work-dir', str(tmp_path))
+    assert said.startswith(f'--work-dir={str(tmp_path)!r}: another training is at work')
+    assert not list(tmp_path.glob('*.pth'))
 
 
 def test_missing_data(refused, tmp_path, monkeypatch):
