@@ -1,5 +1,6 @@
 """The pictures of the guide: real files, with the package's numbers in them."""
 
+import importlib
 import runpy
 import sys
 from pathlib import Path
@@ -20,7 +21,13 @@ PICTURES = ('block_sizes', 'photo', 'schedules', 'keep_rates')
 
 @pytest.fixture(scope='module')
 def script():
-    return runpy.run_path(str(SCRIPT))
+    """The names of the script and of its parts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(SCRIPT.parent))
+        names = runpy.run_path(str(SCRIPT))
+        for part in ('style', 'masks', 'photo', 'curves'):
+            names |= vars(importlib.import_module(f'guide_pictures.{part}'))
+    return names
 
 
 @pytest.fixture(scope='module')

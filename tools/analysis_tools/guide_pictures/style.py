@@ -1,0 +1,45 @@
+"""How the pictures look, and how they are saved."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import matplotlib
+from matplotlib.figure import Figure
+from PIL import Image
+
+DPI = 100
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart too.
+BLUE, ORANGE, GREEN, RED = '#0072B2', '#E69F00', '#009E73', '#D55E00'
+KEPT, DROPPED, GREY = '#F1EFEA', BLUE, '#555555'
+STYLE = {'font.size': 11, 'axes.titlesize': 11}
+
+
+@dataclass
+class Picture:
+    """A figure and the lines that say its numbers."""
+
+    figure: Figure
+    lines: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Draw with this file's settings, whatever the user's matplotlibrc says."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE)
+        yield
+
+
+def save_small(figure: Figure, path: Path) -> None:
+    """Write a PNG of 256 colours: a third of the size, and it looks the same."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format='png', dpi=DPI)
+    with Image.open(buffer) as image:
+        image.convert('RGB').quantize(256).save(path, optimize=True)
