@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -34,10 +35,24 @@ def test_an_unknown_stack_is_one_clear_message():
     )
 
 
-def test_progress_understands_ninja(part):
-    progress = part('progress').Progress('mmcv')
-    progress.feed('  [40/80] c++ -MMD -MF /b/temp/nms.o.d -c /s/nms.cpp -o /b/nms.o')
-    assert progress.phrase.startswith('40/80 files, about 0:00 left, nms')
+@pytest.fixture
+def progress_after(part, monkeypatch):
+    """Gives the progress of a step that began so many seconds ago."""
+    module = part('progress')
+
+    def make(label, seconds):
+        progress = module.Progress(label)
+        clock = SimpleNamespace(monotonic=lambda: progress.started + seconds)
+        monkeypatch.setattr(module, 'time', clock)
+        return progress
+
+    return make
+
+
+def test_progress_understands_ninja(progress_after):
+    progress = progress_after('mmcv', seconds=30)
+    progress.feed('  [20/80] c++ -MMD -MF /b/temp/nms.o.d -c /s/nms.cpp -o /b/nms.o')
+    assert progress.phrase == '20/80 files, about 1:30 left, nms'
 
 
 def test_progress_keeps_the_last_lines_only(part):
@@ -57,13 +72,13 @@ def test_a_summary_shows_the_compilers_error_above_the_tail(part):
     assert len(progress.summary()) == 26
 
 
-def test_progress_on_a_plain_stream_is_whole_lines(part, capsys):
-    progress = part('progress').Progress('libraries')
+def test_progress_on_a_plain_stream_is_whole_lines(progress_after, capsys):
+    progress = progress_after('libraries', seconds=61)
     progress.feed('Collecting numpy==2.2.6')
     progress.show(progress.phrase)
     progress.close(0)
     assert capsys.readouterr().out == (
-        '  libraries [0:00] Collecting numpy==2.2.6\n  libraries [0:00] done\n'
+        '  libraries [1:01] Collecting numpy==2.2.6\n  libraries [1:01] done\n'
     )
 
 
@@ -169,22 +184,23 @@ def test_an_unwritable_cache_keeps_the_wheel_in_the_environment(
 
 
 def test_a_second_set_up_waits_for_the_first(part, tmp_path, monkeypatch):
-    whole, events, waits = part('whole'), [], threading.Event()
+    whole, waiting, said, order = part('whole'), threading.Event(), [], []
 
-    def say(text, **_):
-        events.append(text.partition(' of ')[0])
-        waits.set()
+    def say(text, flush):
+        said.append(text)
+        waiting.set()
 
-    def enter_and_leave():
+    def second_set_up():
         with whole.exclusive(tmp_path):
-            events.append('second enters')
+            order.append('second')
 
     monkeypatch.setattr(whole, 'print', say, raising=False)
-    second = threading.Thread(target=enter_and_leave)
+    second = threading.Thread(target=second_set_up)
     with whole.exclusive(tmp_path):
         second.start()
-        assert waits.wait(timeout=60), 'it did not say that it waits'
-        events.append('first leaves')
-    second.join()
-    waiting = 'set-up: waiting for another set-up'
-    assert events == [waiting, 'first leaves', 'second enters']
+        assert waiting.wait(timeout=60)
+        second.join(timeout=0.2)  # time to be wrong in
+        order.append('first')
+    second.join(timeout=60)
+    assert order == ['first', 'second']
+    assert said == [f'set-up: waiting for another set-up of {tmp_path.name}']
