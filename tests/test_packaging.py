@@ -126,9 +126,11 @@ def test_the_wheel_holds_every_module_and_config(wheel):
     with zipfile.ZipFile(wheel) as archive:
         held = set(archive.namelist())
     modules = (p.relative_to(ROOT) for p in (ROOT / 'dropblock_mm').rglob('*.py'))
-    configs = (p.relative_to(ROOT) for p in (ROOT / 'configs').rglob('*.py'))
-    expected = {str(p) for p in modules} | {f'dropblock_mm/{p}' for p in configs}
+    configs = (p.relative_to(ROOT) for p in (ROOT / 'configs').rglob('*.*'))
+    expected = {str(p) for p in modules}
+    expected |= {f'dropblock_mm/{p}' for p in configs if p.suffix != '.pyc'}
     assert expected <= held
+    assert any(name.endswith('.dist-info/licenses/LICENSE') for name in held)
     tops = {name.split('/')[0] for name in held}
     assert {top for top in tops if not top.endswith('.dist-info')} == {'dropblock_mm'}
 
