@@ -144,8 +144,8 @@ def _names_from_files(cfg: Config) -> tuple[str, ...]:
     names: dict[str, tuple[str, ...]] = {}
     for loop in LOOPS[:2]:
         for dataset in innermost(cfg[f'{loop}_dataloader']):
-            path = os.path.join(dataset.get('data_root') or '', dataset.ann_file)
-            if path.endswith('.json'):
+            if dataset.type == 'CocoDataset':
+                path = os.path.join(dataset.get('data_root') or '', dataset.ann_file)
                 names[path] = read_class_names(path)
     if len(set(names.values())) > 1:
         told = '; '.join(f'{path!r}: {", ".join(n)}' for path, n in names.items())

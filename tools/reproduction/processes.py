@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import signal
 import subprocess
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
@@ -15,6 +17,7 @@ from .errors import RefusedError
 
 PATIENCE = {signal.SIGINT: 30.0, signal.SIGTERM: 10.0}  # seconds
 TAIL = 15  # lines
+_MESSAGE = re.compile(r'^error: .*(?:\n  .*)*', re.MULTILINE)
 
 
 def run_command(
@@ -112,8 +115,7 @@ def tail(log: Path, start: int = 0) -> str:
         log: The file.
         start: Where in the file the command's output begins, in bytes.
     """
-    text = log.read_bytes()[start:].decode(errors='replace')
-    early, last = text.splitlines()[:-TAIL], text.splitlines()[-TAIL:]
-    # Launchers say much after the one message that tells why.
-    clues = dict.fromkeys(line for line in early if line.startswith('error: '))
-    return '\n'.join(f'    {line}' for line in [*clues, *last])
+    lines = log.read_bytes()[start:].decode(errors='replace').splitlines()
+    # Launchers and tracebacks say much after the one message that tells why.
+    clues = dict.fromkeys(_MESSAGE.findall('\n'.join(lines[:-TAIL])))
+    return textwrap.indent('\n'.join([*clues, *lines[-TAIL:]]), ' ' * 4)

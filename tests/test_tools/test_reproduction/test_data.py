@@ -79,6 +79,13 @@ def test_coco_data_reach_every_place(data, config, tmp_path):
     assert cfg.model.bbox_head.num_classes == 3
 
 
+def test_coco_data_are_no_lists_of_names(data, config, tmp_path, refusal):
+    (tmp_path / 't.txt').write_text('000001\n000002\n')
+    given = data.Data(str(tmp_path), 't.txt', 't.txt')
+    with pytest.raises(refusal, match=r"t\.txt' is not a COCO annotation file"):
+        data.use_data(config('table3'), given)
+
+
 def test_files_must_number_the_classes_alike(data, config, tmp_path, refusal):
     write_categories(tmp_path / 't.json', ['cat', 'dog'])
     write_categories(tmp_path / 'v.json', ['dog', 'cat'])

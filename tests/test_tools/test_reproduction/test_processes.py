@@ -26,10 +26,11 @@ def test_output_is_appended_and_the_status_returned(processes, tmp_path, python)
 
 def test_the_message_is_shown_with_the_end(processes, tmp_path):
     log = tmp_path / 'log'
-    lines = ['warning: a', 'error: b', 'error: b', *map(str, range(30))]
-    log.write_text('\n'.join(lines))
-    shown = processes.tail(log).split()
-    assert shown == ['error:', 'b', *map(str, range(15, 30))]
+    message = ['error: these differ:', '  a.png: 1', '  b.png: 2']
+    end = [f'line {number}' for number in range(30)]
+    log.write_text('\n'.join(['warning: a', *message, *message, *end]))
+    shown = processes.tail(log).splitlines()
+    assert shown == [f'    {line}' for line in [*message, *end[15:]]]
 
 
 def test_an_interrupt_ends_the_command_politely(
