@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from dropblock_mm.injection.dry_run import MapSize, run_parts, to_cpu, watch_maps
+from dropblock_mm.injection.dry_run import MapSize, to_cpu, watch_maps
+from dropblock_mm.injection.part_runs import run_parts
 from dropblock_mm.injection.sites import Site
 from dropblock_mm.ops import seed_rate
 from dropblock_mm.ops.rates import keep_rate_of_gamma

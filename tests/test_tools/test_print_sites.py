@@ -91,13 +91,22 @@ def test_json_alone_can_be_printed(print_sites):
 
 
 def test_what_is_not_known_is_said(print_sites):
+    text = print_sites('mmseg::psanet/psanet_r50-d8_4xb4-20k_voc12aug-512x512.py')
+    lines = text.splitlines()
+    assert 'images of 512 x 512' in lines[0]
+    said = '2 sites were run on the CPU, with images of 256 x 256 only: decode_head[0]'
+    assert any(said in line for line in lines)
+    assert [line.endswith('small images') for line in lines].count(True) == 2
+
+
+def test_what_cannot_be_run_is_said(print_sites):
+    """CARAFE works on GPUs alone."""
     text = print_sites(
-        'mmdet::dcnv2/faster-rcnn_r50-mdconv-c3-c5_fpn_1x_coco.py',
-        *('--input-size', '512', '320'),
+        'mmdet::carafe/faster-rcnn_r50_fpn-carafe_1x_coco.py',
+        *('--input-size', '128', '96'),
     )
-    assert 'were run on the CPU, with images of 256 x 256 only: backbone' in text
-    assert '64 x 128 x 80  ' in text
-    assert 'small images' in text
+    assert text.count('size unknown') == 5
+    assert '5 sites were not reached by running backbone, neck and heads one by' in text
 
 
 def test_a_refusal_is_one_message(refused, tmp_path):
