@@ -17,9 +17,9 @@ SGD = dict(type='SGD', lr=0.01)
 # Both draw the same seeds in the same order, so that the masks are the same ones.
 SAME_MASKS = dict(rtol=1e-4, atol=1e-6)
 # Maps of half the bytes are sampled another way (sparse.py), so the masks are others:
-# that, and 8 to 11 bits of mantissa, moves the losses by about 1 % in 8 iterations, and
-# the rate of 18 small maps by a few.
-OTHER_MASKS = dict(rtol=3e-2, atol=0, rates=0.06)
+# that, and 8 to 11 bits of mantissa, moves the losses by up to 0.7 % in 8 iterations,
+# and the rate of 18 small maps by up to 0.03.
+OTHER_MASKS = dict(rtol=1.5e-2, atol=0, rates=0.06)
 
 
 def drop_block(module='backbone.layer[34]'):
@@ -183,27 +183,26 @@ def test_mixed_precision_channels_last_and_recomputed(tmp_path, plain):
 
 
 @on_cpu
-def test_a_dynamic_scale_finds_its_value(tmp_path):
+def test_a_dynamic_scale_finds_its_value(tmp_path, plain):
     """It starts too high for float16, skips updates, and halves itself."""
     wrapper = dict(type=CpuAmpOptimWrapper, dtype='float16', optimizer=SGD)
-    logged = train(tmp_path, optim_wrapper=wrapper)
-    assert torch.isfinite(logged['loss']).all()
+    assert_same(train(tmp_path, optim_wrapper=wrapper), plain, **OTHER_MASKS)
 
 
 def test_gradient_accumulation(tmp_path, plain):
     """Weights change at every second iteration only, keep_prob at every one."""
     wrapper = dict(optimizer=SGD, accumulative_counts=2)
     logged = train(tmp_path, optim_wrapper=wrapper)
-    assert torch.isfinite(logged['loss']).all()
+    assert logged['learnt']
     assert logged['loss'][0] == plain['loss'][0]
     # The rates do not depend on the weights.
     assert torch.equal(logged['keep_prob'], plain['keep_prob'])
     assert torch.equal(logged['effective_keep_rate'], plain['effective_keep_rate'])
     # 4 updates of the mean of two gradients instead of 8 updates.
-    torch.testing.assert_close(logged['loss'], plain['loss'], rtol=0.05, atol=0)
+    torch.testing.assert_close(logged['loss'], plain['loss'], rtol=0.03, atol=0)
 
 
-def compiled(folder, model, hooks, **compile_options):
+def run_compiled(folder, model, hooks, compile_options):
     """Train with MMEngine's switch, which compiles all of train_step."""
     torch._dynamo.reset()
     runner = toy_runner(
@@ -213,7 +212,7 @@ def compiled(folder, model, hooks, **compile_options):
         dataset=ToyBoxes() if hasattr(model, 'bbox_head') else None,
         checkpoint_interval=-1,
         randomness=dict(seed=0),
-        cfg=dict(compile=compile_options or True),
+        cfg=dict(compile=compile_options),
     )
     runner.train()
     read = runner.message_hub.get_scalar
@@ -222,14 +221,23 @@ def compiled(folder, model, hooks, **compile_options):
 
 
 def test_compiled(tmp_path):
-    """Of a small part of a ResNet, to be quick."""
-    torch.manual_seed(0)
+    """Of a small part of a ResNet, to be quick: the same until masks fall."""
+    inject, schedule = drop_block('backbone')
+    hooks = [inject, schedule | dict(begin=4, unit='iter')]
     one = dict(num_stages=1, strides=(1,), dilations=(1,), out_indices=(0,))
-    model = ToyClassifier(toy_resnet(**one), 8)
-    losses, rates = compiled(tmp_path, model, drop_block('backbone'), backend='eager')
+
+    def run(name, compile_options):
+        torch.manual_seed(0)
+        model = ToyClassifier(toy_resnet(**one), 8)
+        return run_compiled(tmp_path / name, model, hooks, compile_options)
+
+    losses, rates = run('compiled', dict(backend='eager'))
+    expected, expected_rates = run('plain', False)
     assert torch.isfinite(losses).all()
-    # keep_prob falls to 0.8 in one graph; equation 1 keeps a little more.
-    assert 0.7 < rates[-1] < 0.95
+    torch.testing.assert_close(losses[:5], expected[:5], **SAME_MASKS)
+    # Compiled code draws others, of as many units; keep_prob falls in one graph.
+    torch.testing.assert_close(rates, expected_rates, rtol=0, atol=0.06)
+    assert rates[4] == 1 > rates[-1]
 
 
 @pytest.mark.nightly
@@ -238,7 +246,7 @@ def test_a_compiled_detector(tmp_path, plain):
     if shutil.which('g++') is None:
         pytest.skip("torch's compiler for the CPU needs g++, which is not here")
     model = detector()
-    losses, rates = compiled(tmp_path, model, drop_block())
+    losses, rates = run_compiled(tmp_path, model, drop_block(), True)
     torch.testing.assert_close(losses, plain['loss'], rtol=3e-2, atol=0)
     expected = float(plain['effective_keep_rate'][-1])
     assert float(rates[-1]) == pytest.approx(expected, abs=0.06)
