@@ -1,4 +1,4 @@
-"""The autograd function around the kernels, in Triton's interpreter."""
+"""The autograd function around the kernels, on the GPU if there is one."""
 
 import time
 
@@ -19,24 +19,25 @@ from dropblock_mm.ops import (
 from dropblock_mm.ops.rates import clamp_block, seed_grid, seed_rate
 
 pytestmark = pytest.mark.usefixtures('triton_interpreter')
-needs_gpu = pytest.mark.skipif(
-    not torch.cuda.is_available(), reason='needs a CUDA device'
-)
+DEVICE = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+needs_gpu = pytest.mark.skipif(DEVICE.type == 'cpu', reason='needs a CUDA device')
 
 sizes = st.integers(1, 9)
 shapes = st.tuples(st.integers(1, 2), st.integers(1, 3), sizes, sizes)
+
+
+def on_device(number):
+    return torch.tensor(number, device=DEVICE)
 
 
 def run(x, grad, key=7, keep_prob=0.7, block_size=3, shared_mask=False, seeds=None):
     """Return the output, the gradient and the count of the fused path."""
     leaf = x.detach().clone(memory_format=torch.preserve_format).requires_grad_()
     size = (x.shape[2], x.shape[3])
-    gamma = torch.tensor(seed_rate(keep_prob, block_size, size), dtype=torch.float32)
+    gamma = on_device(seed_rate(keep_prob, block_size, size))
     mask_shape = (x.shape[0], 1 if shared_mask else x.shape[1], *size)
     block = clamp_block(block_size, size)
-    out, kept = fused.drop_units(
-        leaf, gamma, torch.tensor(key), mask_shape, block, seeds
-    )
+    out, kept = fused.drop_units(leaf, gamma, on_device(key), mask_shape, block, seeds)
     out.backward(grad)
     return out, leaf.grad, kept.item()
 
@@ -49,7 +50,9 @@ def test_three_paths_agree_on_the_same_seeds(shape, block_size, shared_mask, see
     seeds = torch.rand(shape[0], 1 if shared_mask else shape[1], *grid) < 0.15
     x, grad = torch.randn(shape), torch.randn(shape)
     options = dict(block_size=block_size, shared_mask=shared_mask, seeds=seeds)
-    out, x_grad, kept = run(x, grad, **options)
+    fused_options = options | dict(seeds=seeds.to(DEVICE))
+    out, x_grad, kept = run(x.to(DEVICE), grad.to(DEVICE), **fused_options)
+    out, x_grad = out.cpu(), x_grad.cpu()
 
     leaf = x.clone().requires_grad_()
     sparse_out, sparse_kept = drop_block_2d_with_count(leaf, 0.7, **options)
@@ -67,7 +70,7 @@ def test_three_paths_agree_on_the_same_seeds(shape, block_size, shared_mask, see
 @pytest.mark.parametrize('layout', [torch.contiguous_format, torch.channels_last])
 def test_backward_draws_the_mask_of_forward(shared_mask, layout):
     torch.manual_seed(0)
-    x = torch.ones(2, 4, 15, 17).contiguous(memory_format=layout)
+    x = torch.ones(2, 4, 15, 17, device=DEVICE).contiguous(memory_format=layout)
     before = x.clone()
     out, grad, kept = run(x, torch.ones_like(x), shared_mask=shared_mask)
     assert torch.equal(out, grad)
@@ -79,8 +82,8 @@ def test_backward_draws_the_mask_of_forward(shared_mask, layout):
 
 
 def test_gradcheck():
-    x = torch.randn(1, 2, 5, 6, dtype=torch.float64, requires_grad=True)
-    gamma, key = torch.tensor(0.1), torch.tensor(3)
+    x = torch.randn(1, 2, 5, 6, dtype=torch.float64, device=DEVICE, requires_grad=True)
+    gamma, key = on_device(0.1), on_device(3)
 
     def function(x):
         return fused.drop_units(x, gamma, key, (1, 2, 5, 6), (3, 3))[0]
@@ -91,7 +94,8 @@ def test_gradcheck():
 
 
 def test_saves_three_numbers_for_backward():
-    x = torch.randn(1, 8, 20, 20, requires_grad=True)
+    x = torch.randn(1, 8, 20, 20, device=DEVICE, requires_grad=True)
+    gamma, key = on_device(0.1), on_device(3)
     saved = []
 
     def record(tensor):
@@ -99,15 +103,15 @@ def test_saves_three_numbers_for_backward():
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(record, lambda tensor: tensor):
-        fused.drop_units(x, torch.tensor(0.1), torch.tensor(3), (1, 8, 20, 20), (3, 3))
+        fused.drop_units(x, gamma, key, (1, 8, 20, 20), (3, 3))
     assert sum(saved) == 3
 
 
 @pytest.mark.parametrize('shared_mask', [False, True])
 def test_compilers_are_given_the_same_mask(shared_mask):
     """What drop_mask calls on a GPU, against the mask of the fused path."""
-    x = torch.ones(2, 4, 9, 11)
-    gamma, key = torch.tensor(0.04), torch.tensor(11)
+    x = torch.ones(2, 4, 9, 11, device=DEVICE)
+    gamma, key = on_device(0.04), on_device(11)
     shape = (2, 1 if shared_mask else 4, 9, 11)
     out, kept = fused.drop_units(x, gamma, key, shape, (3, 3))
     dropped, mask_kept = traced._drop_mask_on_cuda(gamma, key, [*shape], [3, 3])
@@ -130,17 +134,16 @@ def test_the_kernels_are_tried_before_they_are_used(monkeypatch):
     """Triton without a compiler, for example, must not end a training."""
     from dropblock_mm.ops import triton_kernels
 
-    cpu = torch.device('cpu')
-    assert fused._failure(cpu) == ''
+    assert fused._failure(DEVICE) == ''
     with FakeTensorMode():
-        assert fused._failure(cpu) == ''
+        assert fused._failure(DEVICE) == ''
 
     def fail(*args):
         raise RuntimeError('Failed to find C compiler.\nPlease specify')
 
     monkeypatch.setattr(triton_kernels, 'scale_and_drop', fail)
     reason = 'Triton fails (RuntimeError: Failed to find C compiler.'
-    assert fused._failure(cpu) == reason
+    assert fused._failure(DEVICE) == reason
 
 
 @pytest.mark.parametrize(('reason', 'path'), [('', 'fused'), ('no', 'densely')])

@@ -1,6 +1,9 @@
 """The environment that is recorded."""
 
+import pytest
 import torch
+
+from dropblock_mm.ops import fused
 
 
 def test_the_machine_is_described(part):
@@ -9,3 +12,12 @@ def test_the_machine_is_described(part):
     assert found['threads'] == str(torch.get_num_threads())
     assert found['allocator'] == 'as it is'
     assert all(isinstance(value, str) for value in found.values())
+
+
+@pytest.mark.parametrize(
+    ('reason', 'path'), [('', "Triton's kernels"), ('no triton', 'dense: no triton')]
+)
+def test_the_path_on_a_gpu_is_named(part, monkeypatch, reason, path):
+    monkeypatch.setattr(fused, 'why_not', lambda device: reason)
+    assert part('machine').describe('cuda', '')['path on the GPU'] == path
+    assert 'path on the GPU' not in part('machine').describe('cpu', '')

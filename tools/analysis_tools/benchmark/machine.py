@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from dropblock_mm.ops import native
+from dropblock_mm.ops import fused, native
 
 from .peers import versions
 
@@ -44,6 +44,7 @@ def describe(device: str, allocator: str) -> dict[str, str]:
         'python': platform.python_version(),
         'torch': torch.__version__,
         'dropblock_mm': _commit(),
+        'path on the GPU': _cuda_path() if device == 'cuda' else '',
         'loops over seeds': 'in C' if native.IS_BUILT else 'as tensor operations',
         'allocator': allocator,
         'transparent huge pages': _read('/sys/kernel/mm/transparent_hugepage/enabled'),
@@ -84,6 +85,12 @@ def _cuda_name() -> str:
         return 'no CUDA device'
     index = torch.cuda.current_device()
     return f'{torch.cuda.get_device_name(index)}, CUDA {torch.version.cuda}'
+
+
+def _cuda_path() -> str:
+    """Say whether the kernels run, or else why not."""
+    reason = fused.why_not(torch.device('cuda'))
+    return f'dense: {reason}' if reason else "Triton's kernels"
 
 
 def _commit() -> str:
