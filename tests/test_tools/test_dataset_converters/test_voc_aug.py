@@ -77,6 +77,15 @@ def test_out_leaves_the_devkit_alone(made):
     )
 
 
+def test_out_has_no_lists_of_an_earlier_conversion(made):
+    made.convert()
+    (made.sbd / 'cls/e.mat').unlink()
+    out = made.root / 'elsewhere'
+    assert made.convert('-o', str(out)) == 1
+    lists = {path.name for path in (out / 'ImageSets/Segmentation').iterdir()}
+    assert lists == {'train.txt', 'val.txt'}
+
+
 def test_missing_lists_are_named(made, capsys):
     (made.sbd / 'val.txt').unlink()
     assert made.convert() == 1

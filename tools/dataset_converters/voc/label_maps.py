@@ -31,7 +31,7 @@ def read_label_map(path: Path) -> np.ndarray:
     if labels.ndim != 2:
         raise ValueError(f'{image.mode}, a picture in colour and no map of classes')
     if palette is not None:
-        check_palette(palette, np.unique(labels))
+        check_palette(palette, np.unique(labels).tolist())
     return labels
 
 
