@@ -5,7 +5,8 @@ their convolutions over the levels but not the normalisation (`RetinaSepBNHead`)
 as in the paper's implementation. For speed on CPUs, and ours: 64 channels in
 pyramid and heads, three levels (P3-P5), two convolutions in each head.
 Anchors have 16 to 102 pixels, and are square or tall, as digits are. Focal loss, box
-loss and matching are the paper's implementation's.
+loss and matching are the paper's implementation's, but for anchors that fit an object
+equally well where none reaches 0.5: all of them are its, not one.
 """
 
 norm_cfg = dict(type='BN', requires_grad=True)
