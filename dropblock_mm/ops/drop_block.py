@@ -270,12 +270,12 @@ def _drop_sparsely(
 
 
 def _refuse_transforms(x: Tensor) -> None:
-    """Elsewhere torch says so itself; here memory is written to, which has none."""
+    """The paths by plain tensor operations can be transformed; these write memory."""
     if torch._C._functorch.is_functorch_wrapped_tensor(x):
         raise RuntimeError(
-            'DropBlock draws a number of seeds that depends on chance, which '
-            'functorch (torch.func, vmap) cannot transform. Call it outside of the '
-            'transformed function, or take the gradient with torch.autograd.'
+            'DropBlock writes to memory, which functorch (torch.func, vmap) cannot '
+            'transform. Call it outside of the transformed function, or take the '
+            'gradient with torch.autograd.'
         )
 
 
@@ -298,6 +298,7 @@ def _drop_fused(
     seeds: Tensor | None,
     generator: torch.Generator | None,
 ) -> tuple[Tensor, Tensor]:
+    _refuse_transforms(x)
     gamma = plan.device_gamma(keep_prob, x.device)
     key = _draw_key(x.device, generator)
     return fused.drop_units(x, gamma, key, plan.mask_shape, plan.block, seeds)

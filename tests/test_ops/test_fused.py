@@ -146,6 +146,14 @@ def test_the_kernels_are_tried_before_they_are_used(monkeypatch):
     assert fused._failure(DEVICE) == reason
 
 
+def test_functional_transforms_say_that_they_do_not_work(monkeypatch):
+    monkeypatch.setattr(drop_block, '_pick_path', lambda *_: drop_block._drop_fused)
+    x = torch.randn(2, 3, 8, 8, device=DEVICE)
+    for transform in (torch.func.grad, torch.func.vmap):
+        with pytest.raises(RuntimeError, match='cannot transform'):
+            transform(lambda x: drop_block_2d(x.view(-1, 3, 8, 8), 0.5, 3).sum())(x)
+
+
 @pytest.mark.parametrize(('reason', 'path'), [('', 'fused'), ('no', 'densely')])
 def test_where_the_kernels_fail_the_dense_path_is_taken(monkeypatch, reason, path):
     monkeypatch.setattr(fused, 'why_not', lambda device: reason)
