@@ -1,8 +1,10 @@
 """What GPUs sustain, taken from published training runs of ResNet-50.
 
 A share of the peak would be a guess. Instead: NVIDIA published how many images a second
-its ResNet-50 trains with on one GPU; times the operations of such a step, counted as
-for any other model here, that is the rate which a convolutional network got.
+its ResNet-50 trains with on one GPU (NVIDIA/DeepLearningExamples, container 21.03,
+PyTorch/Classification/ConvNets/resnet50v1.5/README); times the operations of such a
+step, counted as for any other model here, that is the rate which a convolutional
+network got.
 """
 
 from __future__ import annotations
@@ -12,10 +14,6 @@ from dataclasses import dataclass
 # Forward and backward of ResNet-50 on one image of 224x224, in 1e12 floating-point
 # operations; a multiplication and an addition are two. A test counts them again.
 RESNET50_TFLOP = 0.02430
-SOURCE = (
-    'NVIDIA/DeepLearningExamples, PyTorch/Classification/ConvNets/resnet50v1.5/README, '
-    'training performance on 1 GPU, container 21.03'
-)
 
 
 @dataclass(frozen=True)
