@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -19,13 +18,7 @@ from dropblock_mm.ops.arguments import (
     check_gamma_scale,
     check_keep_prob,
 )
-from dropblock_mm.ops.geometry import BlockGeometry
-from dropblock_mm.ops.rates import (
-    clamp_block,
-    gamma_per_drop_rate,
-    seed_grid,
-    solve_gamma,
-)
+from dropblock_mm.ops.plan import Plan, cached_plan, make_plan
 
 # torch.compiler has it since 2.3.
 is_compiling = getattr(torch.compiler, 'is_compiling', torch._utils.is_compiling)
@@ -147,83 +140,12 @@ def drop_checked(
     if x.numel() == 0:
         return x, 0
     plain = _is_plain(x)
-    make_plan = _cached_plan if plain else _plan  # symbolic sizes have no hash
-    plan = make_plan(x.shape, block_size, gamma_scale, calibrated, shared_mask)
+    planned = cached_plan if plain else make_plan  # symbolic sizes have no hash
+    plan = planned(x.shape, block_size, gamma_scale, calibrated, shared_mask)
     if seeds is not None:
         _check_seeds(seeds, plan, x.device)
     drop = _pick_path(x.device, plain, seeds is None)
     return drop(x, keep_prob, plan, seeds, generator)
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """What is to be done, apart from the rate: arguments and shapes."""
-
-    block_size: int
-    gamma_scale: float
-    calibrated: bool
-    mask_shape: tuple[int, int, int, int]
-    block: tuple[int, int]
-    shared_over: int
-    gamma_per_drop_rate: float
-
-    @property
-    def feature_size(self) -> tuple[int, int]:
-        return self.mask_shape[2:]
-
-    @property
-    def seed_shape(self) -> tuple[int, int, int, int]:
-        return (*self.mask_shape[:2], *seed_grid(self.block_size, self.feature_size))
-
-    @cached_property
-    def geometry(self) -> BlockGeometry:
-        return BlockGeometry(self.mask_shape, self.block, self.shared_over)
-
-    def gamma(self, keep_prob: float | Tensor) -> float:
-        """Return gamma; a tensor is read back to the host."""
-        drop_rate = self.gamma_scale * (1.0 - float(keep_prob))
-        if self.calibrated:
-            keep_rate = min(max(1.0 - drop_rate, 0.0), 1.0)
-            return solve_gamma(keep_rate, self.block_size, self.feature_size)
-        return min(max(drop_rate * self.gamma_per_drop_rate, 0.0), 1.0)
-
-    def device_gamma(self, keep_prob: float | Tensor, device: torch.device) -> Tensor:
-        """Return gamma as a 0-dim tensor on the device, read by nobody."""
-        if not isinstance(keep_prob, Tensor):
-            keep_prob = torch.full((), keep_prob, dtype=torch.float32, device=device)
-        # A layer in half precision has a buffer in it.
-        dtype = torch.promote_types(keep_prob.dtype, torch.float32)
-        keep_prob = keep_prob.to(device, dtype)
-        if self.calibrated:
-            keep_rate = (1.0 - self.gamma_scale * (1.0 - keep_prob)).clamp(0.0, 1.0)
-            return torch.ops.dropblock_mm.solve_gamma(
-                keep_rate, self.block_size, self.feature_size
-            )
-        factor = self.gamma_scale * self.gamma_per_drop_rate
-        return ((1.0 - keep_prob) * factor).clamp(0.0, 1.0)
-
-
-def _plan(
-    shape: tuple[int, ...],
-    block_size: int,
-    gamma_scale: float,
-    calibrated: bool,
-    shared_mask: bool,
-) -> _Plan:
-    images, channels, height, width = shape
-    shared_over = channels if shared_mask else 1
-    return _Plan(
-        block_size=block_size,
-        gamma_scale=gamma_scale,
-        calibrated=calibrated,
-        mask_shape=(images, channels // shared_over, height, width),
-        block=clamp_block(block_size, (height, width)),
-        shared_over=shared_over,
-        gamma_per_drop_rate=gamma_per_drop_rate(block_size, (height, width)),
-    )
-
-
-_cached_plan = lru_cache(maxsize=1024)(_plan)
 
 
 def _is_plain(x: Tensor) -> bool:
@@ -249,7 +171,7 @@ def _draw_key(device: torch.device, generator: torch.Generator | None) -> Tensor
 def _drop_sparsely(
     x: Tensor,
     keep_prob: float | Tensor,
-    plan: _Plan,
+    plan: Plan,
     seeds: Tensor | None,
     generator: torch.Generator | None,
 ) -> tuple[Tensor, int]:
@@ -282,7 +204,7 @@ def _refuse_transforms(x: Tensor) -> None:
 def _drop_traced(
     x: Tensor,
     keep_prob: float | Tensor,
-    plan: _Plan,
+    plan: Plan,
     seeds: None,
     generator: torch.Generator | None,
 ) -> tuple[Tensor, Tensor]:
@@ -294,7 +216,7 @@ def _drop_traced(
 def _drop_fused(
     x: Tensor,
     keep_prob: float | Tensor,
-    plan: _Plan,
+    plan: Plan,
     seeds: Tensor | None,
     generator: torch.Generator | None,
 ) -> tuple[Tensor, Tensor]:
@@ -307,7 +229,7 @@ def _drop_fused(
 def _drop_densely(
     x: Tensor,
     keep_prob: float | Tensor,
-    plan: _Plan,
+    plan: Plan,
     seeds: Tensor | None,
     generator: torch.Generator | None,
 ) -> tuple[Tensor, Tensor]:
@@ -347,7 +269,7 @@ def _check_input(x: Tensor) -> None:
         )
 
 
-def _check_seeds(seeds: Tensor, plan: _Plan, device: torch.device) -> None:
+def _check_seeds(seeds: Tensor, plan: Plan, device: torch.device) -> None:
     if tuple(seeds.shape) != plan.seed_shape or seeds.dtype != torch.bool:
         raise ValueError(
             f'seeds has shape {tuple(seeds.shape)} and dtype {seeds.dtype}. For this '

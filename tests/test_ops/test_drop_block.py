@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from dropblock_mm import DropBlock2d, drop_block_2d, expected_keep_rate, seed_rate
 from dropblock_mm.ops import dense, drop_block, drop_block_2d_with_count
+from dropblock_mm.ops.plan import make_plan
 from dropblock_mm.ops.rates import clamp_block, seed_grid
 from dropblock_mm.ops.reference import reference_drop_block, reference_mask
 from dropblock_mm.testing import assert_close
@@ -352,7 +353,7 @@ def test_a_rate_on_another_device_is_brought_to_the_input():
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
 def test_gamma_of_a_rate_in_half_precision_is_computed_in_full(dtype):
-    plan = drop_block._plan((1, 1, 40, 40), 7, 1.0, False, False)
+    plan = make_plan((1, 1, 40, 40), 7, 1.0, False, False)
     rate = torch.tensor(0.9, dtype=dtype)
     gamma = plan.device_gamma(rate, rate.device)
     assert gamma.item() == pytest.approx(plan.gamma(rate), rel=1e-6)

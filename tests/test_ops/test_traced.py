@@ -16,8 +16,9 @@ from dropblock_mm import (
     expected_keep_rate,
     inject_drop_block,
 )
-from dropblock_mm.ops import drop_block, sparse, traced
+from dropblock_mm.ops import sparse, traced
 from dropblock_mm.ops.geometry import BlockGeometry
+from dropblock_mm.ops.plan import make_plan
 from dropblock_mm.ops.rates import seed_rate
 from dropblock_mm.testing.toy import toy_resnet
 
@@ -96,7 +97,7 @@ def test_fake_tensors_and_the_meta_device(calibrated):
 @pytest.mark.parametrize('calibrated', [False, True])
 @pytest.mark.parametrize('gamma_scale', [0.25, 1.0, 3.0])
 def test_gamma_on_a_device_is_gamma_on_the_host(gamma_scale, calibrated):
-    plan = drop_block._plan((2, 4, 20, 9), 7, gamma_scale, calibrated, False)
+    plan = make_plan((2, 4, 20, 9), 7, gamma_scale, calibrated, False)
     for keep_prob in (0.0, 0.25, 0.5, 0.875, 1.0):  # exact in fp32
         expected = pytest.approx(plan.gamma(keep_prob), rel=1e-5)
         for value in (keep_prob, torch.tensor(keep_prob)):
