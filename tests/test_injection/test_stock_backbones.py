@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from dropblock_mm import inject_drop_block
+from dropblock_mm.injection import adapters
+from dropblock_mm.injection.dry_run import build_on_meta
 from dropblock_mm.testing.served import check_is_served
 from dropblock_mm.testing.stock_models import (
     PACKAGES,
@@ -30,7 +32,6 @@ SPREAD = [
     'mmdet::res2net/faster-rcnn_res2net-101_fpn_2x_coco.py',
     'mmdet::resnest/faster-rcnn_s50_fpn_syncbn-backbone+head_ms-range-1x_coco.py',
     'mmdet::retinanet/retinanet_r18_fpn_1x_coco.py',
-    'mmdet::retinanet/retinanet_x101-32x4d_fpn_1x_coco.py',
     'mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py',
     'mmdet::ssd/ssdlite_mobilenetv2-scratch_8xb24-600e_coco.py',
     'mmdet::tridentnet/tridentnet_r50-caffe_1x_coco.py',
@@ -39,12 +40,26 @@ SPREAD = [
     'mmseg::bisenetv1/bisenetv1_r18-d32_4xb4-160k_cityscapes-1024x1024.py',
     'mmseg::bisenetv2/bisenetv2_fcn_4xb4-160k_cityscapes-1024x1024.py',
     'mmseg::ddrnet/ddrnet_23-slim_in1k-pre_2xb6-120k_cityscapes-1024x1024.py',
+    'mmseg::erfnet/erfnet_fcn_4xb4-160k_cityscapes-512x1024.py',
     'mmseg::hrnet/fcn_hr18s_4xb2-40k_cityscapes-512x1024.py',
     'mmseg::icnet/icnet_r18-d8_4xb2-80k_cityscapes-832x832.py',
     'mmseg::mobilenet_v2/mobilenet-v2-d8_pspnet_4xb2-80k_cityscapes-512x1024.py',
     'mmseg::mobilenet_v3/mobilenet-v3-d8-s_lraspp_4xb4-320k_cityscapes-512x1024.py',
     'mmseg::pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024.py',
 ]
+MSCAN = 'mmseg::segnext/segnext_mscan-t_1xb16-adamw-160k_ade20k-512x512.py'
+# For each adapter a config of these that needs it.
+NEEDS = {
+    adapters.gate: 'mobilenet-v3',
+    adapters.stem_of_tokens: 'mscan',
+    adapters.conv_module: 'rtmdet',
+    adapters.conv_norm_unit: 'erfnet',
+    adapters.conv_norm_sequence: 'hr18s',
+    adapters.split_attention: 'resnest',
+    adapters.csp_layer: 'rtmdet',
+    adapters.darknet_block: 'yolov3',
+    adapters.residual_block: 'retinanet_r18',
+}
 REFUSED = [
     'mmdet::pvt/retinanet_pvt-t_fpn_1x_coco.py',
     'mmdet::swin/mask-rcnn_swin-t-p4-w7_fpn_1x_coco.py',
@@ -122,6 +137,17 @@ def test_a_stock_backbone_is_served(name):
     assert check_backbone(*backbone_of(name))
 
 
+@pytest.mark.parametrize(('adapter', 'part'), NEEDS.items())
+def test_the_spread_needs_every_adapter(adapter, part):
+    (name,) = [name for name in [*SPREAD, MSCAN] if part in name]
+    model = build_on_meta(builder(*backbone_of(name)))
+    assert any(adapter(module) is not None for module in model.modules())
+
+
+def test_every_adapter_is_needed():
+    assert {*NEEDS} == {*adapters.ADAPTERS}
+
+
 @pytest.mark.parametrize('name', REFUSED)
 def test_a_transformer_is_refused(name):
     model = builder(*backbone_of(name))()
@@ -131,8 +157,7 @@ def test_a_transformer_is_refused(name):
 
 def test_a_backbone_is_refused_that_has_sites_in_its_stem_alone():
     """MSCAN, which is convolutional, but norms before it convolves."""
-    name = 'mmseg::segnext/segnext_mscan-t_1xb16-adamw-160k_ade20k-512x512.py'
-    model = builder(*backbone_of(name))()
+    model = builder(*backbone_of(MSCAN))()
     with pytest.raises(ValueError, match='norms of its blocks come before the conv'):
         inject_drop_block(model, [dict(module='')])
 
