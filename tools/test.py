@@ -21,7 +21,7 @@ from dropblock_mm.engine.checkpoints.safe_loading import keep_loading_safe
 from dropblock_mm.engine.coco_eval import match_faster
 from dropblock_mm.engine.data_checks.build_errors import naming_bad_data
 from dropblock_mm.engine.data_checks.check import check_data
-from dropblock_mm.engine.messages import has_started, one_message
+from dropblock_mm.engine.messages import RefusedError, has_started, one_message
 
 LOOPS = ('test',)
 COCO_METRICS = ('CocoMetric', 'CocoPanopticMetric', 'FasterCocoMetric', 'LVISMetric')
@@ -68,6 +68,7 @@ def make_config(args: argparse.Namespace) -> Config:
     launch.set_work_dir(cfg, args.work_dir, args.config)
     cfg.load_from, cfg.resume = args.checkpoint, False
     check_checkpoints(cfg, 'CHECKPOINT')
+    launch.require(cfg, 'model', 'test_dataloader', 'test_cfg', 'test_evaluator')
     launch.prepare_library(cfg)
     check_data(cfg, LOOPS)
     if args.show or args.show_dir:
@@ -90,11 +91,11 @@ def paint_predictions(cfg: Config, args: argparse.Namespace) -> None:
     """Let the library's visualization hook show or save what was predicted.
 
     Raises:
-        ValueError: The config has no such hook.
+        RefusedError: The config has no such hook.
     """
     hook = cfg.get('default_hooks', {}).get('visualization')
     if hook is None:
-        raise ValueError(
+        raise RefusedError(
             '--show and --show-dir need default_hooks.visualization, which the config '
             "does not set. Add default_hooks = dict(visualization=dict(type='"
             f'{"Seg" if is_segmentation(cfg) else "Det"}VisualizationHook'
@@ -113,11 +114,11 @@ def augment_test_images(cfg: Config) -> None:
     """Wrap the model and its test data for test-time augmentation.
 
     Raises:
-        ValueError: The config does not say how; mmdet's default serves detectors.
+        RefusedError: The config does not say how; mmdet's default serves detectors.
     """
     missing = [key for key in ('tta_model', 'tta_pipeline') if key not in cfg]
     if missing and cfg.get('default_scope') != 'mmdet':
-        raise ValueError(
+        raise RefusedError(
             f'--tta needs {" and ".join(missing)}, which the config does not set. '
             'Add them, or leave --tta out.'
         )
@@ -148,13 +149,13 @@ def check_out(cfg: Config, out: str) -> None:
     """Check ``--out`` before hours of testing; mmseg's metric writes by itself.
 
     Raises:
-        ValueError: It is not a pickle file, where one is going to be written.
+        RefusedError: It is not a pickle file, where one is going to be written.
     """
     if is_segmentation(cfg):
         for metric in metric_configs(cfg):
             metric.output_dir, metric.keep_results = out, True
     elif not out.endswith(('.pkl', '.pickle')):
-        raise ValueError(f'--out {out!r}: give a file that ends in .pkl or .pickle.')
+        raise RefusedError(f'--out {out!r}: give a file that ends in .pkl or .pickle.')
 
 
 def metric_configs(cfg: Config) -> list[ConfigDict]:
@@ -169,7 +170,7 @@ def report_classes(cfg: Config) -> None:
     """Have the metrics report every class; some do so anyway.
 
     Raises:
-        ValueError: None of them can.
+        RefusedError: None of them can.
     """
     metrics = metric_configs(cfg)
     names = [launch.type_name(metric) for metric in metrics]
@@ -177,7 +178,7 @@ def report_classes(cfg: Config) -> None:
     for metric in coco:
         metric.classwise = True
     if not coco and not set(names) & set(ALWAYS_CLASSWISE):
-        raise ValueError(
+        raise RefusedError(
             f'--classwise serves {", ".join(COCO_METRICS)} (and needs not be given for '
             f'{" and ".join(ALWAYS_CLASSWISE)}), but test_evaluator has '
             f'{", ".join(names)}. Leave it out.'

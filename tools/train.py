@@ -85,6 +85,7 @@ def make_config(args: argparse.Namespace) -> Config:
     launch.save_whole_checkpoints(cfg)
     launch.set_resume(cfg, args.resume)
     check_checkpoints(cfg, '--resume' if args.resume else 'load_from')
+    launch.require(cfg, 'model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
     launch.prepare_library(cfg)
     check_data(cfg, LOOPS)
     check_sources_of_weights(cfg)

@@ -20,6 +20,13 @@ EXIT_STATUS = 2
 _CHECKERS = ('dropblock_mm', 'mmengine.config', 'mmengine.registry', 'mmengine.utils')
 
 
+class RefusedError(ValueError):
+    """What a script refuses, in words for its user.
+
+    Code of the package need not take it: there, any ``raise`` statement is a refusal.
+    """
+
+
 def is_user_mistake(error: BaseException) -> bool:
     """Tell a refused argument from a bug.
 
@@ -27,9 +34,12 @@ def is_user_mistake(error: BaseException) -> bool:
         error: What was raised.
 
     Returns:
-        bool: Whether a ``raise`` statement of a checker raised it. An error that
-        Python itself raised there, say for ``None + 1``, is a bug of ours.
+        bool: Whether it is a :class:`RefusedError`, or a ``raise`` statement of a
+        checker raised it. An error that Python itself raised there, say for
+        ``None + 1``, is a bug of ours.
     """
+    if isinstance(error, RefusedError):
+        return True
     trace = error.__traceback__
     if trace is None or not isinstance(error, Exception):
         return False

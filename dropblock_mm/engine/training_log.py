@@ -42,7 +42,8 @@ class TrainingLog:
                 return metric
         raise ValueError(
             f'the log has none of the metrics {", ".join(METRICS)} '
-            f'(it has: {", ".join(sorted(found)) or "no evaluation"})'
+            f'(it has: {", ".join(sorted(found)) or "no evaluation"}). Train with a '
+            'val_evaluator that gives one of them.'
         )
 
     def last_epoch_mean(self, key: str) -> float:
@@ -55,7 +56,10 @@ class TrainingLog:
         rows = [row for row in self.train if row.get('epoch') == epoch]
         values = [row[key] for row in rows if key in row]
         if not values:
-            raise ValueError(f'the log has no {key!r} in its last epoch')
+            raise ValueError(
+                f'the log has no {key!r} in its last epoch. Log more often: '
+                'default_hooks.logger.interval=1.'
+            )
         return sum(values) / len(values)
 
     def is_evaluated(self) -> bool:

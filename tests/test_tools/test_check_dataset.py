@@ -9,6 +9,7 @@ import mmcv
 import numpy as np
 import pytest
 from PIL import Image
+from rich.progress import Progress
 
 from dropblock_mm.config_files import resolve_config
 from dropblock_mm.datasets.layouts import voc_palette
@@ -282,6 +283,28 @@ def test_workers_find_the_same(run, tmp_path):
     text = write_coco(tmp_path / 'data', GOOD + BAD)
     alone = run(text)
     assert run(text, '--workers', '2') == alone
+
+
+def test_a_config_without_data(run, capsys):
+    with pytest.raises(SystemExit):
+        run("default_scope = 'mmdet'", '--loops', 'train', 'val')
+    assert 'has no train_dataloader and no val_dataloader.' in capsys.readouterr().err
+
+
+def test_options_without_a_value(run, capsys):
+    with pytest.raises(SystemExit):
+        run("default_scope = 'mmdet'", '--cfg-options', 'data_root')
+    assert "'data_root' is not KEY=VALUE" in capsys.readouterr().err
+
+
+def test_the_bar_advances_with_every_image(run, tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(
+        Progress, 'add_task', lambda self, text, total: shown.append((text, total))
+    )
+    monkeypatch.setattr(Progress, 'advance', lambda self, task: shown.append('image'))
+    run(write_coco(tmp_path / 'data', GOOD))
+    assert shown == [('train_dataloader.dataset', 5)] + ['image'] * 5
 
 
 def test_paths_are_looked_at_first(run, tmp_path):

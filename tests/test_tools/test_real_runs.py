@@ -119,7 +119,8 @@ def test_coco(train_until, run_tool, shared_data, work_dir, scalars):
     check_schedule(scalars(work_dir), total=6)
 
     checkpoint = str(work_dir / 'epoch_2.pth')
-    tested = run_tool('test', COCO, checkpoint, '--work-dir', f'{work_dir}/t', *options)
+    test = [COCO, checkpoint, '--work-dir', f'{work_dir}/t', '--classwise']
+    tested = run_tool('test', *test, *options)
     assert 'Average Precision' in tested
     # So short a training finds nothing: compare the boxes, not only the zeros.
     boxes = [
@@ -129,7 +130,8 @@ def test_coco(train_until, run_tool, shared_data, work_dir, scalars):
     assert len(json.loads(boxes[0])) == 40
     metrics = read_metrics(work_dir / 't')
     evaluated = scalars(work_dir)[-1]
-    assert metrics
+    assert 'coco/person_precision' in metrics
+    assert sum(key.endswith('_precision') for key in metrics) == 80
     assert {key: evaluated[key] for key in metrics if 'mAP' in key} == {
         key: value for key, value in metrics.items() if 'mAP' in key
     }

@@ -37,6 +37,32 @@ def test_missing_data(refused, tmp_path, monkeypatch):
     assert "test_dataloader.dataset.ann_file='annotations/instances_val2017" in said
 
 
+@pytest.mark.parametrize(
+    ('argv', 'text'),
+    [
+        (['--out', 'res'], "--out 'res': give a file that ends in .pkl"),
+        (['--tta'], '--tta needs tta_model and tta_pipeline'),
+        (['--show'], '--show and --show-dir need default_hooks.visualization'),
+        (['--classwise'], 'test_evaluator has Accuracy. Leave it out.'),
+    ],
+)
+def test_options_that_do_not_fit_are_one_message(refused, tmp_path, argv, text):
+    checkpoint, config = tmp_path / 'a.pth', tmp_path / 'a.py'
+    torch.save({'state_dict': {}}, checkpoint)
+    config.write_text(
+        "model = dict(type='A')\ntest_dataloader, test_cfg = dict(), dict()\n"
+        "test_evaluator = dict(type='Accuracy')"
+    )
+    assert text in refused('test', str(config), str(checkpoint), *argv)
+
+
+def test_a_config_without_a_test(refused, toy_config, tmp_path):
+    torch.save({'state_dict': {}}, tmp_path / 'a.pth')
+    said = refused('test', toy_config, str(tmp_path / 'a.pth'))
+    missing = 'no test_dataloader and no test_cfg and no test_evaluator'
+    assert said.startswith(f'the config sets {missing}. Add what is missing')
+
+
 def test_out_must_be_a_pickle_file(load_tool):
     tool = load_tool('test')
     with pytest.raises(ValueError, match=r"--out 'results'.*\.pkl"):

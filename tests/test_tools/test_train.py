@@ -115,6 +115,7 @@ def test_mixed_precision_recomputed(load_tool, toy_config, tmp_path, scalars, dt
             ['CONFIG', '--cfg-options', 'default_scope=mmnone'],
             "default_scope='mmnone'",
         ),
+        (['CONFIG', '--cfg-options', 'train_cfg=None'], 'config sets no train_cfg.'),
         (
             ['CONFIG', '--dropblock', 'resnet_c5', '--cfg-options']
             + ['custom_hooks.1.keep_prob=1.5'],

@@ -23,7 +23,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dataset_checks import DatasetReport, as_dict, check_datasets, print_report
-from mmengine.config import DictAction
 from mmengine.registry import init_default_scope
 from PIL import Image
 from rich.console import Console
@@ -36,7 +35,7 @@ from rich.progress import (
 )
 
 from dropblock_mm.engine import launch
-from dropblock_mm.engine.messages import one_message
+from dropblock_mm.engine.messages import RefusedError, one_message
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -46,7 +45,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=launch.KeyValues,
         default={},
         metavar='KEY=VALUE',
         help='override settings of the config, as in tools/train.py',
@@ -83,7 +82,11 @@ def check(args: argparse.Namespace) -> list[DatasetReport]:
     with Progress(
         *columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True
     ) as progress:
-        return check_datasets(cfg.to_dict(), args.loops, args.workers, progress)
+        reports = check_datasets(cfg.to_dict(), args.loops, args.workers, progress)
+    if not reports:
+        keys = ' and no '.join(f'{loop}_dataloader' for loop in args.loops)
+        raise RefusedError(f'{args.config!r} has no {keys}. Give another config.')
+    return reports
 
 
 def _width() -> int:

@@ -1,18 +1,20 @@
 """From a command line to a runner: arguments, the config, what the machine needs."""
 
 from dropblock_mm.engine.launch.amp import enable_amp, type_name
-from dropblock_mm.engine.launch.arguments import add_common_arguments, parse
+from dropblock_mm.engine.launch.arguments import KeyValues, add_common_arguments, parse
 from dropblock_mm.engine.launch.runner import build_runner
 from dropblock_mm.engine.launch.settings import (
     enable_auto_scale_lr,
     load_config,
     prepare_library,
+    require,
     save_whole_checkpoints,
     set_resume,
     set_work_dir,
 )
 
 __all__ = [
+    'KeyValues',
     'add_common_arguments',
     'build_runner',
     'enable_amp',
@@ -20,6 +22,7 @@ __all__ = [
     'load_config',
     'parse',
     'prepare_library',
+    'require',
     'save_whole_checkpoints',
     'set_resume',
     'set_work_dir',

@@ -13,7 +13,7 @@ from mmengine.config import DictAction
 _LOCAL_RANKS = {'slurm': 'SLURM_LOCALID', 'mpi': 'OMPI_COMM_WORLD_LOCAL_RANK'}
 
 
-class _KeyValues(DictAction):
+class KeyValues(DictAction):
     """MMEngine's reader of KEY=VALUE, which fails on a word without '='."""
 
     def __call__(
@@ -23,6 +23,7 @@ class _KeyValues(DictAction):
         values: Any,
         option_string: str | None = None,
     ) -> None:
+        """Refuse such a word, and leave the rest to MMEngine."""
         for word in values:
             if '=' not in word:
                 parser.error(f'{option_string}: {word!r} is not KEY=VALUE')
@@ -35,7 +36,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=_KeyValues,
+        action=KeyValues,
         default={},
         metavar='KEY=VALUE',
         help='override settings of the config. Lists: key="[a,b]" or key=a,b; into '

@@ -99,10 +99,11 @@ def _set_environment(launcher: str) -> None:
                 'and tools/slurm_train.sh do, or leave --launcher out.'
             )
         os.environ[name] = os.environ[variable]
-    if 'MASTER_ADDR' not in os.environ and os.environ.get('SLURM_NNODES', '1') != '1':
+    machines = os.environ.get('SLURM_NNODES', '1')
+    if 'MASTER_ADDR' not in os.environ and machines != '1':
         raise ValueError(
-            'there are several machines and MASTER_ADDR is not set. Set it to the name '
-            'of the first one.'
+            f'--launcher {launcher}: there are SLURM_NNODES={machines} machines and '
+            'MASTER_ADDR is not set. Set it to the name of the first one.'
         )
     os.environ.setdefault('MASTER_ADDR', '127.0.0.1')
     os.environ.setdefault('MASTER_PORT', '29500')

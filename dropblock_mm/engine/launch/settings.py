@@ -55,6 +55,20 @@ def _merge(cfg: Config, options: Mapping[str, Any]) -> None:
             ) from error
 
 
+def require(cfg: Config, *keys: str) -> None:
+    """Refuse a config that lacks what a command needs.
+
+    Raises:
+        ValueError: It lacks some of the keys, or sets them to None.
+    """
+    missing = [key for key in keys if cfg.get(key) is None]
+    if missing:
+        raise ValueError(
+            f'the config sets no {" and no ".join(missing)}. Add what is missing, or '
+            'give another config.'
+        )
+
+
 def set_work_dir(cfg: Config, given: str | None, *names: str | None) -> None:
     """Decide on the work dir: command line, then config, then what is run.
 

@@ -84,7 +84,7 @@ def test_slurm(joined, environment):
     )
     environment.delenv('MASTER_ADDR')
     environment.setenv('SLURM_NNODES', '2')
-    with pytest.raises(ValueError, match='MASTER_ADDR is not set'):
+    with pytest.raises(ValueError, match=r'SLURM_NNODES=2 .*MASTER_ADDR is not'):
         join_ranks(Config(dict(launcher='slurm', env_cfg=GLOO)))
 
 
