@@ -21,7 +21,7 @@ from dropblock_mm.registry import HOOKS
 from dropblock_mm.testing.processes import start
 from dropblock_mm.testing.toy import ToyClassifier, toy_resnet, toy_runner
 
-_TIMEOUT = 120  # seconds, for a run of seconds
+_TIMEOUT = 600  # seconds, for a run of seconds: only a hang takes longer
 
 
 class Recorder(Hook):

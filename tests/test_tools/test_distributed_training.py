@@ -63,7 +63,7 @@ def launch(repo_root, tmp_path):
             start_new_session=True,
         )
         try:
-            said, _ = process.communicate(timeout=240)
+            said, _ = process.communicate(timeout=600)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)  # the ranks too
             raise
