@@ -1,10 +1,12 @@
 """Fixtures that several test files share."""
 
 import os
+from collections import OrderedDict
 from pathlib import Path
 
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 
 # Where there is no GPU, Triton's kernels run in its interpreter. Triton asks once,
 # when the kernels are defined.
@@ -35,3 +37,9 @@ def shared_data() -> Path:
 def pytest_configure() -> None:
     # The tensors of the tests are so small that threads only get in their way.
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def no_default_scope(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin as a new process does: a Runner sets the scope of all that follows."""
+    monkeypatch.setattr(DefaultScope, '_instance_dict', OrderedDict())

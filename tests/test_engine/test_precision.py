@@ -102,8 +102,7 @@ def test_mmdets_activation_checkpointing(tmp_path, plain):
 def test_activation_checkpointing(tmp_path, plain):
     modules = ['backbone.layer3', 'backbone.layer4.0', 'neck', 'bbox_head']
     hook = dict(type='dropblock_mm.ActivationCheckpointingHook', modules=modules)
-    # Layers that are computed twice count twice, which shifts the mean over all.
-    assert_same(train(tmp_path, [hook]), plain, rates=0.01, **SAME_MASKS)
+    assert_same(train(tmp_path, [hook]), plain, **SAME_MASKS)
 
 
 def test_activation_checkpointing_behind_a_frozen_stage(tmp_path):

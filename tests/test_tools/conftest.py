@@ -7,12 +7,11 @@ import re
 import signal
 import subprocess
 import sys
-from collections import OrderedDict
 from pathlib import Path
 
 import pytest
 import torch
-from mmengine.registry import DATASETS, MODELS, DefaultScope
+from mmengine.registry import DATASETS, MODELS
 
 from dropblock_mm.testing.processes import Fault, start_script
 from dropblock_mm.testing.toy import ToyImages, toy_classifier
@@ -50,8 +49,6 @@ def load_tool(repo_root, monkeypatch):
     safe_globals = torch.serialization.get_safe_globals()
     monkeypatch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '0')
     monkeypatch.setenv('LOCAL_RANK', '0')
-    # A new process has no scope, and so no warning when a config sets another.
-    monkeypatch.setattr(DefaultScope, '_instance_dict', OrderedDict())
 
     def load(name):
         path = repo_root / f'tools/{name}.py'
