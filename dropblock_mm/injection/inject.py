@@ -81,7 +81,11 @@ def inject_targets(model: nn.Module, targets: Sequence[Target]) -> list[Site]:
 
 
 def detach_drop_block(sites: Sequence[Site]) -> None:
-    """Take the layers of ``sites`` out again; the model is as it was before."""
+    """Take layers out again; the model is as it was before.
+
+    Args:
+        sites: What :func:`inject_drop_block` returned, or some of it.
+    """
     for site in sites:
         owner, place = site.place.owner, site.place
         delattr(owner, place.child_name)

@@ -15,6 +15,9 @@ def format_sites(sites: Sequence[Site]) -> str:
     """Return a table of the sites: module, place, block size, gamma scale.
 
     A site whose owner has no parameter to train is marked as frozen.
+
+    Args:
+        sites: What :func:`~dropblock_mm.inject_drop_block` returned.
     """
     table = Table(box=SIMPLE_HEAD, title=f'DropBlock at {len(sites)} sites')
     table.title_justify = 'left'

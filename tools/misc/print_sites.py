@@ -151,8 +151,9 @@ def print_report(report: Report, console: Console) -> None:
     covered = sum(any(m.covers_map for m in row.maps) for row in report.sites)
     if covered:
         console.print(
-            f'[red]warning:[/] the block covers the map at {covered} sites; take a '
-            'smaller block_size there, or larger images.'
+            f'[red]warning:[/] the block covers the map at {covered} of '
+            f'{len(report.sites)} sites; take a smaller block_size there, or larger '
+            'images.'
         )
     for note in report.notes:
         console.print(f'[yellow]note:[/] {escape(note)}')

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from typing import Any
 from mmengine.utils.dl_utils import collect_env
 
 from dropblock_mm import __version__
+from dropblock_mm.engine.checkpoints.whole_files import write_whole
 
 from .commands import ROOT
 
@@ -85,6 +85,4 @@ def attempt(work_dir: Path, command: str) -> Iterator[dict[str, Any]]:
 
 def write_json(path: Path, content: Any) -> None:
     """Write a file that is whole at any moment."""
-    aside = path.with_suffix('.tmp')
-    aside.write_text(json.dumps(content, indent=1) + '\n', encoding='utf-8')
-    os.replace(aside, path)
+    write_whole(f'{json.dumps(content, indent=1)}\n'.encode(), path)
