@@ -19,7 +19,7 @@ help:  ## list the targets
 env:  ## set up the environment (every target below does, at no cost the second time)
 	@command -v $(BASE) >/dev/null || { echo "set-up: $(BASE) is not on the PATH; \
 	expected Python 3.10, 3.11 or 3.12. Name one: PYTHON=python3.11 make ..." >&2; exit 1; }
-	@$(BASE) tools/misc/set_up.py --stack '$(STACK)' $(if $(PYTHON),,--keep-python)
+	@$(BASE) -m tools.dev.set_up --stack '$(STACK)' $(if $(PYTHON),,--keep-python)
 
 demo: env  ## train, evaluate and show two small models with DropBlock
 	@$(RUN) tools/demo.py $(ARGS)
@@ -31,7 +31,7 @@ demo-seg: env  ## only the segmentation model of the demo
 	@$(RUN) tools/demo.py seg $(ARGS)
 
 bench: env  ## measure speed and memory beside other implementations, on the CPU
-	@$(RUN) tools/analysis_tools/benchmark_drop_block.py $(ARGS)
+	@$(RUN) -m tools.dev.benchmark $(ARGS)
 
 test: env  ## run the tests, e.g. ARGS='-k packaging'
 	@$(RUN) -m pytest $(ARGS)

@@ -1,35 +1,60 @@
-"""DropBlock (Ghiasi, Lin, Le, NeurIPS 2018) for OpenMMLab models."""
+"""DropBlock (Ghiasi, Lin, Le, NeurIPS 2018) for OpenMMLab models, and its kin.
 
-import importlib.util
+Names are imported when they are first asked for: what needs torch alone works without
+MMEngine, and importing this package costs next to nothing.
+"""
+
+import importlib
 from typing import TYPE_CHECKING, Any
 
-# pip does not install it: two distributions, OpenMMLab's and the fork's, own its name.
-if importlib.util.find_spec('mmengine') is None:
-    raise ModuleNotFoundError(
-        'dropblock_mm needs MMEngine, in plain PyTorch too, and it is not installed. '
-        'Run pip install mmengine, or onedl-mmengine for the maintained fork.',
-        name='mmengine',
-    )
-
-from dropblock_mm.config_files import config_path, resolve_config
-from dropblock_mm.engine import DropBlockInjectionHook, KeepProbScheduleHook
-from dropblock_mm.injection import (
-    detach_drop_block,
-    inject_drop_block,
-    register_block_adapter,
-)
-from dropblock_mm.models import DropBlock2d
-from dropblock_mm.ops import drop_block_2d, expected_keep_rate, seed_rate
 from dropblock_mm.version import __version__
 
 if TYPE_CHECKING:
+    from dropblock_mm.config_files import config_path, resolve_config
+    from dropblock_mm.hooks import DropBlockInjectionHook, KeepProbScheduleHook
+    from dropblock_mm.injection import (
+        detach_drop_block,
+        inject_drop_block,
+        register_block_adapter,
+    )
+    from dropblock_mm.layers import (
+        DropBlock2d,
+        Dropout,
+        DropPath,
+        ScheduledDrop,
+        SpatialDropout,
+    )
     from dropblock_mm.models.decode_heads import RetinaSegHead
+    from dropblock_mm.ops import drop_block_2d, expected_keep_rate, seed_rate
+
+_HOMES = {
+    'DropBlock2d': 'layers',
+    'DropBlockInjectionHook': 'hooks',
+    'DropPath': 'layers',
+    'Dropout': 'layers',
+    'KeepProbScheduleHook': 'hooks',
+    'RetinaSegHead': 'models.decode_heads',
+    'ScheduledDrop': 'layers',
+    'SpatialDropout': 'layers',
+    'config_path': 'config_files',
+    'detach_drop_block': 'injection',
+    'drop_block_2d': 'ops',
+    'expected_keep_rate': 'ops',
+    'inject_drop_block': 'injection',
+    'register_block_adapter': 'injection',
+    'resolve_config': 'config_files',
+    'seed_rate': 'ops',
+}
 
 __all__ = [
     'DropBlock2d',
     'DropBlockInjectionHook',
+    'DropPath',
+    'Dropout',
     'KeepProbScheduleHook',
     'RetinaSegHead',
+    'ScheduledDrop',
+    'SpatialDropout',
     '__version__',
     'config_path',
     'detach_drop_block',
@@ -43,9 +68,26 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs mmseg when it is first asked for."""
-    if name != 'RetinaSegHead':
+    """Import the home of a public name when it is first asked for."""
+    if name not in _HOMES:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    from dropblock_mm.models.decode_heads.retina_seg_head import RetinaSegHead
+    try:
+        home = importlib.import_module(f'{__name__}.{_HOMES[name]}')
+    except ModuleNotFoundError as error:
+        if error.name != 'mmengine':
+            raise
+        from dropblock_mm.errors import MissingPackageError
 
-    return RetinaSegHead
+        raise MissingPackageError(
+            f'dropblock_mm.{name} needs MMEngine, which is not installed. Run pip '
+            'install mmengine, or onedl-mmengine for the maintained fork; the op, the '
+            'layers and inject_drop_block work without it.',
+            name='mmengine',
+        ) from error
+    value = globals()[name] = getattr(home, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, whether imported yet or not."""
+    return sorted({*globals(), *__all__})

@@ -14,6 +14,8 @@ import difflib
 import importlib.util
 from pathlib import Path
 
+from dropblock_mm.errors import MissingPackageError, RefusedFileError
+
 FRAGMENTS = '_base_/dropblock'
 
 
@@ -66,7 +68,7 @@ def resolve_config(name: str) -> str:
     if path.is_file():
         return str(path)
     shipped = [f'dropblock_mm::{known}' for known in _names('dropblock_mm')]
-    raise FileNotFoundError(
+    raise RefusedFileError(
         f'config {name!r} is not a file (looked from {str(Path.cwd())!r}); expected '
         "the path of a .py config, or 'package::path' such as "
         f"'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'.{_hint(name, shipped)}"
@@ -79,7 +81,7 @@ def _find(package: str, below: str, typed: str) -> str:
     path = (folder / below).resolve()
     if path.is_file() and path.is_relative_to(folder):
         return str(path)
-    raise FileNotFoundError(
+    raise RefusedFileError(
         f'config {typed!r}: {package} has no config {below!r}; expected the path of '
         f'a file below {str(folder)!r}.{_hint(below, _names(package))}'
     )
@@ -89,7 +91,7 @@ def _configs_dir(package: str) -> Path:
     """The folder of a package's configs: installed with it, or in its clone."""
     spec = importlib.util.find_spec(package) if package.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError(
+        raise MissingPackageError(
             f'{package!r} is not an installed package; expected the import name '
             "before '::' to be one such as mmdet, mmseg or dropblock_mm. "
             'Install it, or correct the name.'
@@ -99,7 +101,7 @@ def _configs_dir(package: str) -> Path:
     for folder in candidates:
         if folder.is_dir():
             return folder
-    raise FileNotFoundError(
+    raise RefusedFileError(
         f'{package} ships no configs: none of {[str(c) for c in candidates]} exists. '
         'Reinstall it, or give the path of a config file.'
     )

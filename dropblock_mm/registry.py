@@ -13,7 +13,7 @@ HOOKS = Registry(
     'hook',
     parent=MMENGINE_HOOKS,
     scope='dropblock_mm',
-    locations=['dropblock_mm.engine'],
+    locations=['dropblock_mm.hooks', 'dropblock_mm.runs.hooks'],
 )
 MODELS = Registry(
     'model',

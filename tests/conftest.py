@@ -1,12 +1,24 @@
 """Fixtures that several test files share."""
 
+import importlib
+import json
 import os
+import re
+import signal
+import subprocess
+import sys
 from collections import OrderedDict
 from pathlib import Path
 
 import pytest
 import torch
-from mmengine.registry import DefaultScope
+from mmengine.registry import DATASETS, MODELS, DefaultScope
+
+from dropblock_mm.testing.processes import Fault, start_script
+from dropblock_mm.testing.toy import ToyImages, toy_classifier
+
+MODELS.register_module(name='TestToyClassifier', module=toy_classifier, force=True)
+DATASETS.register_module(name='TestToyImages', module=ToyImages, force=True)
 
 # Where there is no GPU, Triton's kernels run in its interpreter. Triton asks once,
 # when the kernels are defined.
@@ -43,3 +55,110 @@ def pytest_configure() -> None:
 def no_default_scope(monkeypatch: pytest.MonkeyPatch) -> None:
     """Begin as a new process does: a Runner sets the scope of all that follows."""
     monkeypatch.setattr(DefaultScope, '_instance_dict', OrderedDict())
+
+
+TOY_CONFIG = """
+default_scope = 'mmengine'
+model = dict(type='TestToyClassifier')
+train_dataloader = dict(
+    batch_size=2, dataset=dict(type='TestToyImages'),
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    collate_fn=dict(type='default_collate'))
+train_cfg = dict(by_epoch=True, max_epochs=2)
+optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01))
+default_hooks = dict(
+    logger=dict(type='LoggerHook', interval=1),
+    checkpoint=dict(type='CheckpointHook', interval=1))
+"""
+
+
+@pytest.fixture
+def toy_config(tmp_path):
+    """A config of 2 epochs of 4 iterations on a narrow ResNet; no files are read."""
+    # MMEngine keeps loggers by experiment name, which has the file's name in it.
+    path = tmp_path / f'{tmp_path.name}.py'
+    path.write_text(TOY_CONFIG)
+    return str(path)
+
+
+@pytest.fixture
+def load_tool(monkeypatch):
+    """A function that imports a command; what it changes is undone."""
+    safe_globals = torch.serialization.get_safe_globals()
+    monkeypatch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '0')
+    monkeypatch.setenv('LOCAL_RANK', '0')
+
+    def load(name):
+        return importlib.import_module(f'dropblock_mm.commands.{name}')
+
+    yield load
+    torch.serialization.clear_safe_globals()
+    torch.serialization.add_safe_globals(safe_globals)
+
+
+@pytest.fixture
+def refused(load_tool, capsys):
+    """A function that runs a tool, expects a refusal and returns its message."""
+
+    def refuse(tool, *argv):
+        with pytest.raises(SystemExit) as stop:
+            load_tool(tool).main(argv)
+        assert stop.value.code == 2
+        said = capsys.readouterr().err
+        assert 'Traceback' not in said
+        return said.partition('error: ')[2]
+
+    return refuse
+
+
+@pytest.fixture
+def run_tool(repo_root, tmp_path):
+    """A function that runs a tool in a process and returns its output."""
+    environment = {
+        **os.environ,
+        'PYTHONPATH': str(repo_root),
+        # Two threads on two busy cores wait for each other most of the time.
+        'OMP_NUM_THREADS': '1',
+    }
+    environment.pop('LOCAL_RANK', None)
+
+    def run(name, *argv):
+        done = subprocess.run(
+            [sys.executable, str(repo_root / f'tools/{name}.py'), *argv],
+            env=environment,
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout[-4000:]
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture
+def train_until(repo_root, tmp_path):
+    """A function that trains and is killed where it opens a file to write it."""
+
+    def train(file, *argv):
+        output = tmp_path / 'killed.txt'
+        fault = Fault('open', rf'/{re.escape(file)}\.part$', 'kill')
+        process = start_script(repo_root / 'tools/train.py', argv, output, fault)
+        process.join()
+        assert process.exitcode == -signal.SIGKILL, output.read_text()[-4000:]
+
+    return train
+
+
+@pytest.fixture
+def scalars():
+    """A function that reads what a run logged, oldest first."""
+
+    def read(work_dir):
+        logs = sorted(Path(work_dir).glob('*/vis_data/scalars.json'))
+        lines = [line for log in logs for line in log.read_text().splitlines()]
+        return [json.loads(line) for line in lines]
+
+    return read

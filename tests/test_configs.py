@@ -13,7 +13,7 @@ from mmengine.registry import HOOKS, MODELS, init_default_scope
 
 from dropblock_mm import DropBlock2d, DropBlockInjectionHook, KeepProbScheduleHook
 from dropblock_mm.config_files import fragment_names, resolve_config
-from dropblock_mm.engine.launch.fragments import add_fragment
+from dropblock_mm.hooks.fragments import add_fragment
 from dropblock_mm.injection import inject_targets
 
 CONFIG_DIR = Path(__file__).resolve().parents[1] / 'configs'

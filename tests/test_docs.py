@@ -6,7 +6,6 @@ import importlib
 import inspect
 import pkgutil
 import re
-import runpy
 import shlex
 from pathlib import Path
 
@@ -15,9 +14,10 @@ from mmengine.config import Config
 from mmengine.registry import HOOKS, MODELS, DefaultScope
 
 import dropblock_mm
+from dropblock_mm.analysis.sites.dry_run import build_on_meta
 from dropblock_mm.config_files import config_path, fragment_names, resolve_config
 from dropblock_mm.datasets import build_on_digit_scenes
-from dropblock_mm.engine.launch.fragments import find_fragment
+from dropblock_mm.hooks.fragments import find_fragment
 from dropblock_mm.injection import (
     Target,
     detach_drop_block,
@@ -25,7 +25,6 @@ from dropblock_mm.injection import (
     inject_drop_block,
     inject_targets,
 )
-from dropblock_mm.injection.dry_run import build_on_meta
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = sorted((ROOT / 'docs/en').glob('*.md'))
@@ -34,11 +33,11 @@ MARKDOWN = sorted({*PAGES, *ROOT.glob('[A-Z]*.md'), *ROOT.glob('configs/**/*.md'
 REFERENCE = ROOT / 'docs/en/config_reference.md'
 GUIDE = ROOT / 'docs/en/guide.md'
 BLOCK = re.compile(r'^```(\w+)\n(.*?)^```', re.MULTILINE | re.DOTALL)
-CHECKED_TOOLS = [
-    str(path.relative_to(ROOT / 'tools').with_suffix(''))
+CHECKED_TOOLS = {
+    f'tools/{path.relative_to(ROOT / "tools")}': command[1]
     for path in sorted(ROOT.glob('tools/**/*.py'))
-    if 'def parse_args(argv' in path.read_text()
-]
+    if (command := re.search(r'from (dropblock_mm\.commands\.\w+)', path.read_text()))
+} | {'tools/dev/draw_masks.py': 'tools.dev.draw_masks'}
 
 
 def name_of(value):
@@ -84,9 +83,9 @@ def tool_commands():
     for line in commands():
         program, *words = shlex.split(line, comments=True)
         is_python = Path(program).name == 'python' and '[' not in line
-        for tool in CHECKED_TOOLS:
-            if is_python and words[0] == f'tools/{tool}.py':
-                found.append(pytest.param(tool, words[1:], id=line))
+        if is_python and words[0] in CHECKED_TOOLS:
+            tool = CHECKED_TOOLS[words[0]]
+            found.append(pytest.param(tool, words[1:], id=line))
     return found
 
 
@@ -162,10 +161,7 @@ def test_examples_in_docstrings_give_what_they_show(name):
 @pytest.mark.parametrize(('tool', 'words'), tool_commands())
 def test_commands_have_arguments_that_exist(tool, words, monkeypatch):
     monkeypatch.setenv('LOCAL_RANK', '0')  # the parser exports it
-    path = ROOT / 'tools' / f'{tool}.py'
-    monkeypatch.syspath_prepend(str(path.parent))  # where the tool's parts are
-    script = runpy.run_path(str(path))
-    args = script['parse_args'](words)
+    args = importlib.import_module(tool).parse_args(words)
     config = getattr(args, 'config', 'CONFIG')
     if config != 'CONFIG':
         if '::' in config:
@@ -234,8 +230,8 @@ def test_the_reference_has_every_fragment_as_it_is():
 
 @pytest.mark.parametrize('tool', ['train', 'test'])
 def test_the_reference_has_every_option(tool):
-    text = (ROOT / f'tools/{tool}.py').read_text()
-    text += (ROOT / 'dropblock_mm/engine/launch/arguments.py').read_text()
+    text = (ROOT / f'dropblock_mm/commands/{tool}.py').read_text()
+    text += (ROOT / 'dropblock_mm/runs/arguments.py').read_text()
     options = set(re.findall(r"'(--[a-z-]+)'", text)) - {'--local-rank'}
     assert options <= set(re.findall(r'--[a-z-]+', REFERENCE.read_text()))
 

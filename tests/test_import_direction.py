@@ -1,4 +1,4 @@
-"""Imports go one way: engine -> injection -> models -> ops -> torch."""
+"""Two wings: the method imports torch alone, and runs know nothing of the method."""
 
 import ast
 import sys
@@ -10,21 +10,41 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = 'dropblock_mm'
 
+# Everyone may use these.
+BASE = {'errors', 'version', 'config_files', 'registry', 'tables_md'}
+METHOD = {'ops', 'layers', 'injection'}  # torch, and nothing else
+METHOD_FOR_MMENGINE = {'hooks', 'models'}
+RUNS = {'runs', 'data_checks', 'reproduction'}  # would serve a config without DropBlock
+
 # What each room may import of the package. A new room needs a line here.
 MAY_IMPORT = {
+    'errors': set(),
     'version': set(),
-    'config_files': set(),
     'registry': set(),
-    'ops': set(),
-    'models': {'ops', 'registry'},
-    'injection': {'models', 'ops'},
-    'engine': {'config_files', 'injection', 'models', 'ops', 'registry'},
-    'datasets': {'registry'},
+    'tables_md': set(),
+    'config_files': {'errors'},
+    'ops': {'errors'},
+    'layers': {'errors', 'ops'},
+    'injection': {'errors', 'layers', 'ops'},
+    'models': {'errors', 'layers', 'ops', 'registry'},
+    'hooks': {'errors', 'config_files', 'injection', 'layers', 'ops', 'registry'},
+    'datasets': {'errors', 'registry'},
+    'runs': {'errors', 'config_files', 'registry'},
+    'data_checks': {'errors', 'config_files', 'datasets', 'runs'},
+    'reproduction': {'errors', 'config_files', 'datasets', 'data_checks', 'runs'}
+    | {'tables_md', 'version'},
+    'analysis': BASE | METHOD | METHOD_FOR_MMENGINE | RUNS | {''},
+    'commands': BASE
+    | METHOD
+    | METHOD_FOR_MMENGINE
+    | RUNS
+    | {'', 'analysis', 'datasets'},
     # The package itself: what it exports, which is all that `testing` may use.
-    '': {'config_files', 'engine', 'injection', 'models', 'ops', 'version'},
-    'testing': {'', 'datasets', 'engine', 'injection', 'models', 'ops', 'registry'},
+    '': {'config_files', 'errors', 'hooks', 'injection', 'layers', 'models', 'ops'}
+    | {'version'},
+    'testing': BASE | METHOD | METHOD_FOR_MMENGINE | {'', 'analysis', 'datasets'},
 }
-OPS_THIRD_PARTY = {'torch', 'triton'}
+METHOD_THIRD_PARTY = {'torch'}
 USERS = ('tools', 'tests', 'configs')
 
 
@@ -75,10 +95,36 @@ def test_imports_go_one_way(file):
     assert not wrong, f'{module_name(file)} may import {sorted(allowed)}, not {wrong}'
 
 
-@pytest.mark.parametrize('file', python_files(f'{PACKAGE}/ops'), ids=module_name)
-def test_ops_import_torch_only(file):
+METHOD_FILES = [f for room in sorted(METHOD) for f in python_files(f'{PACKAGE}/{room}')]
+
+
+@pytest.mark.parametrize('file', METHOD_FILES, ids=module_name)
+def test_the_method_imports_torch_alone(file):
     tops = {name.split('.')[0] for name in imported(file) if not is_ours(name)}
-    assert tops <= OPS_THIRD_PARTY | sys.stdlib_module_names
+    kernels = {'triton'} if file.parent.name == 'gpu' else set()
+    assert tops <= METHOD_THIRD_PARTY | kernels | sys.stdlib_module_names
+
+
+def test_neither_wing_may_import_the_other():
+    method = METHOD | METHOD_FOR_MMENGINE
+    assert not any(MAY_IMPORT[room] & RUNS for room in method)
+    assert not any(MAY_IMPORT[room] & method for room in RUNS)
+
+
+def test_only_commands_and_their_arguments_parse_the_command_line():
+    parsers = {
+        module_name(f) for f in python_files(PACKAGE) if 'argparse' in {*imported(f)}
+    }
+    others = {name for name in parsers if room_of(name) != 'commands'}
+    assert others <= {f'{PACKAGE}.runs.arguments'}
+
+
+@pytest.mark.parametrize('file', python_files(f'{PACKAGE}/analysis'), ids=module_name)
+def test_analysis_returns_and_never_prints(file):
+    calls = [
+        n.func for n in ast.walk(ast.parse(file.read_text())) if isinstance(n, ast.Call)
+    ]
+    assert 'print' not in {getattr(call, 'id', None) for call in calls}
 
 
 @pytest.mark.parametrize('file', python_files(f'{PACKAGE}/testing'), ids=module_name)
@@ -87,38 +133,20 @@ def test_testing_uses_public_code_only(file):
     assert not [n for n in ours if any(p.startswith('_') for p in n.split('.'))]
 
 
-@pytest.mark.parametrize(
-    'file', python_files(f'{PACKAGE}/engine/hooks'), ids=module_name
-)
-def test_hooks_leave_to_tools_what_only_tools_need(file):
-    rooms = [f'{PACKAGE}.engine.{room}' for room in ('launch', 'data_checks')]
-    assert not [name for name in imported(file) if name.startswith(tuple(rooms))]
-
-
 @pytest.mark.parametrize('folder', [PACKAGE, *USERS])
 def test_nothing_imports_tools_tests_and_configs(folder):
-    taken = set(USERS) | {stem for user in USERS for stem in scripts(user)}
+    """But that tests import tools, which are a package of scripts for a clone."""
+    taken = set(USERS) - ({'tools'} if folder in ('tools', 'tests') else set())
     for file in python_files(folder):
-        names = [name for name in imported(file) if not is_from_own_parts(name, file)]
-        wrong = [name for name in names if name.split('.')[0] in taken]
+        wrong = [name for name in imported(file) if name.split('.')[0] in taken]
         assert not wrong, f'{file.relative_to(ROOT)} imports {wrong}'
-
-
-def is_from_own_parts(name: str, file: Path) -> bool:
-    package = '.'.join(file.parent.relative_to(ROOT).parts)
-    in_package = (file.parent / '__init__.py').exists()
-    return in_package and name.startswith(f'{package}.')
-
-
-def scripts(folder: str) -> set[str]:
-    """Import names of scripts; a script may have a package of parts beside it."""
-    lone = (f for f in python_files(folder) if not (f.parent / '__init__.py').exists())
-    return {f.stem for f in lone} - set(sys.stdlib_module_names)
 
 
 def test_relative_and_lazy_imports_are_seen(tmp_path, monkeypatch):
     monkeypatch.setattr(sys.modules[__name__], 'ROOT', tmp_path)
     file = tmp_path / PACKAGE / 'ops' / 'rates.py'
     file.parent.mkdir(parents=True)
-    file.write_text('def f():\n    from ..engine import hooks\n    import torch.nn\n')
-    assert list(imported(file)) == ['dropblock_mm.engine.hooks', 'torch.nn']
+    file.write_text(
+        'def f():\n    from ..hooks import schedules\n    import torch.nn\n'
+    )
+    assert list(imported(file)) == ['dropblock_mm.hooks.schedules', 'torch.nn']

@@ -11,8 +11,12 @@ import dropblock_mm
 PUBLIC = {
     'DropBlock2d',
     'DropBlockInjectionHook',
+    'DropPath',
+    'Dropout',
     'KeepProbScheduleHook',
     'RetinaSegHead',
+    'ScheduledDrop',
+    'SpatialDropout',
     '__version__',
     'config_path',
     'detach_drop_block',
@@ -30,7 +34,14 @@ REGISTERED = {
         'DropBlockInjectionHook',
         'KeepProbScheduleHook',
     },
-    'MODELS': {'ChannelsLast', 'DropBlock2d', 'RetinaSegHead'},
+    'MODELS': {
+        'ChannelsLast',
+        'DropBlock2d',
+        'DropPath',
+        'Dropout',
+        'RetinaSegHead',
+        'SpatialDropout',
+    },
 }
 
 

@@ -10,10 +10,10 @@ from mmengine.config import Config
 from mmengine.registry import HOOKS
 
 from dropblock_mm import expected_keep_rate, seed_rate
+from dropblock_mm.analysis.sites.dry_run import build_on_meta
+from dropblock_mm.analysis.sites.stock_models import builder, without
 from dropblock_mm.config_files import config_path, resolve_config
 from dropblock_mm.injection import inject_targets
-from dropblock_mm.injection.dry_run import build_on_meta
-from dropblock_mm.testing.stock_models import builder, without
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / 'docs/en/own_detector.md'

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dropblock_mm.engine.training_log import TrainingLog
+    from dropblock_mm.runs.training_log import TrainingLog
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = 'data/digit_scenes'
@@ -202,7 +202,7 @@ def run(command: list[str]) -> None:
 def read_log(demo: Demo) -> TrainingLog:
     """Read what a run logged."""
     # Not earlier: it imports torch, and the training is to start at once.
-    from dropblock_mm.engine.training_log import read_training_log
+    from dropblock_mm.runs.training_log import read_training_log
 
     return read_training_log(ROOT / demo.work_dir)
 

@@ -28,6 +28,7 @@ from dropblock_mm.datasets.sources import (
     split_digits,
     split_photo,
 )
+from dropblock_mm.errors import RefusedValueError
 
 # To be raised with every change that makes other scenes from the same settings.
 GENERATOR_VERSION = 1
@@ -49,7 +50,7 @@ class Settings:
             value = getattr(self, field.name)
             low = SMALLEST[field.name]
             if isinstance(value, bool) or not isinstance(value, int) or value < low:
-                raise ValueError(
+                raise RefusedValueError(
                     f'{field.name}={value!r} of the digit scenes must be an integer '
                     f'of at least {low}'
                 )
@@ -123,7 +124,7 @@ def check_replaceable(root: Path, settings: Settings) -> None:
     made_with = cache.read_manifest(root).get('recipe', {})
     for name, value in asdict(settings).items():
         if made_with.get(name, value) != value:
-            raise ValueError(
+            raise RefusedValueError(
                 f'{name}={value!r} was asked for, but the digit scenes in {root} were '
                 f'made with {name}={made_with[name]!r}. Use the same settings '
                 'everywhere, give another root, or delete that folder.'

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dropblock_mm.errors import MissingPackageError
+
 NUM_CLASSES = 10
 VAL_FRACTION = 0.2
 SPLITS = ('train', 'val')
@@ -35,7 +37,7 @@ def load_sources() -> Sources:
     try:
         from sklearn.datasets import load_digits, load_sample_images
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
+        raise MissingPackageError(
             'The digit scenes are made from the images inside scikit-learn, which '
             "cannot be imported. Install it with `pip install 'dropblock_mm[demo]'`.",
             name=error.name,

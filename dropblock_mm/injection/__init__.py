@@ -1,6 +1,6 @@
 """Put DropBlock2d layers into built models, and take them out again."""
 
-from dropblock_mm.injection.adapters import register_block_adapter
+from dropblock_mm.injection.adapters.registry import register_block_adapter
 from dropblock_mm.injection.inject import (
     detach_drop_block,
     inject_drop_block,

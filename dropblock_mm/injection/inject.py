@@ -8,11 +8,12 @@ from typing import Any
 
 from torch import nn
 
+from dropblock_mm.errors import RefusedValueError
 from dropblock_mm.injection.input_hooks import DropIdentity, DropInput, layer_of
 from dropblock_mm.injection.places import Place
 from dropblock_mm.injection.sites import Site, find_places
 from dropblock_mm.injection.targets import Target, parse_targets
-from dropblock_mm.models.layers import DropBlock2d
+from dropblock_mm.layers import DropBlock2d
 
 
 def inject_drop_block(
@@ -140,7 +141,7 @@ def _check_no_site_twice(sites: Sequence[Site]) -> None:
         other = claimed.setdefault(place.key, key)
         if other != key or _is_attached(place):
             earlier = other if other != key else 'an earlier injection'
-            raise ValueError(
+            raise RefusedValueError(
                 f'{key}.module={site.target.module!r} names {site.module} '
                 f'({place.name}), which has DropBlock from {earlier} already. Name '
                 'each site once: narrow one of the two targets, or remove the '
@@ -148,7 +149,7 @@ def _check_no_site_twice(sites: Sequence[Site]) -> None:
             )
         child = (id(place.owner), place.child_name)
         if named.setdefault(child, place.key) != place.key:
-            raise ValueError(
+            raise RefusedValueError(
                 f'{site.module} ({type(place.owner).__name__}) has two places named '
                 f'{place.name!r}. Give each place of a block a name of its own.'
             )

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from dropblock_mm.models.layers import DropBlock2d
+from dropblock_mm.layers import DropBlock2d
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from typing import Any
 
 from torch import nn
 
-from dropblock_mm.models.layers import DropBlock2d
+from dropblock_mm.errors import RefusedValueError
+from dropblock_mm.layers import DropBlock2d
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,15 @@ class Place:
         }
         if sum(ways.values()) != 1:
             given = [name for name, is_given in ways.items() if is_given]
-            raise ValueError(
+            raise RefusedValueError(
                 f'Place {self.name!r} of {type(self.owner).__name__} has '
                 f'{" and ".join(given) or "no way to reach it"}. Give exactly one of '
                 f'{", ".join(ways)}.'
             )
         if self.kind not in ('conv', 'shortcut'):
-            raise ValueError(f"kind={self.kind!r} is neither 'conv' nor 'shortcut'.")
+            raise RefusedValueError(
+                f"kind={self.kind!r} is neither 'conv' nor 'shortcut'."
+            )
 
     @property
     def child_name(self) -> str:

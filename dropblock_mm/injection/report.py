@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-
 from dropblock_mm.injection.sites import Site
 
 
@@ -19,23 +15,30 @@ def format_sites(sites: Sequence[Site]) -> str:
     Args:
         sites: What :func:`~dropblock_mm.inject_drop_block` returned.
     """
-    table = Table(box=SIMPLE_HEAD, title=f'DropBlock at {len(sites)} sites')
-    table.title_justify = 'left'
-    for header in ('module', 'place', 'block_size', 'gamma_scale', 'options'):
-        table.add_column(header, no_wrap=True)
-    for site in sites:
-        table.add_row(
+    header = ('module', 'place', 'block_size', 'gamma_scale', 'options')
+    rows = [
+        (
             site.module,
             site.place.name,
             str(site.layer.block_size),
             f'{site.layer.gamma_scale:g}',
             _options(site),
         )
-    # A log file has no width; rich would cut the table to the terminal's.
-    console = Console(width=200, color_system=None)
-    with console.capture() as capture:
-        console.print(table)
-    return '\n'.join(line.rstrip() for line in capture.get().splitlines())
+        for site in sites
+    ]
+    return f'DropBlock at {len(sites)} sites\n\n{_table(header, rows)}'
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Set rows in columns, whatever their width: a log file has none."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    lines = [
+        '   '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in (header, *rows)
+    ]
+    rule = ' ' + '─' * (sum(widths) + 3 * len(widths) - 1)
+    head, *body = (f'  {line}'.rstrip() for line in lines)
+    return '\n'.join([head, rule, *body])
 
 
 def _options(site: Site) -> str:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from dropblock_mm.errors import RefusedValueError
 from dropblock_mm.injection.places import Place
 from dropblock_mm.injection.refusals import no_site_message
 from dropblock_mm.injection.targets import Target, match_modules
 from dropblock_mm.injection.walk import is_beneath, walk
-from dropblock_mm.models.layers import DropBlock2d
+from dropblock_mm.layers import DropBlock2d
 
 
 @dataclass(frozen=True)
@@ -52,5 +53,5 @@ def find_places(model: nn.Module, target: Target) -> list[tuple[str, Place]]:
         if place.kind in target.kinds and is_beneath(path, matches)
     ]
     if not found:
-        raise ValueError(no_site_message(model, target, matches))
+        raise RefusedValueError(no_site_message(model, target, matches))
     return found

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import nn
 
+from dropblock_mm.errors import RefusedTypeError, RefusedValueError
 from dropblock_mm.ops.arguments import (
     check_block_size,
     check_flag,
@@ -81,12 +82,12 @@ def parse_targets(
         ValueError: If there is no target or a value is outside its range.
     """
     if isinstance(targets, Mapping | str) or not isinstance(targets, Sequence):
-        raise TypeError(
+        raise RefusedTypeError(
             f'targets={targets!r} is not a list. Give a list of dicts, for example '
             "targets=[dict(module='backbone.layer4')]."
         )
     if not targets:
-        raise ValueError(
+        raise RefusedValueError(
             'targets=[] names no module. Give at least one, for example '
             "targets=[dict(module='backbone.layer4')]."
         )
@@ -128,26 +129,28 @@ def match_modules(model: nn.Module, target: Target) -> dict[str, nn.Module]:
     try:
         pattern = re.compile(target.module)
     except re.error as error:
-        raise ValueError(
+        raise RefusedValueError(
             f'{target.key}.module={target.module!r} is neither the path of a module '
             f'nor a regular expression: {error}.'
         ) from error
     matches = {name: m for name, m in modules.items() if pattern.fullmatch(name)}
     if not matches:
-        raise ValueError(_no_match_message(target, modules, type(model).__name__))
+        raise RefusedValueError(
+            _no_match_message(target, modules, type(model).__name__)
+        )
     return matches
 
 
 def _parse_target(target: Any, base: Target, key: str) -> Target:
     if not isinstance(target, Mapping):
-        raise TypeError(
+        raise RefusedTypeError(
             f"{key}={target!r} is not a dict. Write dict(module='backbone.layer4')."
         )
     known = [field.name for field in fields(Target) if field.name != 'key']
     reject_unknown(target, known, key)
     module = target.get('module')
     if not isinstance(module, str):
-        raise TypeError(
+        raise RefusedTypeError(
             f'{key}.module={module!r} is not a string. Give the path of a module, '
             "such as 'backbone.layer4', or a regular expression for paths."
         )
@@ -173,7 +176,7 @@ def _checked(base: Target, options: Mapping[str, Any], prefix: str) -> Target:
 
 def _check_where(value: Any, name: str) -> str:
     if value not in (*PLACE_KINDS, 'both'):
-        raise ValueError(
+        raise RefusedValueError(
             f"{name}={value!r} is not a place. Give 'conv' (after each conv-norm), "
             "'shortcut' (on the skip connections) or 'both'."
         )

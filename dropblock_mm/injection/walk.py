@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 
 from torch import nn
 
-from dropblock_mm.injection.adapters import places_of
+from dropblock_mm.injection.adapters.registry import places_of
 from dropblock_mm.injection.places import Place
 from dropblock_mm.injection.targets import child_path
 

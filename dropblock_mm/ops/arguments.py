@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from numbers import Integral, Real
 from typing import Any, TypeVar, cast
 
+from dropblock_mm.errors import RefusedTypeError, RefusedValueError
+
 _Init = TypeVar('_Init', bound=Callable[..., None])
 
 
@@ -25,12 +27,12 @@ def check_keep_prob(value: Any, name: str = 'keep_prob') -> float:
         ValueError: If it is NaN or outside [0, 1].
     """
     if not is_number(value):
-        raise TypeError(
+        raise RefusedTypeError(
             f'{name}={value!r} is not a number. Give the probability of keeping '
             'a unit, from 0 to 1 (the paper uses 0.9 on ResNet).'
         )
     if not 0.0 <= value <= 1.0:  # also catches NaN
-        raise ValueError(
+        raise RefusedValueError(
             f'{name}={value!r} is outside [0, 1]. It is the probability of keeping '
             'a unit, not of dropping it (the paper uses 0.9 on ResNet).'
         )
@@ -60,9 +62,9 @@ def check_count(value: Any, name: str, remedy: str) -> int:
         ValueError: If it is below 1.
     """
     if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f'{name}={value!r} is not a whole number. {remedy}')
+        raise RefusedTypeError(f'{name}={value!r} is not a whole number. {remedy}')
     if value < 1:
-        raise ValueError(f'{name}={value!r} is below 1. {remedy}')
+        raise RefusedValueError(f'{name}={value!r} is below 1. {remedy}')
     return int(value)
 
 
@@ -74,12 +76,12 @@ def check_gamma_scale(value: Any, name: str = 'gamma_scale') -> float:
         ValueError: If it is negative, NaN or infinite.
     """
     if not is_number(value):
-        raise TypeError(
+        raise RefusedTypeError(
             f'{name}={value!r} is not a number. Give the factor on gamma, for '
             "example 0.25 for the paper's group 3."
         )
     if not (math.isfinite(value) and value >= 0.0):
-        raise ValueError(
+        raise RefusedValueError(
             f'{name}={value!r} is negative or not finite. Give the factor on gamma, '
             "for example 0.25 for the paper's group 3."
         )
@@ -93,7 +95,7 @@ def check_flag(value: Any, name: str) -> bool:
         TypeError: If it is anything else ('False' in quotes is true in Python).
     """
     if not isinstance(value, bool):
-        raise TypeError(f'{name}={value!r} is not a bool. Write True or False.')
+        raise RefusedTypeError(f'{name}={value!r} is not a bool. Write True or False.')
     return value
 
 
@@ -119,7 +121,7 @@ def reject_unknown(given: Iterable[str], known: Iterable[str], owner: str) -> No
             continue
         close = difflib.get_close_matches(name, known, n=1)
         hint = f' Did you mean {close[0]!r}?' if close else ''
-        raise TypeError(
+        raise RefusedTypeError(
             f'{owner} has no argument {name!r}.{hint} It takes: {", ".join(known)}.'
         )
 

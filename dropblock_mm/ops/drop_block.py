@@ -11,17 +11,18 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from dropblock_mm.ops import dense, fused, sparse, traced
+from dropblock_mm.errors import RefusedStateError, RefusedTypeError, RefusedValueError
+from dropblock_mm.ops import dense, traced
 from dropblock_mm.ops.arguments import (
     check_block_size,
     check_flag,
     check_gamma_scale,
     check_keep_prob,
 )
+from dropblock_mm.ops.cpu import sparse
+from dropblock_mm.ops.gpu import fused
 from dropblock_mm.ops.plan import Plan, cached_plan, make_plan
-
-# torch.compiler has it since 2.3.
-is_compiling = getattr(torch.compiler, 'is_compiling', torch._utils.is_compiling)
+from dropblock_mm.ops.torch_private import is_compiling, is_transformed
 
 
 def drop_block_2d(
@@ -109,7 +110,7 @@ def drop_block_2d_with_count(
     if not isinstance(keep_prob, Tensor):
         keep_prob = check_keep_prob(keep_prob)
     elif keep_prob.dim():
-        raise ValueError(
+        raise RefusedValueError(
             f'keep_prob has shape {tuple(keep_prob.shape)}. DropBlock has one rate '
             'for all: give a number or a 0-dim tensor.'
         )
@@ -193,8 +194,8 @@ def _drop_sparsely(
 
 def _refuse_transforms(x: Tensor) -> None:
     """The paths by plain tensor operations can be transformed; these write memory."""
-    if torch._C._functorch.is_functorch_wrapped_tensor(x):
-        raise RuntimeError(
+    if is_transformed(x):
+        raise RefusedStateError(
             'DropBlock writes to memory, which functorch (torch.func, vmap) cannot '
             'transform. Call it outside of the transformed function, or take the '
             'gradient with torch.autograd.'
@@ -256,14 +257,16 @@ def _warn_once(device_type: str, reason: str) -> None:
 
 def _check_input(x: Tensor) -> None:
     if x.dim() != 4:
-        raise ValueError(
+        raise RefusedValueError(
             f'x has shape {tuple(x.shape)}. DropBlock needs a batch of feature '
             'maps, (N, C, H, W).'
         )
     if not x.is_floating_point():
-        raise TypeError(f'x has dtype {x.dtype}. DropBlock needs a floating dtype.')
+        raise RefusedTypeError(
+            f'x has dtype {x.dtype}. DropBlock needs a floating dtype.'
+        )
     if torch.jit.is_tracing():
-        raise RuntimeError(
+        raise RefusedStateError(
             'torch.jit.trace would record one mask for good, so DropBlock in training '
             'mode cannot be traced. Call model.eval() before tracing.'
         )
@@ -271,14 +274,14 @@ def _check_input(x: Tensor) -> None:
 
 def _check_seeds(seeds: Tensor, plan: Plan, device: torch.device) -> None:
     if tuple(seeds.shape) != plan.seed_shape or seeds.dtype != torch.bool:
-        raise ValueError(
+        raise RefusedValueError(
             f'seeds has shape {tuple(seeds.shape)} and dtype {seeds.dtype}. For this '
             f'input and block_size={plan.block_size} it must be a bool tensor of '
             f'shape {plan.seed_shape}: one entry for each place where a whole '
             'block fits.'
         )
     if seeds.device != device:
-        raise ValueError(
+        raise RefusedValueError(
             f'seeds is on {seeds.device} and x on {device}. Bring seeds there: '
             'seeds.to(x.device).'
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from functools import lru_cache
 
+from dropblock_mm.errors import RefusedValueError
 from dropblock_mm.ops.arguments import (
     check_block_size,
     check_flag,
@@ -193,7 +194,7 @@ def cover_histogram(
 
 def _check_feature_size(feature_size: FeatureSize) -> FeatureSize:
     if len(feature_size) != 2 or min(feature_size) < 1:
-        raise ValueError(
+        raise RefusedValueError(
             f'feature_size={feature_size!r} is not (height, width) with both at '
             'least 1. Give the size of the feature map in units, for example (40, 40).'
         )

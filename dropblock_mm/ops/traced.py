@@ -17,8 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dropblock_mm.ops import dense, sparse
+from dropblock_mm.ops import dense
 from dropblock_mm.ops.calibration import solve_gamma_on_device
+from dropblock_mm.ops.cpu import sparse
 from dropblock_mm.ops.geometry import BlockGeometry
 from dropblock_mm.ops.rates import solve_gamma
 
@@ -99,18 +100,18 @@ def _drop_mask_on_cpu(
 def _drop_mask_on_cuda(
     gamma: Tensor, key: Tensor, shape: Sequence[int], block: Sequence[int]
 ) -> tuple[Tensor, Tensor]:
-    from dropblock_mm.ops import triton_kernels
+    from dropblock_mm.ops.gpu import kernels
 
-    kept = triton_kernels.count_kept(gamma, key, *_sizes(shape, block))
+    kept = kernels.count_kept(gamma, key, *_sizes(shape, block))
     return _drop_mask_again_on_cuda(gamma, key, shape, block), kept
 
 
 def _drop_mask_again_on_cuda(
     gamma: Tensor, key: Tensor, shape: Sequence[int], block: Sequence[int]
 ) -> Tensor:
-    from dropblock_mm.ops import triton_kernels
+    from dropblock_mm.ops.gpu import kernels
 
-    return ~triton_kernels.keep_mask(gamma, key, *_sizes(shape, block))
+    return ~kernels.keep_mask(gamma, key, *_sizes(shape, block))
 
 
 def _drop_mask_on_meta(

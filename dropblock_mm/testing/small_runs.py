@@ -8,7 +8,7 @@ from typing import Any
 from mmengine.config import Config
 
 from dropblock_mm import resolve_config
-from dropblock_mm.testing.stock_models import without
+from dropblock_mm.analysis.sites.stock_models import without
 
 SIDE = 160
 

@@ -7,10 +7,8 @@ import pytest
 import torch
 
 from dropblock_mm import inject_drop_block
-from dropblock_mm.injection import adapters
-from dropblock_mm.injection.dry_run import build_on_meta
-from dropblock_mm.testing.served import check_is_served
-from dropblock_mm.testing.stock_models import (
+from dropblock_mm.analysis.sites.dry_run import build_on_meta
+from dropblock_mm.analysis.sites.stock_models import (
     PACKAGES,
     backbones_of,
     builder,
@@ -19,6 +17,8 @@ from dropblock_mm.testing.stock_models import (
     stock_configs,
     without,
 )
+from dropblock_mm.injection.adapters import registry as adapters
+from dropblock_mm.testing.served import check_is_served
 
 SPREAD = [
     'mmdet::dcnv2/faster-rcnn_r50-mdconv-c3-c5_fpn_1x_coco.py',

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from dropblock_mm import inject_drop_block
-from dropblock_mm.injection.dry_run import build_on_meta
-from dropblock_mm.injection.part_runs import run_parts
-from dropblock_mm.testing.stock_models import (
+from dropblock_mm.analysis.sites.dry_run import build_on_meta
+from dropblock_mm.analysis.sites.part_runs import run_parts
+from dropblock_mm.analysis.sites.stock_models import (
     PACKAGES,
     builder,
     key_of,

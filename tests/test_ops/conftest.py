@@ -19,12 +19,12 @@ def triton_interpreter():
     import triton.language as tl
     from triton.runtime import interpreter
 
-    from dropblock_mm.ops import tiling, triton_kernels
+    from dropblock_mm.ops.gpu import kernels, tiling
 
     convert = interpreter._convert_float
 
     def reduce(self, inputs):
-        assert self.combine_fn is triton_kernels._or
+        assert self.combine_fn is kernels._or
         arrays = [(x.handle.data, x.dtype) for x in inputs]
         return [
             self.to_tensor(np.bitwise_or.reduce(data, axis=self.axis), dtype)

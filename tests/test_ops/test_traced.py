@@ -16,7 +16,8 @@ from dropblock_mm import (
     expected_keep_rate,
     inject_drop_block,
 )
-from dropblock_mm.ops import sparse, traced
+from dropblock_mm.ops import traced
+from dropblock_mm.ops.cpu import sparse
 from dropblock_mm.ops.geometry import BlockGeometry
 from dropblock_mm.ops.plan import make_plan
 from dropblock_mm.ops.rates import seed_rate

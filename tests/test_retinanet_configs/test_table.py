@@ -7,8 +7,8 @@ import pytest
 from mmengine.registry import MODELS
 
 from dropblock_mm import DropBlockInjectionHook, KeepProbScheduleHook
+from dropblock_mm.analysis.sites.dry_run import build_on_meta
 from dropblock_mm.injection import inject_targets
-from dropblock_mm.injection.dry_run import build_on_meta
 from dropblock_mm.registry import HOOKS
 
 FOLDER = Path(__file__).resolve().parents[2] / 'configs/retinanet'

@@ -6,16 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from dropblock_mm.engine.training_log import read_training_log
+from dropblock_mm.runs.training_log import read_training_log
 from dropblock_mm.testing.training_logs import made_up_rows, write_log
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def demo(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / 'tools'))
-    return importlib.import_module('demo')
+def demo():
+    return importlib.import_module('tools.demo')
 
 
 def pretend(root: Path, demo, *names: str) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dropblock_mm.engine.training_log import read_rows
+from dropblock_mm.runs.training_log import read_rows
 from dropblock_mm.testing.processes import Fault, start_script
 from dropblock_mm.testing.toy import TOY_CONFIG
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from dropblock_mm.config_files import resolve_config
-from dropblock_mm.engine.data_checks import check
+from dropblock_mm.data_checks import check
 
 SIDE = 64
 COCO = """

@@ -17,6 +17,7 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.utils import resize
 from torch import Tensor, nn
 
+from dropblock_mm.errors import RefusedTypeError, RefusedValueError
 from dropblock_mm.ops.arguments import check_count, check_flag
 from dropblock_mm.registry import MODELS
 
@@ -197,7 +198,7 @@ class RetinaSegHead(BaseDecodeHead):
         """
         labels = self._stack_batch_gt(batch_data_samples)
         if not self.upsample_loss and labels.shape[2:] != seg_logits.shape[2:]:
-            raise ValueError(
+            raise RefusedValueError(
                 f'stride={self.stride} of RetinaSegHead leaves '
                 f'{tuple(labels.shape[2:])} labels for logits of '
                 f'{tuple(seg_logits.shape[2:])}. Give the stride of its first input, '
@@ -232,12 +233,12 @@ def check_same_channels(in_channels: Any) -> None:
         ValueError: If it is empty or its numbers differ.
     """
     if not isinstance(in_channels, list | tuple):
-        raise TypeError(
+        raise RefusedTypeError(
             f'in_channels={in_channels!r} of RetinaSegHead is no list. Give the '
             'channels of each level, such as [256, 256, 256] for P3 to P5.'
         )
     if len(set(in_channels)) != 1:
-        raise ValueError(
+        raise RefusedValueError(
             f'in_channels={in_channels!r} of RetinaSegHead: the levels share their '
             'convolutions, so all must have the same channels. Put an FPN in front.'
         )
@@ -251,12 +252,12 @@ def check_index(in_index: Any, levels: int) -> None:
         ValueError: If it has another length than ``in_channels``.
     """
     if not isinstance(in_index, list | tuple):
-        raise TypeError(
+        raise RefusedTypeError(
             f'in_index={in_index!r} of RetinaSegHead is no list. Give the index of '
             "the neck's map for each level, such as [0, 1, 2]."
         )
     if len(in_index) != levels:
-        raise ValueError(
+        raise RefusedValueError(
             f'in_index={in_index!r} of RetinaSegHead: {levels} indices were expected, '
             'one for each of in_channels.'
         )

@@ -1,0 +1,1 @@
+"""What is looked at and measured: sites, cost, figures."""

@@ -1,0 +1,1 @@
+"""What a training costs: measured steps, images loaded, rated GPUs."""

@@ -1,0 +1,1 @@
+"""Where DropBlock goes in a model, and what it does on its maps."""

@@ -1,0 +1,1 @@
+"""The command line of each command: arguments, printing, exit status."""

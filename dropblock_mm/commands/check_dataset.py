@@ -1,0 +1,116 @@
+"""Look at all data of a config, before training spends hours on them.
+
+Annotations are read, and every image and label map is decoded. Errors are what
+training would end with or learn wrongly from, warnings what it takes in its own way.
+Each kind is counted and the first few are named, with what to do. The exit status is
+1 with errors, 0 without.
+
+Examples::
+
+    python tools/misc/check_dataset.py mmdet::retinanet/retinanet_r50_fpn_1x_coco.py
+    python tools/misc/check_dataset.py CONFIG --loops train --json report.json \
+        --cfg-options train_dataloader.dataset.data_root=/path/to/coco
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.registry import init_default_scope
+from PIL import Image
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from dropblock_mm import runs
+from dropblock_mm.data_checks.files import (
+    DatasetReport,
+    as_dict,
+    check_datasets,
+    print_report,
+)
+from dropblock_mm.errors import RefusedError
+from dropblock_mm.runs.messages import one_message
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description='Look at all data of a config')
+    parser.add_argument('config', help="a path, or 'mmdet::...', 'mmseg::...'")
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=runs.KeyValues,
+        default={},
+        metavar='KEY=VALUE',
+        help='override settings of the config, as in tools/train.py',
+    )
+    parser.add_argument(
+        '--loops',
+        nargs='+',
+        choices=['train', 'val', 'test'],
+        default=['train', 'val', 'test'],
+        help='whose data to look at (default: all)',
+    )
+    parser.add_argument(
+        '--workers',
+        type=int,
+        default=min(os.cpu_count() or 1, 8),
+        help='processes that decode images; 0 for none (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--json', metavar='FILE', help=f'write all of it as JSON, {_KEPT}'
+    )
+    return parser.parse_args(argv)
+
+
+_KEPT = 'with up to 100 names of each kind'
+
+
+def check(args: argparse.Namespace) -> list[DatasetReport]:
+    """Read the config and check its data, with a progress bar on stderr."""
+    cfg = runs.load_config(args.config, args.cfg_options)
+    runs.prepare_library(cfg)
+    init_default_scope(cfg.get('default_scope') or 'mmengine')
+    Image.MAX_IMAGE_PIXELS = None  # large images are no attack here
+    columns = TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn()
+    with Progress(
+        *columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True
+    ) as progress:
+        reports = check_datasets(cfg.to_dict(), args.loops, args.workers, progress)
+    if not reports:
+        keys = ' and no '.join(f'{loop}_dataloader' for loop in args.loops)
+        raise RefusedError(f'{args.config!r} has no {keys}. Give another config.')
+    return reports
+
+
+def _width() -> int:
+    """Return the width of the terminal; a file takes lines of any length."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 160
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Check as the command line says; 1 if there are errors."""
+    args = parse_args(argv)
+    with one_message():
+        reports = check(args)
+    print_report(reports, Console(highlight=False, width=_width()))
+    found = as_dict(reports)
+    if args.json:
+        Path(args.json).write_text(json.dumps(found, indent=2) + '\n')
+    return 1 if found['errors'] else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,182 @@
+"""Show where DropBlock goes in a model, and what it does there, without training.
+
+For every site: the size of its maps, gamma, and the exact expected share of units kept
+at the end of the schedule. A block that covers its map drops whole channels; such sites
+are marked. The model has no weights (it is on torch's meta device), so this takes
+seconds whatever the model.
+
+Examples::
+
+    python tools/misc/print_sites.py mmdet::retinanet/retinanet_r50_fpn_1x_coco.py \
+        --dropblock resnet_c4c5
+    python tools/misc/print_sites.py CONFIG --input-size 512 1024 --json sites.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import HOOKS, MODELS, init_default_scope
+from rich.console import Console
+from rich.markup import escape
+from rich.tree import Tree
+
+from dropblock_mm import DropBlockInjectionHook, KeepProbScheduleHook, runs
+from dropblock_mm.analysis.sites.dry_run import build_on_meta
+from dropblock_mm.analysis.sites.site_rows import Report, SiteRow, measure, site_row
+from dropblock_mm.analysis.sites.stock_models import WEIGHTS, without
+from dropblock_mm.hooks.fragments import with_fragment
+from dropblock_mm.injection import Target, inject_targets
+from dropblock_mm.runs.image_sizes import nominal_image_size
+from dropblock_mm.runs.messages import one_message
+
+DETECTION_SIZE = (800, 1344)  # of most of mmdet's configs, where one says nothing
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description='Show where DropBlock goes in a model, and what it does there'
+    )
+    parser.add_argument('config', help="a path, or 'mmdet::...', 'mmseg::...'")
+    parser.add_argument(
+        '--dropblock',
+        metavar='NAME-OR-FILE',
+        help='the fragment to show; without it, and without hooks in the config, all '
+        'sites that the model has',
+    )
+    parser.add_argument(
+        '--input-size',
+        nargs=2,
+        type=int,
+        metavar=('H', 'W'),
+        help='size of the images in pixels; as the config trains, else 800 1344',
+    )
+    parser.add_argument(
+        '--keep-prob',
+        type=float,
+        default=0.9,
+        help='where no schedule and no target sets one (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--block-size',
+        type=int,
+        default=7,
+        help='where no hook sets one (default: %(default)s)',
+    )
+    parser.add_argument('--json', metavar='FILE', help="write as JSON; '-' prints it")
+    return parser.parse_args(argv)
+
+
+def make_report(args: argparse.Namespace) -> Report:
+    """Build the model, find its sites, run it once."""
+    cfg = runs.load_config(args.config, extend=with_fragment(args.dropblock))
+    runs.prepare_library(cfg)
+    init_default_scope(cfg.get('default_scope') or 'mmengine')
+    targets, keep_prob = find_targets(cfg, args)
+    plain = ConfigDict(without(cfg.model, WEIGHTS))
+    model = build_on_meta(lambda: MODELS.build(plain))
+    sites = inject_targets(model, targets)
+    height, width = args.input_size or nominal_image_size(cfg) or DETECTION_SIZE
+    rows = [site_row(site, keep_prob) for site in sites]
+    notes = measure(model, sites, rows, (height, width))
+    return Report(args.config, (height, width), rows, notes)
+
+
+def find_targets(cfg: Config, args: argparse.Namespace) -> tuple[list[Target], float]:
+    """Return the targets, and keep_prob at the end of training."""
+    hooks = [
+        HOOKS.build(hook)
+        for hook in cfg.get('custom_hooks') or []
+        if 'dropblock_mm' in str(hook.get('type'))
+    ]
+    injections = [h for h in hooks if isinstance(h, DropBlockInjectionHook)]
+    schedules = [h for h in hooks if isinstance(h, KeepProbScheduleHook)]
+    targets = [target for hook in injections for target in hook.targets]
+    whole_model = [Target(module='', block_size=args.block_size)]
+    return targets or whole_model, (
+        schedules[0].keep_prob if schedules else args.keep_prob
+    )
+
+
+def draw_tree(report: Report) -> Tree:
+    """Arrange the sites by the paths of their modules."""
+    height, width = report.input_size
+    tree = Tree(
+        f'[bold]{len(report.sites)} sites[/] in {escape(report.config)}, images of '
+        f'{height} x {width}'
+    )
+    branches = {'': tree}
+    for row in report.sites:
+        branch = _branch(branches, row.module)
+        for line in site_lines(row, report.input_size):
+            branch.add(line)
+    return tree
+
+
+def _branch(branches: dict[str, Tree], path: str) -> Tree:
+    if path not in branches:
+        above, _, name = path.rpartition('.')
+        branches[path] = _branch(branches, above).add(f'[blue]{escape(name)}[/]')
+    return branches[path]
+
+
+def site_lines(row: SiteRow, size: tuple[int, int]) -> list[str]:
+    """Describe a site, in a line for each size of its maps."""
+    end = '  [dim]frozen[/]' if row.frozen else ''
+    if row.input_size not in (None, size):
+        end += '  [dim]small images[/]'
+    if not row.maps:
+        return [f'{row.place:<9} [yellow]size unknown[/]{end}']
+    return [
+        f'{row.place:<9} {m.channels} x {m.height} x {m.width}  '
+        f'block {row.block_size}  gamma {m.gamma:.3g}  '
+        f'keeps {m.expected_keep_rate:.4f}'
+        + ('  [red]covers the map: drops whole channels[/]' if m.covers_map else '')
+        + end
+        for m in row.maps
+    ]
+
+
+def print_report(report: Report, console: Console) -> None:
+    """Print the tree, and what could not be found out."""
+    console.print(draw_tree(report))
+    covered = sum(any(m.covers_map for m in row.maps) for row in report.sites)
+    if covered:
+        console.print(
+            f'[red]warning:[/] the block covers the map at {covered} of '
+            f'{len(report.sites)} sites; take a smaller block_size there, or larger '
+            'images.'
+        )
+    for note in report.notes:
+        console.print(f'[yellow]note:[/] {escape(note)}')
+
+
+def _width() -> int:
+    """Return the width of the terminal; a file takes lines of any length."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 160
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Print the sites as the command line says."""
+    args = parse_args(argv)
+    with one_message():
+        report = make_report(args)
+    text = json.dumps(asdict(report), indent=2)
+    if args.json == '-':
+        print(text)
+        return
+    print_report(report, Console(highlight=False, width=_width()))
+    if args.json:
+        Path(args.json).write_text(text + '\n')
+
+
+if __name__ == '__main__':
+    main()

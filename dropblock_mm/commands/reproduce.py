@@ -1,0 +1,232 @@
+"""Train the rows of a table, and put the results beside the paper's numbers.
+
+Examples::
+
+    python tools/reproduce.py table3 --launcher pytorch --gpus 8
+    python tools/reproduce.py table3 --rows scratch block7 --seeds 0 1 2
+    python tools/reproduce.py table3 --smoke        # less than a minute a row, on a CPU
+
+Each row and seed is a training by tools/train.py. Run the same command again after an
+interruption: finished rows are skipped, interrupted ones go on from their last
+checkpoint. The table, in Markdown and JSON, is renewed in the work dir after each run.
+docs/en/reproduction.md says more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import signal
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from dropblock_mm import runs
+from dropblock_mm.errors import RefusedError
+from dropblock_mm.reproduction.commands import Launcher
+from dropblock_mm.reproduction.data import Data, embedded_data
+from dropblock_mm.reproduction.plan import Changes, make_plan
+from dropblock_mm.reproduction.series import Series
+from dropblock_mm.reproduction.tables import TABLES, Table
+from dropblock_mm.runs.checkpoints.safe_loading import keep_loading_safe
+from dropblock_mm.runs.messages import one_message
+
+INTERRUPTED = 130
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        conflict_handler='resolve',  # for --launcher
+    )
+    parser.add_argument('table', choices=TABLES)
+    parser.add_argument('--rows', nargs='+', metavar='NAME', help='all, by default')
+    parser.add_argument(
+        '--seeds',
+        nargs='+',
+        type=launch_seed,
+        metavar='N',
+        help='a training for each (0; in the studies, but for --smoke, 0 1 2)',
+    )
+    parser.add_argument(
+        '--smoke',
+        action='store_true',
+        help='a tiny model, few tiny images, two epochs: only shows that all works',
+    )
+    parser.add_argument(
+        '--dry-run', action='store_true', help='print the commands, run nothing'
+    )
+    runs.add_common_arguments(parser)
+    parser.add_argument(
+        '--epochs',
+        type=positive,
+        metavar='N',
+        help='train for so many, learning rates in proportion',
+    )
+    add_launcher_arguments(parser)
+    add_data_arguments(parser)
+    args = parser.parse_args(argv)
+    check_arguments(parser, args)
+    return args
+
+
+def add_launcher_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what says how processes are started."""
+    group = parser.add_argument_group('launcher')
+    group.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm'],
+        default='none',
+        help='one process, torchrun on this machine, or srun (none)',
+    )
+    group.add_argument('--gpus', type=positive, metavar='N', help='processes (1)')
+    group.add_argument('--partition', default='', help="slurm's")
+
+
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what names another data set."""
+    group = parser.add_argument_group(
+        'data', "another data set in the layout of the table's; see the page"
+    )
+    group.add_argument('--data-root', metavar='DIR', help='what the rest is below')
+    for loop in ('train', 'val'):
+        group.add_argument(
+            f'--{loop}-ann',
+            metavar='FILE',
+            help='COCO annotations, or a list of names, in VOC layout',
+        )
+        group.add_argument(f'--{loop}-images', metavar='DIR')
+    group.add_argument(
+        '--classes',
+        nargs='+',
+        metavar='NAME',
+        help='of VOC layout; COCO annotations say them',
+    )
+
+
+def positive(text: str) -> int:
+    """Read a whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text!r} is not a whole number above 0')
+    return int(text)
+
+
+def launch_seed(text: str) -> int:
+    """Read a seed, as NumPy allows them."""
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f'{text!r} is not a whole number below 2**32')
+    return int(text)
+
+
+def check_arguments(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Refuse what does not go together, and fill in defaults."""
+    table = TABLES[args.table]
+    names = [row.name for row in table.rows]
+    args.rows = list(dict.fromkeys(args.rows or names))
+    default = table.seeds[:1] if args.smoke else table.seeds
+    args.seeds = list(dict.fromkeys(args.seeds or default))
+    unknown = [name for name in args.rows if name not in names]
+    if unknown:
+        parser.error(
+            f'--rows {" ".join(unknown)}: {args.table} has the rows {", ".join(names)}'
+        )
+    if args.launcher == 'none' and args.gpus:
+        parser.error('--gpus needs --launcher pytorch or --launcher slurm')
+    if (args.launcher == 'slurm') != bool(args.partition):
+        parser.error('--launcher slurm and --partition NAME need each other')
+    if args.launcher != 'none' and not args.gpus:
+        parser.error(f'--launcher {args.launcher} needs --gpus N')
+    if args.classes and table.embedded == 'coco':
+        parser.error('--classes is for VOC layout: COCO annotations name their classes')
+    if not args.work_dir:
+        args.work_dir = f'work_dirs/{args.table}{"-smoke" if args.smoke else ""}'
+
+
+def choose_data(table: Table, args: argparse.Namespace) -> tuple[Data, str | None]:
+    """Return the data that were named and, if it serves, the embedded set's folder.
+
+    Raises:
+        RefusedError: A smoke run has no data.
+    """
+    data = Data(
+        args.data_root,
+        args.train_ann,
+        args.val_ann,
+        args.train_images,
+        args.val_images,
+        tuple(args.classes) if args.classes else None,
+    )
+    if not args.smoke or data != Data():
+        return data, None
+    if table.embedded is None:
+        raise RefusedError(
+            f'{table.name} --smoke needs --data-root DIR: the embedded data set does '
+            'not have its layout.'
+        )
+    root = str(Path(args.work_dir, 'digit_scenes'))
+    return embedded_data(table.embedded, root), root
+
+
+def make_series(args: argparse.Namespace, argv: Sequence[str]) -> Series:
+    """Put together what is to be run."""
+    table = TABLES[args.table]
+    data, embedded = choose_data(table, args)
+    changes = Changes(data, args.smoke, args.epochs, args.cfg_options)
+    return Series(
+        table,
+        make_plan(table, args.rows, args.seeds, Path(args.work_dir), changes),
+        Path(args.work_dir),
+        Launcher(args.launcher, args.gpus or 1, args.partition),
+        shlex.join(['python', 'tools/reproduce.py', *argv]),
+        data='the digit scenes' if embedded else data.root or '',
+        smoke=args.smoke,
+        embedded=embedded,
+    )
+
+
+def refuse(error: RefusedError) -> NoReturn:
+    """End with one message."""
+    print(f'error: {error}', file=sys.stderr, flush=True)
+    raise SystemExit(2) from None
+
+
+def end_politely() -> None:
+    """Let `kill`, and a terminal that closes, end the training as Ctrl-C does."""
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        # nohup asks to ignore the terminal's end. A job in the background of a script
+        # ignores Ctrl-C, and so would its children, when they are to be stopped.
+        nohup = number is signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN
+        if not nohup:
+            signal.signal(number, signal.default_int_handler)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Train and evaluate what is missing, then write the table."""
+    argv = sys.argv[1:] if argv is None else argv
+    args = parse_args(argv)
+    keep_loading_safe()
+    # MMEngine's import of it warns again with every config that inherits from mmdet.
+    warnings.filterwarnings('ignore', 'pkg_resources is deprecated', UserWarning)
+    end_politely()
+    try:
+        with one_message():
+            series = make_series(args, argv)
+            if args.dry_run:
+                series.show()
+                return
+            failed = series.run()
+    except RefusedError as error:
+        refuse(error)
+    except KeyboardInterrupt:
+        told = shlex.join(['python', 'tools/reproduce.py', *argv])
+        print(f'\ninterrupted; the same command goes on: {told}', flush=True)
+        sys.exit(INTERRUPTED)
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,216 @@
+"""Evaluate a checkpoint of any model of mmdet or mmseg.
+
+Example::
+
+    python tools/test.py CONFIG work_dirs/RUN/epoch_12.pth --show-dir pictures
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+from collections.abc import Sequence
+
+from mmengine.config import Config, ConfigDict
+from mmengine.evaluator import DumpResults
+from mmengine.runner import Runner
+
+from dropblock_mm import runs
+from dropblock_mm.data_checks.build_errors import naming_bad_data
+from dropblock_mm.data_checks.check import check_data
+from dropblock_mm.errors import RefusedError
+from dropblock_mm.runs.checkpoints.config_weights import check_checkpoints
+from dropblock_mm.runs.checkpoints.safe_loading import keep_loading_safe
+from dropblock_mm.runs.coco_eval import match_faster
+from dropblock_mm.runs.messages import has_started, one_message
+
+LOOPS = ('test',)
+COCO_METRICS = ('CocoMetric', 'CocoPanopticMetric', 'FasterCocoMetric', 'LVISMetric')
+ALWAYS_CLASSWISE = ('VOCMetric', 'IoUMetric')
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description='Evaluate a checkpoint')
+    parser.add_argument('config', help="a path, or 'mmdet::...', 'mmseg::...'")
+    parser.add_argument('checkpoint', help='checkpoint file or URL')
+    runs.add_common_arguments(parser)
+    parser.add_argument(
+        '--out',
+        help='keep the predictions: mmseg writes label maps into this folder, all '
+        'others write a .pkl file',
+    )
+    parser.add_argument('--show', action='store_true', help='show the predictions')
+    parser.add_argument(
+        '--show-dir',
+        help='folder of painted images; of mmdet under WORK_DIR/TIMESTAMP',
+    )
+    parser.add_argument(
+        '--wait-time', type=float, default=2, help='seconds between shown images'
+    )
+    parser.add_argument('--tta', action='store_true', help='test-time augmentation')
+    parser.add_argument(
+        '--classwise', action='store_true', help='report the AP of every class'
+    )
+    parser.add_argument(
+        '--coco-eval',
+        choices=['pycocotools', 'faster'],
+        default='pycocotools',
+        help='what matches boxes: faster needs the package faster-coco-eval, and gives '
+        'the same numbers (default: %(default)s)',
+    )
+    return runs.parse(parser, argv)
+
+
+def make_config(args: argparse.Namespace) -> Config:
+    """Put the run's config together and check what it names."""
+    cfg = runs.load_config(args.config, args.cfg_options)
+    cfg.launcher = args.launcher
+    runs.set_work_dir(cfg, args.work_dir, args.config)
+    cfg.load_from, cfg.resume = args.checkpoint, False
+    check_checkpoints(cfg, 'CHECKPOINT')
+    runs.require(cfg, 'model', 'test_dataloader', 'test_cfg', 'test_evaluator')
+    runs.prepare_library(cfg)
+    check_data(cfg, LOOPS)
+    if args.show or args.show_dir:
+        paint_predictions(cfg, args)
+    if args.tta:
+        augment_test_images(cfg)
+    if args.out:
+        check_out(cfg, args.out)
+    if args.classwise:
+        report_classes(cfg)
+    return cfg
+
+
+def is_segmentation(cfg: Config) -> bool:
+    """Whether mmseg's ways apply, which differ a little from mmdet's."""
+    return cfg.get('default_scope') == 'mmseg'
+
+
+def paint_predictions(cfg: Config, args: argparse.Namespace) -> None:
+    """Let the library's visualization hook show or save what was predicted.
+
+    Raises:
+        RefusedError: The config has no such hook.
+    """
+    hook = cfg.get('default_hooks', {}).get('visualization')
+    if hook is None:
+        raise RefusedError(
+            '--show and --show-dir need default_hooks.visualization, which the config '
+            "does not set. Add default_hooks = dict(visualization=dict(type='"
+            f'{"Seg" if is_segmentation(cfg) else "Det"}VisualizationHook'
+            "')) to it."
+        )
+    hook.draw = True
+    if args.show:
+        hook.show, hook.wait_time = True, args.wait_time
+    if args.show_dir and is_segmentation(cfg):
+        cfg.visualizer.save_dir = args.show_dir
+    elif args.show_dir:
+        hook.test_out_dir = args.show_dir
+
+
+def augment_test_images(cfg: Config) -> None:
+    """Wrap the model and its test data for test-time augmentation.
+
+    Raises:
+        RefusedError: The config does not say how; mmdet's default serves detectors.
+    """
+    missing = [key for key in ('tta_model', 'tta_pipeline') if key not in cfg]
+    if missing and cfg.get('default_scope') != 'mmdet':
+        raise RefusedError(
+            f'--tta needs {" and ".join(missing)}, which the config does not set. '
+            'Add them, or leave --tta out.'
+        )
+    dataset = cfg.test_dataloader.dataset
+    while 'dataset' in dataset:
+        dataset = dataset.dataset
+    tta_model = cfg.get('tta_model') or flip_model()
+    dataset.pipeline = cfg.get('tta_pipeline') or flip_pipeline(dataset.pipeline)
+    cfg.model = ConfigDict(**tta_model, module=cfg.model)
+
+
+def flip_model() -> dict:
+    """Merge the boxes of an image and its mirror image, as mmdet by default."""
+    nms = {'type': 'nms', 'iou_threshold': 0.5}
+    return {'type': 'DetTTAModel', 'tta_cfg': {'nms': nms, 'max_per_img': 100}}
+
+
+def flip_pipeline(pipeline: list) -> list:
+    """End the test pipeline twice, mirrored and not, as mmdet by default."""
+    keys = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')
+    flips = [{'type': 'RandomFlip', 'prob': prob} for prob in (1.0, 0.0)]
+    pack = {'type': 'PackDetInputs', 'meta_keys': (*keys, 'flip', 'flip_direction')}
+    augment = {'type': 'TestTimeAug', 'transforms': [flips, [pack]]}
+    return [*copy.deepcopy(pipeline[:-1]), augment]
+
+
+def check_out(cfg: Config, out: str) -> None:
+    """Check ``--out`` before hours of testing; mmseg's metric writes by itself.
+
+    Raises:
+        RefusedError: It is not a pickle file, where one is going to be written.
+    """
+    if is_segmentation(cfg):
+        for metric in metric_configs(cfg):
+            metric.output_dir, metric.keep_results = out, True
+    elif not out.endswith(('.pkl', '.pickle')):
+        raise RefusedError(f'--out {out!r}: give a file that ends in .pkl or .pickle.')
+
+
+def metric_configs(cfg: Config) -> list[ConfigDict]:
+    """Return the configs of the test's metrics, of which there may be one."""
+    metrics = cfg.test_evaluator
+    if isinstance(metrics, dict) and 'metrics' in metrics:
+        metrics = metrics['metrics']
+    return metrics if isinstance(metrics, list) else [metrics]
+
+
+def report_classes(cfg: Config) -> None:
+    """Have the metrics report every class; some do so anyway.
+
+    Raises:
+        RefusedError: None of them can.
+    """
+    metrics = metric_configs(cfg)
+    names = [runs.type_name(metric) for metric in metrics]
+    coco = [m for m, name in zip(metrics, names, strict=True) if name in COCO_METRICS]
+    for metric in coco:
+        metric.classwise = True
+    if not coco and not set(names) & set(ALWAYS_CLASSWISE):
+        raise RefusedError(
+            f'--classwise serves {", ".join(COCO_METRICS)} (and needs not be given for '
+            f'{" and ".join(ALWAYS_CLASSWISE)}), but test_evaluator has '
+            f'{", ".join(names)}. Leave it out.'
+        )
+
+
+def dump_predictions(runner: Runner, cfg: Config, out: str) -> None:
+    """Add a metric that writes the predictions to a pickle file."""
+    if cfg.get('default_scope') == 'mmdet':
+        # Imported here: only detectors have masks to encode.
+        from mmdet.evaluation import DumpDetResults
+
+        runner.test_evaluator.metrics.append(DumpDetResults(out_file_path=out))
+    else:
+        runner.test_evaluator.metrics.append(DumpResults(out_file_path=out))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Evaluate as the command line says."""
+    args = parse_args(argv)
+    keep_loading_safe()
+    with one_message():
+        cfg = make_config(args)
+        runner = runs.build_runner(cfg)
+    with one_message(unless=has_started(runner)), naming_bad_data(cfg, LOOPS):
+        if args.out and not is_segmentation(cfg):
+            dump_predictions(runner, cfg, args.out)
+        if args.coco_eval == 'faster':
+            match_faster(runner.test_evaluator)
+        runner.test()
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,122 @@
+"""Train any model of mmdet or mmseg, with DropBlock or without.
+
+Examples::
+
+    python tools/train.py configs/demo/retinanet_r18_fpn_dropblock_digit-scenes.py
+    python tools/train.py mmdet::retinanet/retinanet_r50_fpn_1x_coco.py \
+        --dropblock resnet_c4c5 --cfg-options train_dataloader.batch_size=4
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+# Idle OpenMP threads spin by default; beside another program on the same cores this
+# makes a step several times slower. Read when torch is imported.
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+
+from mmengine.config import Config
+
+from dropblock_mm import runs
+from dropblock_mm.data_checks.build_errors import naming_bad_data
+from dropblock_mm.data_checks.check import check_data
+from dropblock_mm.data_checks.failed_batch import naming_failed_batch
+from dropblock_mm.data_checks.loaded import check_loaded_data
+from dropblock_mm.hooks.fragments import (
+    seed_ranks_apart,
+    uses_drop_block,
+    with_fragment,
+)
+from dropblock_mm.runs.checkpoints.config_weights import (
+    check_checkpoints,
+    check_sources_of_weights,
+)
+from dropblock_mm.runs.checkpoints.safe_loading import keep_loading_safe
+from dropblock_mm.runs.checkpoints.whole_files import naming_full_disk
+from dropblock_mm.runs.checkpoints.work_dir import hold_work_dir
+from dropblock_mm.runs.messages import has_started, one_message
+
+LOOPS = ('train', 'val')
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description='Train a detector or segmentor, optionally with DropBlock'
+    )
+    parser.add_argument('config', help="a path, or 'mmdet::...', 'mmseg::...'")
+    parser.add_argument(
+        '--dropblock',
+        metavar='NAME-OR-FILE',
+        help='add the hooks of a fragment in configs/_base_/dropblock, or of a file',
+    )
+    runs.add_common_arguments(parser)
+    parser.add_argument(
+        '--amp',
+        action='store_true',
+        help='train in mixed precision: float16 on a GPU, bfloat16 on the CPU, or what '
+        '--cfg-options optim_wrapper.dtype=... says',
+    )
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate by the batch size',
+    )
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CKPT',
+        help='continue from a checkpoint, or from the latest in the work dir',
+    )
+    return runs.parse(parser, argv)
+
+
+def make_config(args: argparse.Namespace) -> Config:
+    """Put the run's config together and check what it names."""
+    cfg = runs.load_config(args.config, args.cfg_options, with_fragment(args.dropblock))
+    cfg.launcher = args.launcher
+    if args.launcher != 'none' and uses_drop_block(cfg):
+        cfg = seed_ranks_apart(cfg)
+    runs.set_work_dir(cfg, args.work_dir, args.config, args.dropblock)
+    if args.amp:
+        runs.enable_amp(cfg)
+    if args.auto_scale_lr:
+        runs.enable_auto_scale_lr(cfg)
+    runs.save_whole_checkpoints(cfg)
+    runs.set_resume(cfg, args.resume)
+    check_checkpoints(cfg, '--resume' if args.resume else 'load_from')
+    runs.require(cfg, 'model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
+    runs.prepare_library(cfg)
+    check_data(cfg, LOOPS)
+    check_sources_of_weights(cfg)
+    return cfg
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Train as the command line says."""
+    args = parse_args(argv)
+    keep_loading_safe()
+    with one_message():
+        cfg = make_config(args)
+        with naming_full_disk(cfg.work_dir):
+            runner = runs.build_runner(cfg)
+    check_loaded_data(runner)
+    try:
+        with (
+            one_message(unless=has_started(runner)),
+            naming_full_disk(cfg.work_dir),
+            hold_work_dir(runner),
+            naming_bad_data(cfg, LOOPS),
+            naming_failed_batch(runner),
+        ):
+            runner.train()
+    except KeyboardInterrupt:
+        sys.exit(f'stopped; the same command with --resume goes on in {cfg.work_dir}')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,202 @@
+"""What can be wrong in VOC's xml files, as mmdet's ``XMLDataset`` takes them.
+
+That class keeps boxes without an area, of which the loss becomes infinite: every
+anchor without overlap is then assigned to them. ``filter_cfg.bbox_min_size`` has them
+ignored.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from dropblock_mm.data_checks.annotations.boxes import is_outside, sticks_out
+from dropblock_mm.data_checks.annotations.problems import Kind, Problem, error, warning
+
+BROKEN_XML = error(
+    'XML files that are cut short or not XML', 'Copy or download them again.'
+)
+UNREADABLE_OBJECT = error(
+    'objects without a name or without a bndbox of numbers',
+    'The data set cannot be read so. Correct them.',
+)
+NO_AREA = error(
+    'boxes without an area',
+    'The loss would become infinite. Remove them, or set '
+    'filter_cfg=dict(bbox_min_size=1) to have them ignored.',
+)
+IGNORED_NO_AREA = warning(
+    'boxes without an area', 'filter_cfg.bbox_min_size has them ignored.'
+)
+OUTSIDE = error(
+    'boxes outside their image',
+    'Resize leaves no area of them, and the loss would become infinite. Correct or '
+    'remove them.',
+)
+NO_AREA_TO_FIND = warning(
+    'boxes without an area', 'Evaluation counts them as missed. Remove them.'
+)
+OUTSIDE_TO_FIND = warning(
+    'boxes outside their image', 'Evaluation counts them as missed. Remove them.'
+)
+STICKS_OUT = warning(
+    'boxes that stick out of their image by more than a pixel',
+    'Resize cuts them off at its border. Many of them suggest sizes that are wrong.',
+)
+NO_SIZE = warning(
+    'XML files without a size',
+    'Every start of training reads their images for it. Add <size>.',
+)
+UNREADABLE_SIZE = error(
+    'XML files whose size is not two whole numbers',
+    'The data set cannot be read so. Correct <width> and <height>.',
+)
+SIZE_ZERO = warning(
+    'XML files that state a size of 0',
+    'filter_cfg=dict(min_size=...) leaves their images out. Correct <size>.',
+)
+DIFFICULT = warning(
+    'boxes marked difficult',
+    'They are no targets of training, and no misses in evaluation.',
+)
+NOT_A_CLASS = warning(
+    'names of objects that are no class of the config',
+    'Their boxes are left out. Add them to metainfo.classes if that is not meant.',
+)
+NO_INSTANCES = warning('classes without instances', 'Nothing is learned of them here.')
+NO_CLASS_IN_COMMON = error(
+    'data set whose objects all are of no class of the config',
+    'All boxes would be left out. Set metainfo=dict(classes=(...)) in every data set '
+    "of the config, and the model's num_classes.",
+)
+NO_OBJECTS = warning(
+    'images without objects',
+    'filter_cfg=dict(filter_empty_gt=True) leaves them out, otherwise they are '
+    'background.',
+)
+
+
+@dataclass
+class VocNames:
+    """The names of the objects met so far, and how often they occur.
+
+    Args:
+        classes: Of the config or the data set's class, None if not known.
+    """
+
+    classes: Sequence[str] | None
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def add(self, name: str) -> None:
+        """Count an object."""
+        self.counts[name] = self.counts.get(name, 0) + 1
+
+    def problems(self) -> Iterator[Problem]:
+        """Compare with the classes, after the last file."""
+        if self.classes is None or not self.counts:
+            return
+        if not set(self.counts) & set(self.classes):
+            found = ', '.join(list(self.counts)[:3])
+            yield NO_CLASS_IN_COMMON, f'{found} are not in {self.classes[:3]}'
+            return
+        for name, count in self.counts.items():
+            if name not in self.classes:
+                yield NOT_A_CLASS, f'{name}: {count}'
+        missing = [name for name in self.classes if name not in self.counts]
+        yield from ((NO_INSTANCES, name) for name in missing)
+
+
+@dataclass(frozen=True)
+class BoxKinds:
+    """What boxes are that no detector can be trained on."""
+
+    no_area: Kind = NO_AREA
+    outside: Kind = OUTSIDE
+
+    @classmethod
+    def of(cls, trains: bool, bbox_min_size: int) -> BoxKinds:
+        """Choose them for a data set.
+
+        Args:
+            trains (bool): Whether it is trained on.
+            bbox_min_size (int): Of its ``filter_cfg``, 0 if there is none.
+        """
+        if not trains:
+            return cls(NO_AREA_TO_FIND, OUTSIDE_TO_FIND)
+        return cls(no_area=IGNORED_NO_AREA if bbox_min_size > 0 else NO_AREA)
+
+
+def voc_problems(path: str, names: VocNames, kinds: BoxKinds) -> Iterator[Problem]:
+    """Look through one XML file.
+
+    Args:
+        path (str): The file, which exists.
+        names: Counts the objects of all files.
+        kinds: Of the data set.
+
+    Yields:
+        Problem: Each under the path.
+    """
+    try:
+        root = ElementTree.parse(path).getroot()
+    except ElementTree.ParseError:
+        yield BROKEN_XML, path
+        return
+    size = None
+    if root.find('size') is None:
+        yield NO_SIZE, path
+    else:
+        size = image_size(root)
+        if size is None:
+            yield UNREADABLE_SIZE, path
+        elif min(size) <= 0:
+            yield SIZE_ZERO, path
+    objects = root.findall('object')
+    if not objects:
+        yield NO_OBJECTS, path
+    for index, node in enumerate(objects):
+        name, corners = node.findtext('name'), box_corners(node)
+        if name is None or corners is None:
+            yield UNREADABLE_OBJECT, f'object {index} of {path}'
+            continue
+        names.add(name)
+        place = f'{name} in {path}'
+        if node.findtext('difficult', '0').strip() == '1':
+            yield DIFFICULT, place
+        yield from _of_box(corners, size, kinds, place)
+
+
+def image_size(root: ElementTree.Element) -> tuple[int, int] | None:
+    """Return the (width, height) that an XML file states, if it does."""
+    try:
+        width, height = (int(root.findtext(f'size/{key}', '')) for key in _SIZE)
+    except ValueError:
+        return None
+    return width, height
+
+
+_SIZE = ('width', 'height')
+_CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
+
+
+def box_corners(node: ElementTree.Element) -> list[int] | None:
+    """Return the corners as ``XMLDataset`` reads them, counted from 0."""
+    try:
+        return [int(float(node.findtext(f'bndbox/{k}', ''))) - 1 for k in _CORNERS]
+    except (ValueError, OverflowError):
+        return None
+
+
+def _of_box(
+    corners: Sequence[int], size: tuple[int, int] | None, kinds: BoxKinds, place: str
+) -> Iterator[Problem]:
+    x1, y1, x2, y2 = corners
+    if x2 <= x1 or y2 <= y1:
+        yield kinds.no_area, place
+    elif size is None or min(size) <= 0:
+        return
+    elif is_outside(corners, *size):
+        yield kinds.outside, place
+    elif sticks_out(corners, *size):
+        yield STICKS_OUT, place

@@ -1,0 +1,139 @@
+"""Looks for the files of the data sets once these are built, whatever their type.
+
+Annotation files that are too large to be read twice, and types that :mod:`.check` does
+not know, are served here: the library has read the annotations, and names the files.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from dropblock_mm.data_checks.file_ends import cut_short
+from dropblock_mm.data_checks.paths import is_remote
+from dropblock_mm.errors import RefusedValueError
+
+_NAMED = 3
+
+
+class _LoadedDataHook(Hook):
+    """Ends training before it begins if images or label maps are missing or damaged."""
+
+    def before_train(self, runner: Runner) -> None:
+        loaders = {'train_dataloader': runner.train_dataloader}
+        if runner.val_loop is not None:
+            loaders['val_dataloader'] = runner.val_dataloader
+        problems = [
+            problem
+            for key, loader in loaders.items()
+            for dataset in innermost(getattr(loader, 'dataset', None))
+            for problem in loaded_problems(dataset, key)
+        ]
+        if problems:
+            raise RefusedValueError(
+                '\n  '.join(['the data cannot be used:', *problems])
+                + '\ntools/misc/check_dataset.py looks into every file.'
+            )
+
+
+def check_loaded_data(runner: Runner) -> None:
+    """Have a runner look for all files before its first iteration.
+
+    An image that is missing, empty or cut short would else end training when its turn
+    comes, which may be after an hour. That costs a second or two for all of COCO's,
+    where the files are near.
+
+    Args:
+        runner (Runner): One that has not begun.
+    """
+    runner.register_hook(_LoadedDataHook(), priority='HIGHEST')
+
+
+def innermost(dataset: Any) -> Iterator[Any]:
+    """Follow ``dataset`` and ``datasets`` to what holds neither."""
+    inner = getattr(dataset, 'datasets', None) or getattr(dataset, 'dataset', None)
+    if inner is None:
+        yield dataset
+        return
+    for part in inner if isinstance(inner, (list, tuple)) else [inner]:
+        yield from innermost(part)
+
+
+def loaded_problems(dataset: Any, key: str) -> Iterator[str]:
+    """Look for the files of a data set on the local disk.
+
+    Args:
+        dataset: A ``BaseDataset``; of others nothing is known.
+        key (str): Under which the user finds it.
+
+    Yields:
+        str: What is missing, empty or cut short, or that nothing is left to train on.
+    """
+    backend = (getattr(dataset, 'backend_args', None) or {}).get('backend', 'local')
+    if not hasattr(dataset, 'get_data_info') or backend != 'local':
+        return
+    if len(dataset) == 0:
+        yield (
+            f'{key}: no image is left of {type(dataset).__name__} '
+            f'{getattr(dataset, "ann_file", "")!r}. Its filter_cfg leaves out images '
+            'without boxes, and small ones; see whether metainfo.classes are those of '
+            'the annotations.'
+        )
+        return
+    sizes = _Sizes()
+    found = {path: sizes.of(path) for path in dict.fromkeys(_files(dataset))}
+    there = [path for path, size in found.items() if size]
+    for what, paths in (
+        ('missing', [path for path, size in found.items() if size is None]),
+        ('empty', [path for path, size in found.items() if size == 0]),
+        ('cut short, or no pictures', cut_short(there) if _speaks() else []),
+    ):
+        if paths:
+            named = ', '.join(map(repr, paths[:_NAMED]))
+            more = ', ...' if len(paths) > _NAMED else ''
+            yield (
+                f'{key}: {len(paths)} files are {what} ({named}{more}). Copy or '
+                'download them again, or take them out of the annotations.'
+            )
+
+
+def _speaks() -> bool:
+    """Launchers start one process per GPU; one of them per machine reads the files."""
+    return os.environ.get('LOCAL_RANK', '0') == '0'
+
+
+def _files(dataset: Any) -> Iterator[str]:
+    """The local images, and the label maps of semantic segmentation."""
+    for index in range(len(dataset)):
+        info = dataset.get_data_info(index)
+        # mmdet states a seg_map_path that no step may load; mmseg's is always loaded.
+        keys = ('img_path', 'seg_map_path') if 'seg_fields' in info else ('img_path',)
+        paths: Iterable[Any] = (info.get(key) for key in keys)
+        yield from (p for p in paths if isinstance(p, str) and not is_remote(p))
+
+
+class _Sizes:
+    """Sizes of files; reads whole folders, which is faster than asking for each."""
+
+    def __init__(self) -> None:
+        self._folders: dict[str, dict[str, int]] = {}
+
+    def of(self, path: str) -> int | None:
+        """Return the bytes in a file, None if it is not there."""
+        folder, name = os.path.split(path)
+        if folder not in self._folders:
+            self._folders[folder] = dict(self._read(folder or '.'))
+        return self._folders[folder].get(name)
+
+    @staticmethod
+    def _read(folder: str) -> Iterator[tuple[str, int]]:
+        if os.path.isdir(folder):
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    # A link may lead nowhere.
+                    if entry.is_file():
+                        yield entry.name, entry.stat().st_size

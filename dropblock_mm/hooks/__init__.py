@@ -1,0 +1,6 @@
+"""Hooks that a config adds under ``custom_hooks``, and the schedules they follow."""
+
+from dropblock_mm.hooks.injection_hook import DropBlockInjectionHook
+from dropblock_mm.hooks.schedule_hook import KeepProbScheduleHook
+
+__all__ = ['DropBlockInjectionHook', 'KeepProbScheduleHook']

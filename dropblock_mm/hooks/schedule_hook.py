@@ -1,0 +1,168 @@
+"""The hook that sets keep_prob before every iteration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.runner import BaseLoop, Runner
+
+from dropblock_mm.errors import RefusedValueError
+from dropblock_mm.hooks.keep_rates import drop_block_layers, log_keep_rate, take_counts
+from dropblock_mm.hooks.refusals import names_the_hook
+from dropblock_mm.hooks.schedules import (
+    SCHEDULES,
+    Interval,
+    check_interval,
+    keep_prob_at,
+    resolve_interval,
+)
+from dropblock_mm.layers import DropBlock2d
+from dropblock_mm.ops.arguments import (
+    check_count,
+    check_keep_prob,
+    names_unknown_arguments,
+)
+from dropblock_mm.registry import HOOKS
+
+
+@HOOKS.register_module()
+class KeepProbScheduleHook(Hook):
+    """Move keep_prob from 1 to its target in the course of training.
+
+    The paper decreases keep_prob linearly (section 3, Scheduled DropBlock)::
+
+        keep_prob(i) = start + f((i - begin) / (end - begin)) * (keep_prob - start)
+
+    for iteration ``i`` from 0, with ``f`` the schedule; it is ``start`` before
+    ``begin`` and ``keep_prob`` from ``end`` on. By default ``begin`` is the first
+    iteration and ``end`` the last one. It depends on the iteration alone, so
+    nothing is saved, and a resumed run goes on exactly.
+
+    It sets every DropBlock2d of the model, injected or built by the config. A
+    layer with a keep_prob of its own ends at that instead. ``keep_prob`` is logged at
+    every iteration, and ``keep_prob/<target>`` for targets with their own.
+
+    Args:
+        keep_prob: Value to arrive at, in [0, 1].
+        schedule: 'linear', 'cosine', 'constant' (keep_prob from ``begin`` on) or
+            'step' (``num_steps`` equal steps, equally spaced).
+        start_keep_prob: Value to start from, in [0, 1].
+        begin: When to begin, in ``unit``.
+        end: When to arrive, in ``unit``; None is the end of training.
+        unit: 'fraction' of training, 'iter' or 'epoch'.
+        num_steps: Number of steps of the schedule 'step'.
+
+    Raises:
+        TypeError: If an argument has a wrong type or an unknown name.
+        ValueError: If a value is outside its range. Before training also if begin
+            or end lies beyond it, or the model has no DropBlock2d.
+    """
+
+    # After DropBlockInjectionHook, which is VERY_HIGH.
+    priority = 'HIGH'
+
+    @names_the_hook
+    @names_unknown_arguments
+    def __init__(
+        self,
+        keep_prob: float,
+        schedule: str = 'linear',
+        start_keep_prob: float = 1.0,
+        begin: float = 0,
+        end: float | None = None,
+        unit: str = 'fraction',
+        num_steps: int = 4,
+    ) -> None:
+        self.keep_prob = check_keep_prob(keep_prob)
+        self.start_keep_prob = check_keep_prob(start_keep_prob, 'start_keep_prob')
+        if schedule not in SCHEDULES:
+            raise RefusedValueError(
+                f'schedule={schedule!r} is not one of '
+                f'{", ".join(map(repr, SCHEDULES))}.'
+            )
+        check_interval(begin, end, unit)
+        self.schedule, self.begin, self.end, self.unit = schedule, begin, end, unit
+        self.num_steps = check_count(
+            num_steps, 'num_steps', "Give the number of steps of schedule='step'."
+        )
+        self.layers: list[DropBlock2d] = []
+        self._own_keep_probs: dict[str, float] = {}
+        self._interval = Interval(0, 0)
+
+    def before_run(self, runner: Runner) -> None:
+        """Find the layers and place the schedule in this run's iterations."""
+        loop = runner._train_loop
+        if not isinstance(loop, BaseLoop):  # val or test: DropBlock does nothing
+            return
+        self.layers = drop_block_layers(runner.model)
+        self._check_something_follows()
+        self._own_keep_probs = {
+            layer.target: layer.final_keep_prob
+            for layer in self.layers
+            if layer.target is not None and layer.final_keep_prob is not None
+        }
+        self._interval = resolve_interval(
+            self.begin,
+            self.end,
+            self.unit,
+            max_iters=loop.max_iters,
+            iters_per_epoch=len(loop.dataloader) if self.unit == 'epoch' else 1,
+        )
+
+    def before_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None
+    ) -> None:
+        """Set and log keep_prob for this iteration."""
+        for layer in self.layers:
+            layer.set_keep_prob(self.keep_prob_at(runner.iter, layer.final_keep_prob))
+        hub = runner.message_hub
+        hub.update_scalar('train/keep_prob', self.keep_prob_at(runner.iter))
+        for name, own in self._own_keep_probs.items():
+            hub.update_scalar(
+                f'train/keep_prob/{name}', self.keep_prob_at(runner.iter, own)
+            )
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: Any = None,
+    ) -> None:
+        """Log the effective keep rate of layers that the config built itself."""
+        plugins = [layer for layer in self.layers if layer.target is None]
+        log_keep_rate(runner, 'effective_keep_rate/plugins', take_counts(plugins))
+
+    def keep_prob_at(self, iteration: int, own: float | None = None) -> float:
+        """Return keep_prob at an iteration (from 0) of the run.
+
+        Args:
+            iteration: Number of the iteration.
+            own: The layer's own value to end at, if it has one.
+        """
+        return keep_prob_at(
+            iteration,
+            self._interval,
+            start=self.start_keep_prob,
+            end=self.keep_prob if own is None else own,
+            schedule=self.schedule,
+            num_steps=self.num_steps,
+        )
+
+    def _check_something_follows(self) -> None:
+        """Raise unless at least one layer ends at this hook's keep_prob."""
+        if not self.layers:
+            raise RefusedValueError(
+                f'KeepProbScheduleHook(keep_prob={self.keep_prob}) finds no '
+                'DropBlock2d in the model, so there is nothing to schedule. Add '
+                "dict(type='dropblock_mm.DropBlockInjectionHook', targets=[...]) to "
+                'custom_hooks.'
+            )
+        ends = {layer.final_keep_prob for layer in self.layers}
+        if ends.isdisjoint({None, self.keep_prob}):
+            raise RefusedValueError(
+                f'keep_prob={self.keep_prob} of KeepProbScheduleHook is used nowhere: '
+                f'every layer was given its own ({sorted(map(str, ends))}). Give '
+                'keep_prob in the schedule, and elsewhere only where it differs.'
+            )

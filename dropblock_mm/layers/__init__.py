@@ -1,0 +1,24 @@
+"""Layers: the regularisers that injection attaches and a schedule drives.
+
+Every module of this folder is imported, so that a new regulariser is one file.
+"""
+
+import importlib
+import pkgutil
+
+from dropblock_mm.layers.drop_block import DropBlock2d
+from dropblock_mm.layers.drop_path import DropPath
+from dropblock_mm.layers.dropout import Dropout, SpatialDropout
+from dropblock_mm.layers.scheduled_drop import LAYERS, ScheduledDrop
+
+for _module in pkgutil.iter_modules(__path__, f'{__name__}.'):
+    importlib.import_module(_module.name)
+
+__all__ = [
+    'LAYERS',
+    'DropBlock2d',
+    'DropPath',
+    'Dropout',
+    'ScheduledDrop',
+    'SpatialDropout',
+]

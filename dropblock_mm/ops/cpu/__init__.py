@@ -1,0 +1,1 @@
+"""The path for the CPU: sparse seeds, and the loops over them."""

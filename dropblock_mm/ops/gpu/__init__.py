@@ -1,0 +1,1 @@
+"""The path for CUDA and ROCm: kernels in Triton."""

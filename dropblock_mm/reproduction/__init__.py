@@ -1,0 +1,1 @@
+"""The paper's tables: their rows, their trainings and what came out."""

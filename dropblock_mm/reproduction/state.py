@@ -1,0 +1,113 @@
+"""How far a run has come, read from the files that it left."""
+
+from __future__ import annotations
+
+import enum
+import json
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+
+from dropblock_mm.reproduction.plan import Run
+from dropblock_mm.reproduction.tables import Metric
+from dropblock_mm.runs.checkpoints.resume import latest_checkpoint
+from dropblock_mm.runs.training_log import read_rows, read_training_log
+
+EVALUATION = 'evaluation'  # folder of tools/test.py, in the run's
+
+
+class State(enum.Enum):
+    """How far a run has come."""
+
+    NEW = 'not started'
+    INTERRUPTED = 'interrupted'
+    TRAINED = 'not evaluated'
+    FINISHED = 'finished'
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A run's state and, once it is finished, its numbers.
+
+    Args:
+        state: FINISHED takes a whole final checkpoint and a recorded evaluation.
+        checkpoint: The latest.
+        metrics: In percent, by the metrics' titles.
+        keep_rate: Share of units that DropBlock kept, mean over the last epoch; None
+            without DropBlock.
+    """
+
+    state: State
+    checkpoint: Path | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    keep_rate: float | None = None
+
+
+def inspect_run(run: Run, metrics: tuple[Metric, ...]) -> Progress:
+    """Tell how far a run has come."""
+    named = latest_checkpoint(str(run.work_dir)) if run.work_dir.is_dir() else None
+    if named is None:
+        return Progress(State.NEW)
+    checkpoint = Path(named)
+    if read_progress(checkpoint, run.cfg) != training_length(run.cfg):
+        return Progress(State.INTERRUPTED, checkpoint)
+    for logged in (logged_evaluation(run), later_evaluation(run)):
+        if all(metric.key in logged for metric in metrics):
+            numbers = {m.title: m.scale * logged[m.key] for m in metrics}
+            rate = kept_at_last(run)
+            return Progress(State.FINISHED, checkpoint, numbers, rate)
+    return Progress(State.TRAINED, checkpoint)
+
+
+def training_length(cfg: Config) -> int:
+    """Return the epochs, or else the iterations, of a training."""
+    return cfg.train_cfg.get('max_epochs') or cfg.train_cfg.max_iters
+
+
+def read_progress(checkpoint: Path, cfg: Config) -> int | None:
+    """Return the epochs, or iterations, after which a checkpoint was saved.
+
+    Returns:
+        None for a file that is missing, cut short or damaged.
+    """
+    try:
+        with zipfile.ZipFile(checkpoint) as archive:
+            if archive.testzip() is not None:
+                return None
+        content = torch.load(checkpoint, map_location='meta', weights_only=True)
+        return content['meta']['epoch' if cfg.train_cfg.get('max_epochs') else 'iter']
+    except Exception:  # a damaged file can fail anywhere in the readers
+        return None
+
+
+def logged_evaluation(run: Run) -> dict[str, Any]:
+    """Return what training logged when it evaluated its last epoch, or {}."""
+    for path in sorted(run.work_dir.glob('*/vis_data/scalars.json'), reverse=True):
+        for row in reversed(read_rows(path)):
+            # MMEngine dates an evaluation by the epoch.
+            if 'iter' not in row and row.get('step') == training_length(run.cfg):
+                return row
+    return {}
+
+
+def kept_at_last(run: Run) -> float | None:
+    """Return the keep rate that the last epoch logged, or None."""
+    try:
+        log = read_training_log(run.work_dir)
+        return log.last_epoch_mean('effective_keep_rate')
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def later_evaluation(run: Run) -> dict[str, Any]:
+    """Return what the newest run of tools/test.py wrote, or {}."""
+    for path in sorted((run.work_dir / EVALUATION).glob('*/*.json'), reverse=True):
+        try:
+            return json.loads(path.read_text(encoding='utf-8'))
+        except ValueError:
+            continue
+    return {}

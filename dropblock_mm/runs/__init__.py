@@ -1,0 +1,30 @@
+"""From a command line to a runner: arguments, the config, what the machine needs."""
+
+from dropblock_mm.runs.amp import enable_amp, type_name
+from dropblock_mm.runs.arguments import KeyValues, add_common_arguments, parse
+from dropblock_mm.runs.runner import build_runner
+from dropblock_mm.runs.settings import (
+    enable_auto_scale_lr,
+    load_config,
+    prepare_library,
+    require,
+    save_whole_checkpoints,
+    set_resume,
+    set_work_dir,
+)
+
+__all__ = [
+    'KeyValues',
+    'add_common_arguments',
+    'build_runner',
+    'enable_amp',
+    'enable_auto_scale_lr',
+    'load_config',
+    'parse',
+    'prepare_library',
+    'require',
+    'save_whole_checkpoints',
+    'set_resume',
+    'set_work_dir',
+    'type_name',
+]

@@ -1,0 +1,78 @@
+"""Checks the checkpoints and pretrained weights that a config names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from mmengine.config import Config
+
+from dropblock_mm.errors import RefusedValueError
+from dropblock_mm.runs.checkpoints.safe_loading import check_checkpoint
+
+
+def check_checkpoints(cfg: Config, key: str) -> None:
+    """Try every local checkpoint that a runner of ``cfg`` will load.
+
+    Args:
+        cfg (Config): Complete.
+        key (str): Where its ``load_from`` came from, for messages.
+    """
+    if cfg.get('load_from'):
+        check_checkpoint(cfg.load_from, key, resume=bool(cfg.get('resume')))
+    for weights_key, weights in pretrained_weights(cfg.to_dict().get('model')):
+        check_checkpoint(weights, weights_key)
+
+
+def check_sources_of_weights(cfg: Config) -> None:
+    """Refuse pretrained weights that could not be fetched when training starts.
+
+    Raises:
+        ValueError: See :func:`check_torchvision`.
+    """
+    for key, weights in pretrained_weights(cfg.get('model')):
+        check_torchvision(weights, key)
+
+
+def pretrained_weights(model: Any, key: str = 'model') -> Iterator[tuple[str, str]]:
+    """Find the weight files that a model's config names.
+
+    Args:
+        model: The config, or any part of it.
+        key: Where in the config that part is.
+
+    Yields:
+        tuple[str, str]: Config key and file.
+    """
+    items: Any = ()
+    if isinstance(model, Mapping):
+        items = model.items()
+        for name in ('checkpoint', 'pretrained'):
+            is_weights = name == 'pretrained' or model.get('type') == 'Pretrained'
+            if is_weights and isinstance(model.get(name), str):
+                yield f'{key}.{name}', model[name]
+    elif isinstance(model, (list, tuple)):
+        items = enumerate(model)
+    for name, part in items:
+        yield from pretrained_weights(part, f'{key}.{name}')
+
+
+def check_torchvision(path: str, key: str) -> None:
+    """Refuse weights that only torchvision knows the address of, if it is absent.
+
+    Args:
+        path: The weights, such as 'torchvision://resnet50'.
+        key: The config key they were given under, for the message.
+
+    Raises:
+        ValueError: torchvision is needed and not installed.
+    """
+    named = path.startswith(('torchvision://', 'modelzoo://'))
+    if named and find_spec('torchvision') is None:
+        raise RefusedValueError(
+            f'{key}={path!r} needs the package torchvision, which is not installed. '
+            f'Install the version that belongs to torch {torch.__version__}, or give '
+            f'a file: --cfg-options {key}=FILE.'
+        )

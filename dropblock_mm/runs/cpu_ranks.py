@@ -1,0 +1,111 @@
+"""Several processes on machines without a GPU, over gloo.
+
+MMEngine starts distributed training by choosing a GPU, and names one to
+DistributedDataParallel. Where there is none, what it would do is done here before.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+
+import torch.distributed as dist
+from mmengine.config import Config
+
+from dropblock_mm.errors import RefusedValueError
+
+# What torch's launchers set, and where others have it.
+_RANKS = {
+    'pytorch': {'RANK': 'RANK', 'WORLD_SIZE': 'WORLD_SIZE'},
+    'slurm': {'RANK': 'SLURM_PROCID', 'WORLD_SIZE': 'SLURM_NTASKS'},
+    'mpi': {'RANK': 'OMPI_COMM_WORLD_RANK', 'WORLD_SIZE': 'OMPI_COMM_WORLD_SIZE'},
+}
+_SYNC_NORMS = ('SyncBN', 'MMSyncBN', 'SyncBatchNorm')
+
+
+def join_ranks(cfg: Config) -> None:
+    """Connect this process with the others, as a Runner does where there are GPUs.
+
+    Args:
+        cfg (Config): Its ``launcher`` is not 'none'. Gets a ``model_wrapper_cfg`` for
+            the CPU.
+
+    Raises:
+        ValueError: The config needs GPUs, or the launcher did not set what is needed.
+    """
+    settings = dict((cfg.get('env_cfg') or {}).get('dist_cfg') or {})
+    _check_backend(cfg.launcher, settings.pop('backend', 'nccl'))
+    _check_norms(cfg)
+    cfg.model_wrapper_cfg = _wrapper(cfg)
+    if dist.is_initialized():
+        return
+    _set_environment(cfg.launcher)
+    if 'timeout' in settings:
+        settings['timeout'] = timedelta(seconds=settings['timeout'])
+    dist.init_process_group('gloo', **settings)
+
+
+def _check_backend(launcher: str, backend: str) -> None:
+    if backend != 'gloo':
+        raise RefusedValueError(
+            f'--launcher {launcher} with env_cfg.dist_cfg.backend={backend!r} needs '
+            'GPUs, and torch sees none. To train in several processes on the CPU add '
+            '--cfg-options env_cfg.dist_cfg.backend=gloo'
+        )
+
+
+def _check_norms(cfg: Config) -> None:
+    """Torch refuses SyncBatchNorm on the CPU, but not before the first iteration."""
+    keys = [*_sync_norms(cfg.get('model'), 'model')]
+    keys += [f'sync_bn={cfg.sync_bn!r}'] if cfg.get('sync_bn') else []
+    if keys:
+        raise RefusedValueError(
+            f'{keys[0]}: torch synchronizes batch normalization on GPUs only, and sees '
+            f"none. Use 'BN'{' in all of them' if len(keys) > 1 else ''}, or leave "
+            'sync_bn out.'
+        )
+
+
+def _sync_norms(part: Any, key: str) -> Iterator[str]:
+    """Find the keys of a model's config that ask for synchronized norms."""
+    items: Any = ()
+    if isinstance(part, Mapping):
+        items = part.items()
+        if part.get('type') in _SYNC_NORMS:
+            yield f'{key}.type={part["type"]!r}'
+    elif isinstance(part, (list, tuple)):
+        items = enumerate(part)
+    for name, inner in items:
+        yield from _sync_norms(inner, f'{key}.{name}')
+
+
+def _wrapper(cfg: Config) -> dict[str, Any]:
+    """MMEngine's wrapper, but for the GPU that it would name."""
+    own = cfg.get('model_wrapper_cfg') or {
+        'type': 'MMDistributedDataParallel',
+        'broadcast_buffers': False,
+        'find_unused_parameters': cfg.get('find_unused_parameters', False),
+    }
+    return {'device_ids': None, **own}
+
+
+def _set_environment(launcher: str) -> None:
+    """Set the variables by which torch's processes find each other."""
+    for name, variable in _RANKS[launcher].items():
+        if variable not in os.environ:
+            raise RefusedValueError(
+                f'--launcher {launcher} expects the variable {variable}, which is not '
+                f'set. Start the tool by {launcher}, as tools/dist_train.sh (pytorch) '
+                'and tools/slurm_train.sh do, or leave --launcher out.'
+            )
+        os.environ[name] = os.environ[variable]
+    machines = os.environ.get('SLURM_NNODES', '1')
+    if 'MASTER_ADDR' not in os.environ and machines != '1':
+        raise RefusedValueError(
+            f'--launcher {launcher}: there are SLURM_NNODES={machines} machines and '
+            'MASTER_ADDR is not set. Set it to the name of the first one.'
+        )
+    os.environ.setdefault('MASTER_ADDR', '127.0.0.1')
+    os.environ.setdefault('MASTER_PORT', '29500')

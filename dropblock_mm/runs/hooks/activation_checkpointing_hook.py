@@ -1,0 +1,68 @@
+"""The hook that has modules computed twice, to save their activations' memory."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import BaseLoop, Runner
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from dropblock_mm.errors import RefusedValueError
+from dropblock_mm.registry import HOOKS
+
+
+@HOOKS.register_module()
+class ActivationCheckpointingHook(Hook):
+    """Recompute modules in the backward pass, with the same masks.
+
+    MMEngine's ``activation_checkpointing`` uses torch's reentrant variant, which gives
+    no gradients to a module whose arguments do not ask for them: the one behind a
+    frozen stage, or one that gets a tuple, such as a neck. There the weights of the
+    module, or of all before it, silently stay as they are. ``tools/train.py`` puts
+    this hook in the place of that key.
+
+    Args:
+        modules: Dotted paths in the model.
+
+    Raises:
+        ValueError: Before training, if there is no such module.
+    """
+
+    # After EMAHook, whose copy of the model must not call modules of the original.
+    priority = 'LOWEST'
+
+    def __init__(self, modules: str | Sequence[str]) -> None:
+        self.modules = [modules] if isinstance(modules, str) else list(modules)
+        self._wrapped = False
+
+    def before_run(self, runner: Runner) -> None:
+        """Wrap the modules, once, and if this run trains."""
+        if self._wrapped or not isinstance(runner._train_loop, BaseLoop):
+            return
+        self._wrapped = True
+        model: Any = runner.model
+        model = model.module if is_model_wrapper(model) else model
+        for module in [_find(model, name) for name in self.modules]:
+            module.forward = _recomputed(module.forward)
+        runner.logger.info(f'recomputed in the backward pass: {self.modules}')
+
+
+def _find(model: nn.Module, name: str) -> Any:
+    try:
+        return model.get_submodule(name)
+    except AttributeError as error:
+        raise RefusedValueError(
+            f'activation_checkpointing names {name!r}, but the model has no such '
+            f'module ({error}). Give dotted paths as in model.named_modules().'
+        ) from error
+
+
+def _recomputed(forward: Callable[..., Any]) -> Callable[..., Any]:
+    return functools.wraps(forward)(
+        functools.partial(checkpoint, forward, use_reentrant=False)
+    )

@@ -1,0 +1,91 @@
+"""Ends a command with one message where the user can mend what is wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from dropblock_mm.errors import RefusedError
+from dropblock_mm.runs.checkpoints.whole_files import DiskFullError
+
+EXIT_STATUS = 2
+
+# Whose checks speak to the user. What other code raises keeps its traceback.
+_CHECKERS = ('mmengine.config', 'mmengine.registry', 'mmengine.utils')
+
+
+def is_user_mistake(error: BaseException) -> bool:
+    """Tell a refused argument from a bug.
+
+    Args:
+        error: What was raised.
+
+    Returns:
+        bool: Whether it is of the family in :mod:`dropblock_mm.errors`, or a check of
+        MMEngine's raised it.
+    """
+    if isinstance(error, RefusedError):
+        return True
+    trace = error.__traceback__
+    if trace is None or not isinstance(error, Exception):
+        return False
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    module = str(trace.tb_frame.f_globals.get('__name__'))
+    return any(module == c or module.startswith(f'{c}.') for c in _CHECKERS)
+
+
+@contextmanager
+def one_message(unless: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    """End the program with status 2 and one message at a user's mistake.
+
+    A full disk is one too, at any time.
+
+    Args:
+        unless: Asked when something was raised; if it says True the exception
+            passes as it is.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(error, DiskFullError) and (
+            unless() or not is_user_mistake(error)
+        ):
+            raise
+        # str() of a KeyError would quote the message and escape its newlines.
+        text = error.args[0] if isinstance(error, KeyError) else str(error)
+        # Launchers start one process per GPU; one of them per machine speaks.
+        if os.environ.get('LOCAL_RANK', '0') == '0':
+            print(f'error: {text}', file=sys.stderr, flush=True)
+        raise SystemExit(EXIT_STATUS) from None
+
+
+class _Start(Hook):
+    """Notes that a loop begins."""
+
+    def __init__(self) -> None:
+        self.passed = False
+
+    def before_train(self, runner: Runner) -> None:
+        self.passed = True
+
+    before_val = before_test = before_train
+
+
+def has_started(runner: Runner) -> Callable[[], bool]:
+    """Watch a runner.
+
+    Args:
+        runner (Runner): A runner that has not begun.
+
+    Returns:
+        Callable: Tells whether all hooks let its training, or its test, begin.
+    """
+    start = _Start()
+    runner.register_hook(start, priority='LOWEST')
+    return lambda: start.passed

@@ -1,0 +1,152 @@
+"""Puts the config of a run together from a file and the command line."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from dropblock_mm.config_files import resolve_config
+from dropblock_mm.errors import MissingPackageError, RefusedValueError
+from dropblock_mm.runs.amp import type_name
+from dropblock_mm.runs.checkpoints.resume import latest_checkpoint
+
+_INSTALLED_BY = {'mmseg': 'mmsegmentation'}
+
+
+def load_config(
+    name: str,
+    options: Mapping[str, Any] | None = None,
+    extend: Callable[[Config], Config] | None = None,
+) -> Config:
+    """Read a config, then the command line's changes to it.
+
+    Options that reach into ``custom_hooks`` come last and so reach added hooks too;
+    all others come first, so that the defaults of what is added give way to them.
+
+    Args:
+        name (str): A path or 'package::path'.
+        options (dict, optional): From ``--cfg-options``.
+        extend (Callable, optional): Returns the config with more hooks.
+
+    Returns:
+        Config: All of it together.
+    """
+    options = options or {}
+    late = {k: v for k, v in options.items() if k.startswith('custom_hooks.')}
+    cfg = Config.fromfile(resolve_config(name))
+    _merge(cfg, {k: v for k, v in options.items() if k not in late})
+    if extend is not None:
+        cfg = extend(cfg)
+    _merge(cfg, late)
+    return cfg
+
+
+def _merge(cfg: Config, options: Mapping[str, Any]) -> None:
+    """Merge one by one, so that an error can name the option."""
+    for key, value in options.items():
+        try:
+            cfg.merge_from_dict({key: value})
+        except (KeyError, TypeError) as error:
+            raise RefusedValueError(
+                f'--cfg-options {key}={value!r} does not fit the config: '
+                f'{error.args[0]}'
+            ) from error
+
+
+def require(cfg: Config, *keys: str) -> None:
+    """Refuse a config that lacks what a command needs.
+
+    Raises:
+        ValueError: It lacks some of the keys, or sets them to None.
+    """
+    missing = [key for key in keys if cfg.get(key) is None]
+    if missing:
+        raise RefusedValueError(
+            f'the config sets no {" and no ".join(missing)}. Add what is missing, or '
+            'give another config.'
+        )
+
+
+def set_work_dir(cfg: Config, given: str | None, *names: str | None) -> None:
+    """Decide on the work dir: command line, then config, then what is run.
+
+    Args:
+        cfg (Config): Gets its ``work_dir``.
+        given (str, optional): From ``--work-dir``.
+        *names: Config and, if any, fragment. A run with DropBlock must not share the
+            folder of the one without: each would resume from the other.
+    """
+    stems = [Path(name.rpartition('::')[2]).stem for name in names if name]
+    cfg.work_dir = given or cfg.get('work_dir') or f'./work_dirs/{"-".join(stems)}'
+
+
+def prepare_library(cfg: Config) -> None:
+    """Check that the library of ``default_scope`` is there, and tune it as it does.
+
+    Raises:
+        ModuleNotFoundError: It is not installed.
+    """
+    scope = cfg.get('default_scope') or 'mmengine'
+    if importlib.util.find_spec(scope) is None:
+        raise MissingPackageError(
+            f'default_scope={scope!r} of the config needs the package {scope}, which '
+            f'is not installed. Install {_INSTALLED_BY.get(scope, scope)}, or correct '
+            'default_scope.'
+        )
+    if scope == 'mmdet':
+        # Imported here: a segmentation run needs no mmdet.
+        from mmdet.utils import setup_cache_size_limit_of_dynamo
+
+        setup_cache_size_limit_of_dynamo()
+
+
+def enable_auto_scale_lr(cfg: Config) -> None:
+    """Scale the learning rate by the batch size, as the config lays down.
+
+    Raises:
+        ValueError: The config does not say for which batch size its rate is.
+    """
+    scaling = cfg.get('auto_scale_lr')
+    if not scaling or not scaling.get('base_batch_size'):
+        raise RefusedValueError(
+            '--auto-scale-lr needs auto_scale_lr.base_batch_size, the batch size that '
+            f'the learning rate is for; the config has auto_scale_lr={scaling!r}. Add '
+            '--cfg-options auto_scale_lr.base_batch_size=16, or leave it out.'
+        )
+    scaling.enable = True
+
+
+def set_resume(cfg: Config, given: str | None) -> None:
+    """Decide where training begins.
+
+    Args:
+        cfg (Config): Gets ``resume`` and ``load_from``; its ``work_dir`` is set.
+        given (str, optional): From ``--resume``: a checkpoint, or 'auto' for the
+            latest in the work dir. Where there is none yet, training starts as
+            without ``--resume``, so that one command fits every attempt.
+    """
+    if given and given != 'auto':
+        cfg.resume, cfg.load_from = True, given
+    elif given or (cfg.get('resume') and not cfg.get('load_from')):
+        latest = latest_checkpoint(cfg.work_dir)
+        cfg.resume = latest is not None
+        cfg.load_from = latest or cfg.get('load_from')
+
+
+def save_whole_checkpoints(cfg: Config) -> None:
+    """Have checkpoints written so that a killed run keeps one.
+
+    Args:
+        cfg (Config): Its ``default_hooks.checkpoint`` becomes this package's hook,
+            unless it is switched off or of a class of its own.
+    """
+    hooks = cfg.get('default_hooks') or {}
+    # Without one a Runner takes MMEngine's.
+    hook = hooks.get('checkpoint', {'type': 'CheckpointHook', 'interval': 1})
+    if hook and type_name(hook) == 'CheckpointHook':
+        hook = {**hook, 'type': 'dropblock_mm.CheckpointHook'}
+        cfg.default_hooks = {**hooks, 'checkpoint': hook}

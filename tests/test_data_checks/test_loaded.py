@@ -1,0 +1,107 @@
+import os
+from types import SimpleNamespace
+
+import pytest
+from mmengine.dataset import BaseDataset, ConcatDataset, RepeatDataset
+
+from dropblock_mm.data_checks.loaded import (
+    check_loaded_data,
+    innermost,
+    loaded_problems,
+)
+from dropblock_mm.testing.toy import toy_runner
+
+
+class Listed(BaseDataset):
+    """A data set of given paths."""
+
+    def __init__(self, infos, **options):
+        self.infos = infos
+        super().__init__(**options)
+
+    def load_data_list(self):
+        return self.infos
+
+
+@pytest.fixture
+def paths(tmp_path):
+    found = [str(tmp_path / f'{name}.jpg') for name in 'abc']
+    for path in found:
+        with open(path, 'wb') as file:
+            file.write(b'... \xff\xd9')  # as a JPEG ends
+    return found
+
+
+def problems(infos, **options):
+    return list(loaded_problems(Listed(infos, **options), 'train_dataloader'))
+
+
+def test_files_that_are_there(paths):
+    assert problems([dict(img_path=path) for path in paths]) == []
+
+
+def test_missing_and_empty_files(paths, tmp_path):
+    os.remove(paths[1])
+    open(paths[2], 'w').close()
+    os.symlink(tmp_path / 'nowhere', tmp_path / 'd.jpg')
+    infos = [dict(img_path=path) for path in [*paths, str(tmp_path / 'd.jpg')]]
+    missing, empty = problems(infos)
+    assert missing.startswith('train_dataloader: 2 files are missing')
+    assert 'b.jpg' in missing
+    assert '1 files are empty' in empty
+    assert 'c.jpg' in empty
+
+
+@pytest.mark.parametrize('local_rank', ['0', '1'])
+def test_files_that_are_cut_short(paths, monkeypatch, local_rank):
+    """One process of a machine reads them."""
+    monkeypatch.setenv('LOCAL_RANK', local_rank)
+    with open(paths[1], 'wb') as file:
+        file.write(b'a half')
+    found = problems([dict(img_path=path) for path in paths])
+    if local_rank == '0':
+        (said,) = found
+        assert f'1 files are cut short, or no pictures ({paths[1]!r})' in said
+    else:
+        assert found == []
+
+
+def test_label_maps_of_segmentation(paths):
+    info = dict(img_path=paths[0], seg_map_path='/nowhere/a.png')
+    assert problems([info]) == []
+    assert '/nowhere/a.png' in problems([info | dict(seg_fields=[])])[0]
+
+
+def test_what_is_not_on_this_disk(paths):
+    assert problems([dict(img_path='s3://bucket/a.jpg'), dict(other=1)]) == []
+    assert list(loaded_problems(object(), 'train_dataloader')) == []
+
+
+def test_nothing_is_left():
+    assert 'no image is left of Listed' in problems([], serialize_data=False)[0]
+
+
+def test_wrappers(paths):
+    parts = [Listed([dict(img_path=path)]) for path in paths]
+    assert list(innermost(ConcatDataset(parts))) == parts
+    assert list(innermost(RepeatDataset(parts[0], times=3))) == parts[:1]
+    nested = SimpleNamespace(dataset=SimpleNamespace(datasets=parts))
+    assert list(innermost(nested)) == parts
+
+
+def test_training_ends_before_it_begins(tmp_path):
+    runner = toy_runner(tmp_path, [])
+    check_loaded_data(runner)
+    runner.train_dataloader.dataset.get_data_info = lambda _: dict(img_path='/no.jpg')
+    with pytest.raises(
+        ValueError, match=r"8 files are missing|1 files are missing \('"
+    ):
+        runner.train()
+    assert runner.iter == 0
+
+
+def test_training_goes_on_otherwise(tmp_path):
+    runner = toy_runner(tmp_path, [])
+    check_loaded_data(runner)
+    runner.train()
+    assert runner.iter == 8

@@ -1,0 +1,119 @@
+"""The loops in C against those of tensor operations, and against plain Python."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dropblock_mm.ops.cpu import native, torch_loops
+from dropblock_mm.ops.geometry import BlockGeometry
+
+pytestmark = pytest.mark.skipif(
+    not native.IS_BUILT, reason='dropblock_mm was installed without a C compiler'
+)
+sizes = st.integers(1, 9)
+keys = st.integers(0, 2**40)
+
+
+@st.composite
+def geometries(draw):
+    """Maps of all sorts, also wider than the 64 bits of a word."""
+    height, width = draw(sizes), draw(sizes | st.integers(60, 200))
+    block = (draw(st.integers(1, height)), draw(st.integers(1, width)))
+    shared_over = draw(st.integers(1, 3))
+    channels = 1 if shared_over > 1 else draw(sizes)
+    return BlockGeometry((draw(sizes), channels, height, width), block, shared_over)
+
+
+def some_corners(geometry, key):
+    generator = torch.Generator().manual_seed(key)
+    uniform = torch.rand(200, dtype=torch.float64, generator=generator)
+    mean_gap = max(geometry.num_positions / 20, 1.1)
+    return native.place_seeds(uniform, mean_gap, geometry)
+
+
+@given(geometries(), keys, st.floats(1.1, 300.0))
+def test_seeds_are_placed_alike(geometry, key, mean_gap):
+    generator = torch.Generator().manual_seed(key)
+    uniform = torch.rand(50, dtype=torch.float64, generator=generator)
+    ours = native.place_seeds(uniform, mean_gap, geometry)
+    assert torch.equal(ours, torch_loops.place_seeds(uniform, mean_gap, geometry))
+
+
+@given(geometries(), keys)
+def test_dropped_units_are_counted(geometry, key):
+    corners = some_corners(geometry, key)
+    width = geometry.shape[3]
+    covered = {
+        corner + row * width + column
+        for corner in corners.tolist()
+        for row in range(geometry.block[0])
+        for column in range(geometry.block[1])
+    }
+    assert native.count_dropped(corners, geometry) == len(covered)
+    assert torch_loops.count_dropped(corners, geometry) == len(covered)
+
+
+@given(
+    geometries(),
+    keys,
+    st.sampled_from([torch.float64, torch.float32, torch.bfloat16, torch.bool]),
+    st.permutations(range(4)),
+)
+def test_blocks_are_filled_alike_in_every_layout(geometry, key, dtype, order):
+    """And nothing beside them: what is before and behind in memory stays."""
+    images, channels, height, width = geometry.shape
+    shape = (images, channels * geometry.shared_over, height, width)
+    results = []
+    for loops in (native, torch_loops):
+        memory = torch.ones(8 + torch.Size(shape).numel() + 8, dtype=dtype)
+        inner = memory[8:-8].view([shape[k] for k in order])
+        out = inner.permute([order.index(k) for k in range(4)])
+        assert out.shape == shape
+        byte = int(dtype == torch.bool)
+        if byte:
+            memory.zero_()
+        loops.fill_blocks(out, some_corners(geometry, key), geometry, byte)
+        results.append(memory)
+    assert torch.equal(*results)
+    dropped = native.count_dropped(some_corners(geometry, key), geometry)
+    changed = results[0] != (dtype != torch.bool)
+    assert changed.sum() == dropped * geometry.shared_over
+
+
+def test_places_beyond_32_bits():
+    """Corners on a map of 2^40 units, none of which is made."""
+    geometry = BlockGeometry((1, 1 << 12, 1 << 14, 1 << 14), (7, 7))
+    uniform = torch.rand(300, dtype=torch.float64)
+    corners = [
+        loops.place_seeds(uniform, geometry.num_positions / 200, geometry)
+        for loops in (native, torch_loops)
+    ]
+    assert torch.equal(*corners)
+    assert corners[0][-1] > 2**39
+    assert native.count_dropped(corners[0], geometry) <= 49 * len(corners[0])
+
+
+def test_an_installation_without_the_loops_in_c_works():
+    """As after a build without a compiler."""
+    code = (
+        'import sys\n'
+        "sys.modules['dropblock_mm.ops._native'] = None\n"
+        'import torch, dropblock_mm\n'
+        'from dropblock_mm.ops import native, sparse, torch_loops\n'
+        'assert not native.IS_BUILT and sparse.loops is torch_loops\n'
+        'torch.manual_seed(0)\n'
+        'out = dropblock_mm.drop_block_2d(torch.ones(2, 8, 20, 20), 0.9, 7)\n'
+        'print((out == 0).sum().item())\n'
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True, check=True
+    )
+    torch.manual_seed(0)
+    from dropblock_mm import drop_block_2d
+
+    out = drop_block_2d(torch.ones(2, 8, 20, 20), 0.9, 7)
+    assert int(done.stdout) == (out == 0).sum().item() > 0

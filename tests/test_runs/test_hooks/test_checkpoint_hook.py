@@ -1,0 +1,147 @@
+"""At every moment of training there is a whole checkpoint."""
+
+from collections import deque
+
+import pytest
+import torch
+from mmengine.evaluator import BaseMetric, Evaluator
+from mmengine.fileio import LocalBackend
+
+from dropblock_mm.runs.checkpoints import safe_loading as safe
+from dropblock_mm.testing.toy import ToyImages, toy_runner
+
+OURS = 'dropblock_mm.CheckpointHook'
+
+
+class Scores(BaseMetric):
+    """A metric whose values are known beforehand."""
+
+    def __init__(self, scores):
+        super().__init__()
+        self.scores = deque(scores)
+
+    def process(self, data_batch, data_samples):
+        self.results.append(0)
+
+    def compute_metrics(self, results):
+        return {'score': self.scores.popleft()}
+
+
+@pytest.fixture
+def train(tmp_path, monkeypatch):
+    """A function that trains, and returns the runner."""
+    before = torch.serialization.get_safe_globals()
+    torch.serialization.add_safe_globals(safe.mmengine_globals())
+
+    def run(scores=(), *, epochs=3, **options):
+        checkpoint = {'type': OURS, **options}
+        evaluation = dict(
+            val_cfg=dict(),
+            val_evaluator=Evaluator(Scores(scores)),
+            val_dataloader=dict(
+                dataset=ToyImages(2),
+                sampler=dict(type='DefaultSampler', shuffle=False),
+                collate_fn=dict(type='default_collate'),
+            ),
+        )
+        runner = toy_runner(
+            tmp_path,
+            [],
+            train_cfg=dict(by_epoch=True, max_epochs=epochs),
+            checkpoint=checkpoint,
+            resume=(tmp_path / 'last_checkpoint').exists(),
+            **(evaluation if scores else {}),
+        )
+        runner.train()
+        return runner
+
+    yield run
+    torch.serialization.clear_safe_globals()
+    torch.serialization.add_safe_globals(before)
+
+
+@pytest.fixture
+def removals(tmp_path, monkeypatch):
+    """What is removed, each time with the files that are there."""
+    seen = []
+    remove = LocalBackend.remove
+
+    def watch(self, path):
+        there = sorted(file.name for file in tmp_path.glob('*.pth*'))
+        named = (tmp_path / 'last_checkpoint').read_text().rpartition('/')[2]
+        seen.append((path.rpartition('/')[2], there, named))
+        remove(self, path)
+
+    monkeypatch.setattr(LocalBackend, 'remove', watch)
+    return seen
+
+
+def files(folder):
+    return sorted(path.name for path in folder.glob('*.pth*'))
+
+
+@pytest.mark.parametrize('keep', [-1, 1, 2, 3])
+def test_the_same_files_as_mmengines(train, tmp_path, keep):
+    train(epochs=4, max_keep_ckpts=keep)
+    kept = 4 if keep < 0 else keep
+    assert files(tmp_path) == [f'epoch_{e}.pth' for e in range(5 - kept, 5)]
+
+
+def test_the_old_one_goes_last(train, tmp_path, removals):
+    train(max_keep_ckpts=1)
+    assert removals == [
+        ('epoch_1.pth', ['epoch_1.pth', 'epoch_2.pth'], 'epoch_2.pth'),
+        ('epoch_2.pth', ['epoch_2.pth', 'epoch_3.pth'], 'epoch_3.pth'),
+    ]
+
+
+def test_mmengine_alone_would_leave_nothing(train, tmp_path, monkeypatch):
+    """What the hook is for: should MMEngine change this, it can go."""
+    left = []
+    remove = LocalBackend.remove
+
+    def watch(self, path):
+        remove(self, path)
+        left.append(files(tmp_path))
+
+    monkeypatch.setattr(LocalBackend, 'remove', watch)
+    train(max_keep_ckpts=1, type='CheckpointHook')
+    assert left == [[], []]
+
+
+def test_the_former_best_goes_last(train, tmp_path, removals):
+    train([0.1, 0.2, 0.15], save_best='score', rule='greater', max_keep_ckpts=2)
+    assert removals[0] == (
+        'best_score_epoch_1.pth',
+        [f'{best}epoch_{e}.pth' for best in ('best_score_', '') for e in (1, 2)],
+        'epoch_2.pth',
+    )
+    assert files(tmp_path) == ['best_score_epoch_2.pth', 'epoch_2.pth', 'epoch_3.pth']
+
+
+def test_a_resumed_run_knows_the_best(train, tmp_path):
+    best = dict(save_best='score', rule='greater', max_keep_ckpts=1)
+    train([0.3], epochs=1, **best)
+    train([0.2, 0.4], epochs=3, **best)
+    assert files(tmp_path) == ['best_score_epoch_3.pth', 'epoch_3.pth']
+
+
+def test_a_resumed_run_removes_what_a_killed_one_left(train, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalBackend, 'remove', lambda self, path: None)
+        train(epochs=2, max_keep_ckpts=1)
+        assert files(tmp_path) == ['epoch_1.pth', 'epoch_2.pth']
+    train(epochs=3, max_keep_ckpts=1)
+    assert files(tmp_path) == ['epoch_3.pth']
+
+
+def test_a_backend_of_ones_own_is_kept(train):
+    runner = train(epochs=1, backend_args=dict(backend='local'))
+    assert runner.hooks[-1].backend_args == dict(backend='local')
+
+
+def test_another_folder(train, tmp_path):
+    train(epochs=2, max_keep_ckpts=1, out_dir=str(tmp_path / 'elsewhere'))
+    saved = tmp_path / 'elsewhere' / tmp_path.name / 'epoch_2.pth'
+    assert [*saved.parent.iterdir()] == [saved]
+    assert (tmp_path / 'last_checkpoint').read_text() == str(saved)

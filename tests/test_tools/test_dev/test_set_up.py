@@ -1,0 +1,204 @@
+"""The set-up script's decisions; that it works is shown by the tests running."""
+
+import importlib
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def part():
+    """Gives a part of the script, e.g. part('machine')."""
+    return lambda name: importlib.import_module(f'tools.dev.environment.{name}')
+
+
+@pytest.fixture
+def machine(part):
+    return part('machine')
+
+
+def test_an_unknown_stack_is_one_clear_message():
+    command = [sys.executable, '-m', 'tools.dev.set_up', '--stack', 'openmm']
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "set-up: STACK='openmm' is unknown; expected one of ['onedl', 'openmmlab']. "
+        'For the default leave STACK out.\n'
+    )
+
+
+@pytest.fixture
+def progress_after(part, monkeypatch):
+    """Gives the progress of a step that began so many seconds ago."""
+    module = part('progress')
+
+    def make(label, seconds):
+        progress = module.Progress(label)
+        clock = SimpleNamespace(monotonic=lambda: progress.started + seconds)
+        monkeypatch.setattr(module, 'time', clock)
+        return progress
+
+    return make
+
+
+def test_progress_understands_ninja(progress_after):
+    progress = progress_after('mmcv', seconds=30)
+    progress.feed('  [20/80] c++ -MMD -MF /b/temp/nms.o.d -c /s/nms.cpp -o /b/nms.o')
+    assert progress.phrase == '20/80 files, about 1:30 left, nms'
+
+
+def test_progress_keeps_the_last_lines_only(part):
+    progress = part('progress').Progress('pip')
+    for i in range(100):
+        progress.feed(f'line {i}')
+    assert progress.tail[-1] == 'line 99'
+    assert len(progress.tail) == 25
+
+
+def test_a_summary_shows_the_compilers_error_above_the_tail(part):
+    progress = part('progress').Progress('mmcv')
+    progress.feed('nms.cpp:3:1: error: no such type')
+    for i in range(100):
+        progress.feed(f'  File "build_ext.py", line {i}')
+    assert progress.summary()[0] == 'nms.cpp:3:1: error: no such type'
+    assert len(progress.summary()) == 26
+
+
+def test_progress_on_a_plain_stream_is_whole_lines(progress_after, capsys):
+    progress = progress_after('libraries', seconds=61)
+    progress.feed('Collecting numpy==2.2.6')
+    progress.show(progress.phrase)
+    progress.close(0)
+    assert capsys.readouterr().out == (
+        '  libraries [1:01] Collecting numpy==2.2.6\n  libraries [1:01] done\n'
+    )
+
+
+def test_a_failing_step_shows_the_end_of_its_output(machine, part, tmp_path):
+    (tmp_path / 'bin').mkdir()
+    (tmp_path / 'bin' / 'python').symlink_to(sys.executable)
+    code = "print('the compiler said no'); raise SystemExit(3)"
+    with open(tmp_path / 'log', 'w') as log:
+        steps = part('steps').Steps(tmp_path, log, log.fileno())
+        with pytest.raises(machine.SetUpError, match='exit status 3') as error:
+            steps.run('mmcv', '-c', code)
+    assert 'the compiler said no' in str(error.value)
+    assert 'the compiler said no' in (tmp_path / 'log').read_text()
+
+
+def test_everything_missing_is_named_at_once(machine, monkeypatch, tmp_path):
+    monkeypatch.setenv('CXX', 'no-such-compiler')
+    monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
+    monkeypatch.setattr('sysconfig.get_paths', lambda: {'include': str(tmp_path)})
+    with pytest.raises(machine.SetUpError) as error:
+        machine.check_machine(making_venv=True, place=ROOT)
+    python = 'python{}.{}'.format(*sys.version_info[:2])
+    packages = f'build-essential {python}-venv {python}-dev'
+    assert str(error.value).endswith(f'sudo apt install {packages}')
+    for lacking in ('(no-such-compiler)', 'ensurepip', f'{tmp_path}/Python.h'):
+        assert lacking in str(error.value)
+
+
+def test_an_unsupported_python_names_the_supported_ones(machine, monkeypatch):
+    monkeypatch.setattr(machine, 'SUPPORTED', ((3, 9),))
+    with pytest.raises(machine.SetUpError, match='is not supported; expected'):
+        machine.check_machine(making_venv=True, place=ROOT)
+
+
+def test_a_small_disk_is_refused(machine, monkeypatch):
+    monkeypatch.setattr(machine, 'FREE_GB', 10**9)
+    with pytest.raises(machine.SetUpError, match='GB are free'):
+        machine.check_machine(making_venv=False, place=ROOT)
+
+
+@pytest.mark.parametrize('home', [None, '/no/such/cuda'])
+def test_a_gpu_without_a_cuda_compiler_is_refused(machine, home):
+    torch = {'torch': '2.13.0', 'gpu': True, 'cuda': '13.0', 'cuda_home': home}
+    with pytest.raises(machine.SetUpError, match='CUDA_VISIBLE_DEVICES= make'):
+        machine.check_cuda(torch)
+
+
+@pytest.mark.parametrize(('release', 'fits'), [('13.1', True), ('12.4', False)])
+def test_the_cuda_compiler_must_be_of_torchs_version(machine, tmp_path, release, fits):
+    nvcc = tmp_path / 'bin' / 'nvcc'
+    nvcc.parent.mkdir()
+    nvcc.write_text(f'#!/bin/sh\necho "Cuda tools, release {release}, V1"\n')
+    nvcc.chmod(0o755)
+    torch = {'torch': '2', 'gpu': True, 'cuda': '13.0', 'cuda_home': str(tmp_path)}
+    if fits:
+        machine.check_cuda(torch)
+    else:
+        with pytest.raises(machine.SetUpError, match=r'expected CUDA 13\.0'):
+            machine.check_cuda(torch)
+
+
+def test_the_stamp_depends_on_stack_and_python(part):
+    stamp = part('whole').stamp_of
+    assert stamp('openmmlab', '3.11') == stamp('openmmlab', '3.11')
+    assert len({stamp(s, p) for s in ('openmmlab', 'onedl') for p in '12'}) == 4
+
+
+def test_a_vanished_python_means_a_new_environment(part, tmp_path):
+    (tmp_path / 'bin').mkdir()
+    (tmp_path / 'bin' / 'python').symlink_to('/no/such/python')
+    assert part('whole').usable_version(tmp_path, True) is None
+
+
+@pytest.mark.parametrize('stack', ['openmmlab', 'onedl'])
+def test_each_stack_pins_its_mmcv(part, stack):
+    file = ROOT / 'requirements' / f'{stack}.txt'
+    assert 'mmcv==' in part('mmcv_wheel').mmcv_requirement(file)
+
+
+def test_torch_finds_ninja_of_the_environment(part, tmp_path):
+    steps = part('steps').Steps(tmp_path, None, 0)
+    assert steps._activated()['PATH'].startswith(f'{tmp_path}/bin:')
+
+
+def test_a_kept_wheel_appears_whole(part, tmp_path):
+    (tmp_path / 'store').mkdir()
+    wheel = tmp_path / 'mmcv.whl'
+    wheel.write_bytes(b'wheel')
+    kept = part('mmcv_wheel').keep(wheel, tmp_path / 'store')
+    assert kept.read_bytes() == b'wheel'
+    assert [file.name for file in kept.parent.iterdir()] == ['mmcv.whl']
+
+
+def test_an_unwritable_cache_keeps_the_wheel_in_the_environment(
+    part, tmp_path, monkeypatch
+):
+    (tmp_path / 'file').touch()
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
+    steps = part('steps').Steps(tmp_path / 'venv', None, 0)
+    store = part('mmcv_wheel').wheel_store(steps, 'cpu')
+    assert store == tmp_path / 'venv' / 'wheels' / 'cpu'
+    assert store.is_dir()
+
+
+def test_a_second_set_up_waits_for_the_first(part, tmp_path, monkeypatch):
+    whole, waiting, said, order = part('whole'), threading.Event(), [], []
+
+    def say(text, flush):
+        said.append(text)
+        waiting.set()
+
+    def second_set_up():
+        with whole.exclusive(tmp_path):
+            order.append('second')
+
+    monkeypatch.setattr(whole, 'print', say, raising=False)
+    second = threading.Thread(target=second_set_up)
+    with whole.exclusive(tmp_path):
+        second.start()
+        assert waiting.wait(timeout=60)
+        second.join(timeout=0.2)  # time to be wrong in
+        order.append('first')
+    second.join(timeout=60)
+    assert order == ['first', 'second']
+    assert said == [f'set-up: waiting for another set-up of {tmp_path.name}']

@@ -1,0 +1,55 @@
+import pytest
+
+from dropblock_mm.analysis.sites.stock_models import StockConfig, read_config
+from tools.dev import write_supported_models
+
+NAMES = [
+    ('mmdet', 'retinanet/retinanet_r18_fpn_1x_coco.py'),
+    ('mmdet', 'retinanet/retinanet_r50_fpn_1x_coco.py'),
+    ('mmdet', 'faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'),
+    ('mmdet', 'tridentnet/tridentnet_r50-caffe_1x_coco.py'),
+    ('mmdet', 'yolox/yolox_tta.py'),
+    ('mmseg', 'segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py'),
+]
+
+
+def test_the_page_says_what_is_served_and_why_not(monkeypatch, tmp_path):
+    tool = write_supported_models
+    configs = [read_config(*name) for name in NAMES]
+    configs += [
+        StockConfig('mmdet', 'a.py', None, 'FileNotFoundError: /somewhere/else.py'),
+        StockConfig('mmseg', 'b.py', None, "ImportError: {'imports': 'mmpretrain'}"),
+    ]
+    monkeypatch.setattr(
+        tool,
+        'stock_configs',
+        lambda package: (c for c in configs if c.package == package),
+    )
+    page = tmp_path / 'page.md'
+    tool.main(['--out', str(page)])
+    lines = page.read_text().splitlines()
+    assert 'Of 8 configs 4 have a backbone with sites, 1 one without, and' in lines
+    assert '| mmdet | ResNet | 3 | 2 | 24-64 | 8-16 | served |' in lines
+    assert '| mmdet | TridentResNet | 1 | 1 | 52 | 13 | served |' in lines
+    (refusal,) = [line for line in lines if 'MixVisionTransformer' in line]
+    assert '| 0 | 0 | no site: its norms are LayerNorm' in refusal
+    assert '| mmdet | RetinaHead | 2 | 1 | 8 | 0 | served |' in lines
+    assert any('| mmdet | Shared2FCBBoxHead |' in line for line in lines)
+    assert not any('RoIExtractor' in line for line in lines)
+    assert lines[-3:] == [
+        '| 1 | there is no backbone in it |',
+        '| 1 | it names a file that does not exist |',
+        '| 1 | it needs mmpretrain |',
+    ]
+
+
+@pytest.mark.nightly
+def test_the_page_is_what_the_tool_writes(repo_root, tmp_path):
+    import mmdet
+
+    committed = (repo_root / 'docs/en/supported_models.md').read_text()
+    if mmdet.__version__ not in committed:
+        pytest.skip(f'the page is not about mmdet {mmdet.__version__}')
+    page = tmp_path / 'page.md'
+    write_supported_models.main(['--out', str(page)])
+    assert page.read_text() == committed

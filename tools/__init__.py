@@ -1,0 +1,1 @@
+"""Commands under the names that OpenMMLab uses, and tools for developers."""

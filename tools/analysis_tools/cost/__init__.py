@@ -1,1 +1,0 @@
-"""Parts of tools/analysis_tools/estimate_cost.py."""

@@ -1,1 +1,0 @@
-"""Parts of ``draw_masks.py``."""

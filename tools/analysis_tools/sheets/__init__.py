@@ -1,1 +1,0 @@
-"""Parts of the tools that draw sheets of predictions."""

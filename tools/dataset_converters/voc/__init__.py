@@ -1,1 +1,0 @@
-"""Parts of the converters of PASCAL VOC."""

@@ -1,0 +1,1 @@
+"""What developers run: set-up, benchmark, writers of pages and pictures."""
