@@ -87,9 +87,9 @@ class DropBlock2d(ScheduledDrop):
         """Return the exact expected share of units kept on a map of (H, W)."""
         height, width = size
         return expected_keep_rate(
-            keep_prob,
-            self.block_size,
-            (height, width),
+            keep_prob=keep_prob,
+            block_size=self.block_size,
+            feature_size=(height, width),
             gamma_scale=self.drop_scale,
             calibrated=self.calibrated,
         )

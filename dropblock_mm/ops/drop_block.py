@@ -18,6 +18,7 @@ from dropblock_mm.ops.arguments import (
     check_flag,
     check_gamma_scale,
     check_keep_prob,
+    names_unknown_arguments,
 )
 from dropblock_mm.ops.cpu import sparse
 from dropblock_mm.ops.gpu import fused
@@ -25,11 +26,12 @@ from dropblock_mm.ops.plan import Plan, cached_plan, make_plan
 from dropblock_mm.ops.torch_private import is_compiling, is_transformed
 
 
+@names_unknown_arguments
 def drop_block_2d(
     x: Tensor,
+    *,
     keep_prob: float | Tensor,
     block_size: int,
-    *,
     training: bool = True,
     gamma_scale: float = 1.0,
     calibrated: bool = False,
@@ -79,8 +81,8 @@ def drop_block_2d(
         return x
     out, _ = drop_block_2d_with_count(
         x,
-        keep_prob,
-        block_size,
+        keep_prob=keep_prob,
+        block_size=block_size,
         gamma_scale=gamma_scale,
         calibrated=calibrated,
         shared_mask=shared_mask,
@@ -90,11 +92,12 @@ def drop_block_2d(
     return out
 
 
+@names_unknown_arguments
 def drop_block_2d_with_count(
     x: Tensor,
+    *,
     keep_prob: float | Tensor,
     block_size: int,
-    *,
     gamma_scale: float = 1.0,
     calibrated: bool = False,
     shared_mask: bool = False,
@@ -251,7 +254,7 @@ def _warn_once(device_type: str, reason: str) -> None:
     warnings.warn(
         f'DropBlock takes its slow path on {device_type!r} devices, with a mask as '
         f'large as the input: {reason}.',
-        stacklevel=7,
+        stacklevel=9,
     )
 
 

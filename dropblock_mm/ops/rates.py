@@ -15,6 +15,7 @@ from dropblock_mm.ops.arguments import (
     check_flag,
     check_gamma_scale,
     check_keep_prob,
+    names_unknown_arguments,
 )
 
 FeatureSize = tuple[int, int]
@@ -37,11 +38,12 @@ def seed_grid(block_size: int, feature_size: FeatureSize) -> tuple[int, int]:
     return height - block_height + 1, width - block_width + 1
 
 
+@names_unknown_arguments
 def seed_rate(
+    *,
     keep_prob: float,
     block_size: int,
     feature_size: FeatureSize,
-    *,
     gamma_scale: float = 1.0,
     calibrated: bool = False,
 ) -> float:
@@ -72,9 +74,10 @@ def seed_rate(
         ValueError: If an argument is outside its range.
 
     Examples:
-        >>> round(seed_rate(0.9, 7, (40, 40)), 6)
+        >>> paper = dict(keep_prob=0.9, block_size=7, feature_size=(40, 40))
+        >>> round(seed_rate(**paper), 6)
         0.002825
-        >>> round(seed_rate(0.9, 7, (40, 40), calibrated=True), 6)
+        >>> round(seed_rate(**paper, calibrated=True), 6)
         0.003005
     """
     drop_rate = check_gamma_scale(gamma_scale) * (1.0 - check_keep_prob(keep_prob))
@@ -85,11 +88,12 @@ def seed_rate(
     return min(drop_rate * gamma_per_drop_rate(block_size, feature_size), 1.0)
 
 
+@names_unknown_arguments
 def expected_keep_rate(
+    *,
     keep_prob: float,
     block_size: int,
     feature_size: FeatureSize,
-    *,
     gamma_scale: float = 1.0,
     calibrated: bool = False,
 ) -> float:
@@ -113,17 +117,19 @@ def expected_keep_rate(
         ValueError: If an argument is outside its range.
 
     Examples:
-        >>> round(expected_keep_rate(0.9, 7, (40, 40)), 4)
+        >>> detection = dict(keep_prob=0.9, block_size=7, feature_size=(40, 40))
+        >>> round(expected_keep_rate(**detection), 4)
         0.9056
-        >>> round(expected_keep_rate(0.2, 16, (65, 65)), 4)
+        >>> segmentation = dict(keep_prob=0.2, block_size=16, feature_size=(65, 65))
+        >>> round(expected_keep_rate(**segmentation), 4)
         0.5016
-        >>> round(expected_keep_rate(0.2, 16, (65, 65), calibrated=True), 4)
+        >>> round(expected_keep_rate(**segmentation, calibrated=True), 4)
         0.2
     """
     gamma = seed_rate(
-        keep_prob,
-        block_size,
-        feature_size,
+        keep_prob=keep_prob,
+        block_size=block_size,
+        feature_size=feature_size,
         gamma_scale=gamma_scale,
         calibrated=calibrated,
     )

@@ -16,7 +16,12 @@ def test_delegates_to_the_op():
     out = layer(x)
     torch.manual_seed(0)
     expected = drop_block_2d(
-        x, 0.5, 3, gamma_scale=0.5, calibrated=True, shared_mask=True
+        x,
+        keep_prob=0.5,
+        block_size=3,
+        gamma_scale=0.5,
+        calibrated=True,
+        shared_mask=True,
     )
     assert torch.equal(out, expected)
 

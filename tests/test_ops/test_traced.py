@@ -37,7 +37,9 @@ def fresh_compiler():
 
 def drop(x, key, keep_prob=0.7, block_size=3, shared_mask=False):
     shape = (x.shape[0], 1 if shared_mask else x.shape[1], *x.shape[2:])
-    gamma = torch.tensor(seed_rate(keep_prob, block_size, x.shape[2:]))
+    gamma = torch.tensor(
+        seed_rate(keep_prob=keep_prob, block_size=block_size, feature_size=x.shape[2:])
+    )
     block = (block_size, block_size)
     return traced.drop_units(x, gamma, torch.tensor(key), shape, block)
 
@@ -50,7 +52,9 @@ def test_is_the_sparse_path_bit_for_bit(shared_mask, layout):
     geometry = BlockGeometry(
         (3, 1 if shared_mask else 4, 9, 11), (3, 3), 4 if shared_mask else 1
     )
-    gamma = torch.tensor(seed_rate(0.7, 3, (9, 11))).item()
+    gamma = torch.tensor(
+        seed_rate(keep_prob=0.7, block_size=3, feature_size=(9, 11))
+    ).item()
     results = []
     for function in (
         lambda x: drop(x, 5, shared_mask=shared_mask),
@@ -240,10 +244,12 @@ def test_export_in_training_keeps_one_operator():
 def test_compiled_keep_rate_is_that_of_the_formula():
     torch.manual_seed(3)
     compiled = torch.compile(
-        lambda x: drop_block_2d(x, 0.8, 5), backend='aot_eager', fullgraph=True
+        lambda x: drop_block_2d(x, keep_prob=0.8, block_size=5),
+        backend='aot_eager',
+        fullgraph=True,
     )
     x = torch.ones(512, 1, 20, 20)
     rates = (compiled(x) != 0).double().mean(dim=(1, 2, 3))
-    expected = expected_keep_rate(0.8, 5, (20, 20))
+    expected = expected_keep_rate(keep_prob=0.8, block_size=5, feature_size=(20, 20))
     standard_error = rates.std().item() / len(rates) ** 0.5
     assert abs(rates.mean().item() - expected) < 5 * standard_error

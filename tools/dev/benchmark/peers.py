@@ -100,7 +100,7 @@ OURS_SHARED = Implementation(
 )
 OUR_FUNCTION = of_function(
     'dropblock_mm.drop_block_2d',
-    lambda x, p, b: drop_block_2d(x, 1.0 - p, b),
+    lambda x, p, b: drop_block_2d(x, keep_prob=1.0 - p, block_size=b),
     ours=True,
 )
 DENSE = of_function('dense algorithm', dense_drop_block)
