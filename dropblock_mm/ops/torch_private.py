@@ -5,6 +5,7 @@ Each has its reason and a fallback for the day on which the name goes.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -38,3 +39,34 @@ def is_transformed(x: Tensor) -> bool:
     functorch = getattr(torch._C, '_functorch', None)
     ask: Any = getattr(functorch, 'is_functorch_wrapped_tensor', None)
     return ask is not None and ask(x)
+
+
+def unwrapped(value: Any) -> Any:
+    """Return what lies beneath the wrappers of torch.func's transformations.
+
+    A tensor inside vmap gets its axis of samples back. No public name does it.
+    Without this one the units of one sample are counted.
+    """
+    functorch = getattr(torch._C, '_functorch', None)
+    is_wrapped: Any = getattr(functorch, 'is_functorch_wrapped_tensor', None)
+    unwrap: Any = getattr(functorch, 'get_unwrapped', None)
+    if is_wrapped is None or unwrap is None or is_compiling():
+        return value
+    while isinstance(value, Tensor) and is_wrapped(value):
+        value = unwrap(value)
+    return value
+
+
+def beneath_transforms() -> contextlib.AbstractContextManager[Any]:
+    """Return a context outside of torch.func's transformations.
+
+    Within them torch refuses to change a tensor from outside, such as a count. No
+    public name leaves them for a moment. Without this one torch goes on refusing.
+    """
+    if is_compiling():
+        return contextlib.nullcontext()
+    try:
+        from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
+    except ImportError:
+        return contextlib.nullcontext()
+    return temporarily_clear_interpreter_stack()

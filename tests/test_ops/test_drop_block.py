@@ -327,7 +327,8 @@ def densely(monkeypatch):
 
 
 def test_the_slow_path_says_once_that_it_is_taken_and_why(densely):
-    layer, x = DropBlock2d(0.5, 3), torch.ones(2, 3, 12, 12)
+    layer = DropBlock2d(keep_prob=0.5, block_size=3)
+    x = torch.ones(2, 3, 12, 12)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter('always')
         drop_block_2d(x, keep_prob=0.5, block_size=3)
@@ -338,7 +339,10 @@ def test_the_slow_path_says_once_that_it_is_taken_and_why(densely):
 
 
 def test_the_slow_path_compiles_to_one_graph(densely):
-    layer, x = DropBlock2d(0.5, 3), torch.ones(2, 3, 12, 12, requires_grad=True)
+    layer, x = (
+        DropBlock2d(keep_prob=0.5, block_size=3),
+        torch.ones(2, 3, 12, 12, requires_grad=True),
+    )
     compiled = torch.compile(layer, backend='aot_eager', fullgraph=True)
     with pytest.warns(UserWarning, match='slow path'):
         out = compiled(x)

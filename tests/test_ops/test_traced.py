@@ -88,7 +88,7 @@ def test_operators_are_registered_as_torch_asks():
 
 @pytest.mark.parametrize('calibrated', [False, True])
 def test_fake_tensors_and_the_meta_device(calibrated):
-    layer = DropBlock2d(0.9, 3, calibrated=calibrated)
+    layer = DropBlock2d(keep_prob=0.9, block_size=3, calibrated=calibrated)
     with FakeTensorMode(allow_non_fake_inputs=True):
         x = torch.randn(2, 3, 8, 9, requires_grad=True)
         layer(x).sum().backward()
@@ -136,7 +136,7 @@ def test_one_graph_while_keep_prob_changes_200_times():
 @pytest.mark.parametrize('backend', BACKENDS)
 @pytest.mark.parametrize('calibrated', [False, True])
 def test_compiled_forward_and_backward_share_a_mask(backend, calibrated):
-    layer = DropBlock2d(0.7, 3, calibrated=calibrated)
+    layer = DropBlock2d(keep_prob=0.7, block_size=3, calibrated=calibrated)
     compiled = torch.compile(lambda x: layer(x * 2), backend=backend, fullgraph=True)
     masks = []
     for _ in range(3):
@@ -153,7 +153,7 @@ def test_compiled_forward_and_backward_share_a_mask(backend, calibrated):
 
 @pytest.mark.parametrize('backend', BACKENDS)
 def test_compiled_graphs_keep_no_mask_for_backward(backend):
-    layer = DropBlock2d(0.7, 3)
+    layer = DropBlock2d(keep_prob=0.7, block_size=3)
     compiled = torch.compile(lambda x: layer(x), backend=backend, fullgraph=True)
     x = torch.randn(2, 64, 20, 20, requires_grad=True)
     saved = []
@@ -168,7 +168,7 @@ def test_compiled_graphs_keep_no_mask_for_backward(backend):
 
 
 def test_one_graph_for_every_size():
-    layer = DropBlock2d(0.7, 7)
+    layer = DropBlock2d(keep_prob=0.7, block_size=7)
     counter = CompileCounter()
     compiled = torch.compile(layer, backend=counter, fullgraph=True, dynamic=True)
     for size in [(20, 23), (21, 9), (7, 40), (5, 5), (33, 8)]:  # 5: block is clamped
@@ -181,7 +181,7 @@ def test_one_graph_for_every_size():
 
 @pytest.mark.parametrize('backend', BACKENDS)
 def test_checkpointing_inside_a_compiled_graph(backend):
-    layer = DropBlock2d(0.5, 3)
+    layer = DropBlock2d(keep_prob=0.5, block_size=3)
 
     def function(x):
         return checkpoint(lambda x: layer(x.sin()), x, use_reentrant=False)
@@ -224,7 +224,9 @@ def test_export_in_eval_is_that_of_the_plain_model():
 
 def test_onnx_export_in_eval_has_no_trace(tmp_path):
     pytest.importorskip('onnx', reason='ONNX export needs the onnx package')
-    model = nn.Sequential(nn.Conv2d(3, 4, 1), DropBlock2d(0.5, 3), nn.ReLU()).eval()
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 1), DropBlock2d(keep_prob=0.5, block_size=3), nn.ReLU()
+    ).eval()
     file = tmp_path / 'model.onnx'
     torch.onnx.export(model, (torch.randn(1, 3, 8, 8),), file, dynamo=False)
     import onnx
@@ -235,7 +237,9 @@ def test_onnx_export_in_eval_has_no_trace(tmp_path):
 
 
 def test_export_in_training_keeps_one_operator():
-    model = nn.Sequential(nn.Conv2d(3, 4, 1), DropBlock2d(0.5, 3)).train()
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 1), DropBlock2d(keep_prob=0.5, block_size=3)
+    ).train()
     program = torch.export.export(model, (torch.randn(1, 3, 8, 8),))
     targets = [str(node.target) for node in program.graph.nodes]
     assert sum('dropblock_mm' in target for target in targets) == 1

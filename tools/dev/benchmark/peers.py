@@ -94,7 +94,9 @@ def of_function(name: str, function: Function, **flags: bool) -> Implementation:
 OURS = Implementation('dropblock_mm', DropBlock2d, ours=True)
 OURS_SHARED = Implementation(
     'dropblock_mm shared',
-    lambda keep_prob, size: DropBlock2d(keep_prob, size, shared_mask=True),
+    lambda keep_prob, size: DropBlock2d(
+        keep_prob=keep_prob, block_size=size, shared_mask=True
+    ),
     shared=True,
     ours=True,
 )
