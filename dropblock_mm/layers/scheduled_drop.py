@@ -236,8 +236,7 @@ class ScheduledDrop(nn.Module):
         """See to buffers that others put in place, without the values or elsewhere."""
         rate = self.keep_prob
         lacks_values = self._awaits_values and device.type != 'meta'
-        frozen = rate.is_inference() and not torch.is_inference_mode_enabled()
-        if not (lacks_values or frozen or rate.device != device):
+        if not (lacks_values or rate.device != device or _is_frozen(rate)):
             return
         if type(rate) is Tensor and not is_transformed(rate):
             self._place({name: getattr(self, name) for name in _BUFFERS}, device)
@@ -251,7 +250,7 @@ class ScheduledDrop(nn.Module):
             is_empty = buffer.is_meta or self._awaits_values
             if is_empty and device.type != 'meta':
                 placed = self._new_buffer(name, device)
-            elif buffer.device == device and not buffer.is_inference():
+            elif buffer.device == device and not _is_frozen(buffer):
                 placed = buffer
             else:
                 with torch.inference_mode(False):
@@ -264,6 +263,13 @@ class ScheduledDrop(nn.Module):
         value = self._rate if name == 'keep_prob' else start
         with torch.inference_mode(False):  # such tensors could not be written later
             return torch.full((), value, dtype=dtype, device=device)
+
+
+def _is_frozen(buffer: Tensor) -> bool:
+    """Tell a tensor that was made in inference mode, and cannot be written outside."""
+    if is_compiling():  # compilers cannot ask
+        return False
+    return buffer.is_inference() and not torch.is_inference_mode_enabled()
 
 
 def _is_ours(layer: type) -> bool:
