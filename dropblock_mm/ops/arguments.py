@@ -14,6 +14,8 @@ from dropblock_mm.errors import RefusedTypeError, RefusedValueError
 
 _Function = TypeVar('_Function', bound=Callable[..., Any])
 
+BlockSize = int | tuple[int, ...]
+
 # What others call the rate of dropping.
 DROP_RATE_NAMES = ('drop_prob', 'drop_rate', 'p', 'rate', 'dropout_rate')
 
@@ -42,19 +44,52 @@ def check_keep_prob(value: Any, name: str = 'keep_prob') -> float:
     return float(value)
 
 
-def check_block_size(value: Any, name: str = 'block_size') -> int:
-    """Return ``value`` as a positive int.
+def check_block_size(value: Any, name: str = 'block_size', dims: int = 2) -> BlockSize:
+    """Return ``value`` as a positive int, or as a tuple of one for each side.
+
+    Args:
+        value: What the user gave.
+        name: The key it was given under, for the message.
+        dims: Number of sides that a block has.
 
     Raises:
-        TypeError: If it is not a whole number.
-        ValueError: If it is below 1.
+        TypeError: If it is not a whole number, nor ``dims`` of them.
+        ValueError: If one is below 1, or there are more or fewer.
     """
-    return check_count(
-        value,
-        name,
+    remedy = (
         'Give the side of the dropped square in units of the feature map: 1 is '
-        'dropout, 7 is the paper on ResNet.',
+        'dropout, 7 is the paper on ResNet.'
     )
+    if not isinstance(value, list | tuple):
+        return check_count(value, name, remedy)
+    sides = tuple(
+        check_count(side, f'{name}[{k}]', remedy) for k, side in enumerate(value)
+    )
+    if len(sides) != dims:
+        raise RefusedValueError(
+            f'{name}={value!r} has {len(sides)} sides, and the feature map has {dims}. '
+            f'Give {dims} numbers, or one for all sides.'
+        )
+    return sides
+
+
+def check_feature_size(value: Any, name: str = 'feature_size') -> tuple[int, ...]:
+    """Return ``value`` as a tuple of one to three positive ints.
+
+    Raises:
+        TypeError: If it is something else than whole numbers.
+        ValueError: If there are more or fewer of them, or one is below 1.
+    """
+    remedy = 'Give the sides of the feature map in units, for example (40, 40).'
+    if not isinstance(value, list | tuple):
+        raise RefusedTypeError(f'{name}={value!r} is not a tuple. {remedy}')
+    if not 1 <= len(value) <= 3:
+        raise RefusedValueError(f'{name}={value!r} has {len(value)} sides. {remedy}')
+    if any(isinstance(side, bool) or not isinstance(side, Integral) for side in value):
+        raise RefusedTypeError(f'{name}={value!r} is not of whole numbers. {remedy}')
+    if min(value) < 1:
+        raise RefusedValueError(f'{name}={value!r} has a side below 1. {remedy}')
+    return tuple(map(int, value))
 
 
 def check_count(value: Any, name: str, remedy: str) -> int:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dropblock_mm import DropBlock2d, drop_block_2d, expected_keep_rate, seed_rate
-from dropblock_mm.ops import dense, drop_block, drop_block_2d_with_count
+from dropblock_mm.ops import dense, drop_block, drop_block_with_count
 from dropblock_mm.ops.plan import make_plan
 from dropblock_mm.ops.rates import clamp_block, seed_grid
 from dropblock_mm.ops.reference import reference_drop_block, reference_mask
@@ -77,7 +77,7 @@ def test_dense_path_equals_the_sparse_one(shape, block_size, shared_mask, seed):
     torch.manual_seed(seed)
     seeds = random_seeds(shape, block_size, 0.15, shared_mask)
     x = torch.randn(shape)
-    out, kept = drop_block_2d_with_count(
+    out, kept = drop_block_with_count(
         x, keep_prob=0.9, block_size=block_size, shared_mask=shared_mask, seeds=seeds
     )
     mask = dense.drop_mask(seeds, clamp_block(block_size, shape[2:]))
@@ -186,7 +186,7 @@ def test_a_dropped_infinity_is_zero():
 def test_the_count_survives_fp16():
     """65,504 is the largest fp16 number; more units than that are kept here."""
     x = torch.ones(2, 64, 40, 40, dtype=torch.float16)
-    out, kept = drop_block_2d_with_count(x, keep_prob=0.9, block_size=7)
+    out, kept = drop_block_with_count(x, keep_prob=0.9, block_size=7)
     assert kept > 65504
     assert out.float().mean().item() == pytest.approx(1.0, rel=1e-3)
 
@@ -358,7 +358,7 @@ def test_the_slow_path_drops_and_counts_like_the_others(densely, shared_mask):
     for dtype in DTYPES:
         for name, x in memory_formats(values.to(dtype)).items():
             x = x.detach().requires_grad_()
-            out, kept = drop_block_2d_with_count(
+            out, kept = drop_block_with_count(
                 x, keep_prob=torch.tensor(0.5), block_size=5, shared_mask=shared_mask
             )
             out.sum().backward()

@@ -18,8 +18,7 @@ from dropblock_mm import (
 )
 from dropblock_mm.ops import traced
 from dropblock_mm.ops.cpu import sparse
-from dropblock_mm.ops.geometry import BlockGeometry
-from dropblock_mm.ops.plan import make_plan
+from dropblock_mm.ops.plan import BlockGeometry, make_plan
 from dropblock_mm.ops.rates import seed_rate
 from dropblock_mm.testing.toy import toy_resnet
 

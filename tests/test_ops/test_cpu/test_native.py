@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dropblock_mm.ops.cpu import native, torch_loops
-from dropblock_mm.ops.geometry import BlockGeometry
+from dropblock_mm.ops.plan import BlockGeometry
 
 pytestmark = pytest.mark.skipif(
     not native.IS_BUILT, reason='dropblock_mm was installed without a C compiler'

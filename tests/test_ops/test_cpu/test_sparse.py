@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from dropblock_mm.ops import cpu
 from dropblock_mm.ops.cpu import native, sparse
 from dropblock_mm.ops.cpu.sparse import SeedDraw
-from dropblock_mm.ops.geometry import BlockGeometry
+from dropblock_mm.ops.plan import BlockGeometry
 
 sizes = st.integers(1, 9)
 shapes = st.tuples(sizes, sizes, sizes, sizes)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from dropblock_mm import drop_block_2d
-from dropblock_mm.ops import dense, drop_block, drop_block_2d_with_count, traced
+from dropblock_mm.ops import dense, drop_block, drop_block_with_count, traced
 from dropblock_mm.ops.gpu import fused, kernels
 from dropblock_mm.ops.rates import clamp_block, seed_grid, seed_rate
 
@@ -52,7 +52,7 @@ def test_three_paths_agree_on_the_same_seeds(shape, block_size, shared_mask, see
     out, x_grad = out.cpu(), x_grad.cpu()
 
     leaf = x.clone().requires_grad_()
-    sparse_out, sparse_kept = drop_block_2d_with_count(leaf, keep_prob=0.7, **options)
+    sparse_out, sparse_kept = drop_block_with_count(leaf, keep_prob=0.7, **options)
     sparse_out.backward(grad)
     mask = dense.drop_mask(seeds, clamp_block(block_size, shape[2:]))
     dense_out, dense_kept = dense.drop_units(x, mask)
