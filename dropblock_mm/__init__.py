@@ -25,7 +25,13 @@ if TYPE_CHECKING:
         SpatialDropout,
     )
     from dropblock_mm.models.decode_heads.retina_seg_head import RetinaSegHead
-    from dropblock_mm.ops import drop_block_2d, expected_keep_rate, seed_rate
+    from dropblock_mm.ops import (
+        drop_block_1d,
+        drop_block_2d,
+        drop_block_3d,
+        expected_keep_rate,
+        seed_rate,
+    )
 
 _HOMES = {
     'DropBlock2d': 'layers',
@@ -38,7 +44,9 @@ _HOMES = {
     'SpatialDropout': 'layers',
     'config_path': 'config_files',
     'detach_drop_block': 'injection',
+    'drop_block_1d': 'ops',
     'drop_block_2d': 'ops',
+    'drop_block_3d': 'ops',
     'expected_keep_rate': 'ops',
     'inject_drop_block': 'injection',
     'register_block_adapter': 'injection',
@@ -58,7 +66,9 @@ __all__ = [
     '__version__',
     'config_path',
     'detach_drop_block',
+    'drop_block_1d',
     'drop_block_2d',
+    'drop_block_3d',
     'expected_keep_rate',
     'inject_drop_block',
     'register_block_adapter',

@@ -108,8 +108,8 @@ def _remove_hooks(module: nn.Module, layer: DropBlock2d) -> None:
 def _build_layer(target: Target, owner: nn.Module) -> DropBlock2d:
     """Build the layer on the owner's device and in the owner's mode."""
     layer = DropBlock2d(
-        target.keep_prob,
-        target.block_size,
+        keep_prob=target.keep_prob,
+        block_size=target.block_size,
         gamma_scale=target.gamma_scale,
         calibrated=target.calibrated,
         shared_mask=target.shared_mask,

@@ -53,16 +53,16 @@ class DropBlock2d(ScheduledDrop):
     @names_unknown_arguments
     def __init__(
         self,
+        *,
         keep_prob: float | None,
         block_size: int,
-        *,
         gamma_scale: float = 1.0,
         calibrated: bool = False,
         shared_mask: bool = False,
         in_channels: int | None = None,
     ) -> None:
         gamma_scale = check_gamma_scale(gamma_scale)
-        super().__init__(keep_prob, drop_scale=gamma_scale)
+        super().__init__(keep_prob=keep_prob, drop_scale=gamma_scale)
         self.block_size = check_block_size(block_size)
         self.calibrated = check_flag(calibrated, 'calibrated')
         self.shared_mask = check_flag(shared_mask, 'shared_mask')
@@ -87,9 +87,9 @@ class DropBlock2d(ScheduledDrop):
         """Return the exact expected share of units kept on a map of (H, W)."""
         height, width = size
         return expected_keep_rate(
-            keep_prob,
-            self.block_size,
-            (height, width),
+            keep_prob=keep_prob,
+            block_size=self.block_size,
+            feature_size=(height, width),
             gamma_scale=self.drop_scale,
             calibrated=self.calibrated,
         )

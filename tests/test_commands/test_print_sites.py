@@ -37,8 +37,12 @@ def test_the_papers_recipe_on_a_stock_config(print_sites, tmp_path):
                 channels=channels,
                 height=size[0],
                 width=size[1],
-                gamma=seed_rate(0.9, 7, size, **options),
-                expected_keep_rate=expected_keep_rate(0.9, 7, size, **options),
+                gamma=seed_rate(
+                    keep_prob=0.9, block_size=7, feature_size=size, **options
+                ),
+                expected_keep_rate=expected_keep_rate(
+                    keep_prob=0.9, block_size=7, feature_size=size, **options
+                ),
                 covers_map=False,
             )
         ]

@@ -145,9 +145,9 @@ def map_row(row: SiteRow, size: MapSize) -> MapRow:
     """Compute what the site does on maps of one size."""
     channels, height, width = size
     gamma = seed_rate(
-        row.keep_prob,
-        row.block_size,
-        (height, width),
+        keep_prob=row.keep_prob,
+        block_size=row.block_size,
+        feature_size=(height, width),
         gamma_scale=row.gamma_scale,
         calibrated=row.calibrated,
     )

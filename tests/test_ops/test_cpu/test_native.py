@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dropblock_mm.ops.cpu import native, torch_loops
-from dropblock_mm.ops.geometry import BlockGeometry
+from dropblock_mm.ops.plan import BlockGeometry
 
 pytestmark = pytest.mark.skipif(
     not native.IS_BUILT, reason='dropblock_mm was installed without a C compiler'
@@ -101,12 +101,13 @@ def test_an_installation_without_the_loops_in_c_works():
     """As after a build without a compiler."""
     code = (
         'import sys\n'
-        "sys.modules['dropblock_mm.ops._native'] = None\n"
+        "sys.modules['dropblock_mm.ops.cpu._native'] = None\n"
         'import torch, dropblock_mm\n'
-        'from dropblock_mm.ops import native, sparse, torch_loops\n'
+        'from dropblock_mm.ops.cpu import native, sparse, torch_loops\n'
         'assert not native.IS_BUILT and sparse.loops is torch_loops\n'
         'torch.manual_seed(0)\n'
-        'out = dropblock_mm.drop_block_2d(torch.ones(2, 8, 20, 20), 0.9, 7)\n'
+        'x = torch.ones(2, 8, 20, 20)\n'
+        'out = dropblock_mm.drop_block_2d(x, keep_prob=0.9, block_size=7)\n'
         'print((out == 0).sum().item())\n'
     )
     done = subprocess.run(
@@ -115,5 +116,5 @@ def test_an_installation_without_the_loops_in_c_works():
     torch.manual_seed(0)
     from dropblock_mm import drop_block_2d
 
-    out = drop_block_2d(torch.ones(2, 8, 20, 20), 0.9, 7)
+    out = drop_block_2d(torch.ones(2, 8, 20, 20), keep_prob=0.9, block_size=7)
     assert int(done.stdout) == (out == 0).sum().item() > 0

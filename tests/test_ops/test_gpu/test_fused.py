@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from dropblock_mm import drop_block_2d
-from dropblock_mm.ops import dense, drop_block, drop_block_2d_with_count, traced
+from dropblock_mm.ops import dense, drop_block, drop_block_with_count, traced
 from dropblock_mm.ops.gpu import fused, kernels
 from dropblock_mm.ops.rates import clamp_block, seed_grid, seed_rate
 
@@ -29,7 +29,9 @@ def run(x, grad, key=7, keep_prob=0.7, block_size=3, shared_mask=False, seeds=No
     """Return the output, the gradient and the count of the fused path."""
     leaf = x.detach().clone(memory_format=torch.preserve_format).requires_grad_()
     size = (x.shape[2], x.shape[3])
-    gamma = on_device(seed_rate(keep_prob, block_size, size))
+    gamma = on_device(
+        seed_rate(keep_prob=keep_prob, block_size=block_size, feature_size=size)
+    )
     mask_shape = (x.shape[0], 1 if shared_mask else x.shape[1], *size)
     block = clamp_block(block_size, size)
     out, kept = fused.drop_units(leaf, gamma, on_device(key), mask_shape, block, seeds)
@@ -50,7 +52,7 @@ def test_three_paths_agree_on_the_same_seeds(shape, block_size, shared_mask, see
     out, x_grad = out.cpu(), x_grad.cpu()
 
     leaf = x.clone().requires_grad_()
-    sparse_out, sparse_kept = drop_block_2d_with_count(leaf, 0.7, **options)
+    sparse_out, sparse_kept = drop_block_with_count(leaf, keep_prob=0.7, **options)
     sparse_out.backward(grad)
     mask = dense.drop_mask(seeds, clamp_block(block_size, shape[2:]))
     dense_out, dense_kept = dense.drop_units(x, mask)
@@ -145,7 +147,11 @@ def test_functional_transforms_say_that_they_do_not_work(monkeypatch):
     x = torch.randn(2, 3, 8, 8, device=DEVICE)
     for transform in (torch.func.grad, torch.func.vmap):
         with pytest.raises(RuntimeError, match='cannot transform'):
-            transform(lambda x: drop_block_2d(x.view(-1, 3, 8, 8), 0.5, 3).sum())(x)
+            transform(
+                lambda x: drop_block_2d(
+                    x.view(-1, 3, 8, 8), keep_prob=0.5, block_size=3
+                ).sum()
+            )(x)
 
 
 @pytest.mark.parametrize(('reason', 'path'), [('', 'fused'), ('no', 'densely')])
@@ -175,11 +181,11 @@ def test_a_cuda_tensor_takes_this_path_without_waiting():
     assert fused.is_available(device)
     x = torch.randn(2, 64, 40, 40, device=device, requires_grad=True)
     keep_prob = torch.tensor(0.9, device=device)
-    drop_block_2d(x, keep_prob, 7).sum().backward()  # compiles
+    drop_block_2d(x, keep_prob=keep_prob, block_size=7).sum().backward()  # compiles
     x.grad = None
     torch.cuda.set_sync_debug_mode('error')
     try:
-        out = drop_block_2d(x, keep_prob, 7)
+        out = drop_block_2d(x, keep_prob=keep_prob, block_size=7)
         out.sum().backward()
     finally:
         torch.cuda.set_sync_debug_mode('default')
