@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         ScheduledDrop,
         SpatialDropout,
     )
-    from dropblock_mm.models.decode_heads import RetinaSegHead
+    from dropblock_mm.models.decode_heads.retina_seg_head import RetinaSegHead
     from dropblock_mm.ops import drop_block_2d, expected_keep_rate, seed_rate
 
 _HOMES = {
@@ -33,7 +33,7 @@ _HOMES = {
     'DropPath': 'layers',
     'Dropout': 'layers',
     'KeepProbScheduleHook': 'hooks',
-    'RetinaSegHead': 'models.decode_heads',
+    'RetinaSegHead': 'models.decode_heads.retina_seg_head',
     'ScheduledDrop': 'layers',
     'SpatialDropout': 'layers',
     'config_path': 'config_files',
