@@ -10,9 +10,11 @@ import sys
 from collections import OrderedDict
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.registry import DATASETS, MODELS, DefaultScope
+from PIL import Image
 
 from dropblock_mm.testing.processes import Fault, start_script
 from dropblock_mm.testing.toy import ToyImages, toy_classifier
@@ -162,3 +164,50 @@ def scalars():
         return [json.loads(line) for line in lines]
 
     return read
+
+
+@pytest.fixture
+def detection_files(tmp_path) -> dict[str, Path]:
+    """Three images; one object each in the first two, and predictions for these."""
+    for index in range(3):
+        picture = np.full((40, 50, 3), 60 * index, np.uint8)
+        Image.fromarray(picture).save(tmp_path / f'{index}.png')
+    coco = {
+        'images': [{'id': index, 'file_name': f'{index}.png'} for index in range(3)],
+        'categories': [{'id': 4, 'name': 'three'}, {'id': 9, 'name': 'eight'}],
+        'annotations': [
+            {'image_id': 0, 'category_id': 4, 'bbox': [5, 5, 10, 20]},
+            {'image_id': 1, 'category_id': 9, 'bbox': [20, 10, 10, 20]},
+        ],
+    }
+    results = [
+        {'image_id': 0, 'category_id': 4, 'bbox': [5, 5, 10, 18], 'score': 0.9},
+        {'image_id': 0, 'category_id': 9, 'bbox': [5, 5, 10, 18], 'score': 0.1},
+        {'image_id': 1, 'category_id': 4, 'bbox': [20, 10, 10, 20], 'score': 0.8},
+    ]
+    (tmp_path / 'coco.json').write_text(json.dumps(coco))
+    (tmp_path / 'results.json').write_text(json.dumps(results))
+    return {
+        'ann_file': tmp_path / 'coco.json',
+        'image_dir': tmp_path,
+        'results_file': tmp_path / 'results.json',
+    }
+
+
+@pytest.fixture
+def label_map_files(tmp_path) -> tuple[Path, Path]:
+    """A VOC folder of three images, and predictions for them, of 6 x 8 pixels."""
+    folder, predictions = tmp_path / 'voc', tmp_path / 'val'
+    for name in ('JPEGImages', 'SegmentationClass', 'ImageSets/Segmentation'):
+        (folder / name).mkdir(parents=True)
+    predictions.mkdir()
+    names = folder / 'ImageSets/Segmentation/val.txt'
+    names.write_text('a\nb\nc\n')
+    for index, name in enumerate('abc'):
+        picture = np.full((6, 8, 3), 60 * index, np.uint8)
+        Image.fromarray(picture).save(folder / f'JPEGImages/{name}.jpg')
+        truth = np.full((6, 8), index, np.uint8)
+        truth[0] = 255
+        Image.fromarray(truth).save(folder / f'SegmentationClass/{name}.png')
+        Image.fromarray(np.full((6, 8), 1, np.uint8)).save(predictions / f'{name}.png')
+    return folder, predictions

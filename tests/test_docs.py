@@ -231,7 +231,7 @@ def test_the_reference_has_every_fragment_as_it_is():
 @pytest.mark.parametrize('tool', ['train', 'test'])
 def test_the_reference_has_every_option(tool):
     text = (ROOT / f'dropblock_mm/commands/{tool}.py').read_text()
-    text += (ROOT / 'dropblock_mm/runs/arguments.py').read_text()
+    text += (ROOT / 'dropblock_mm/commands/arguments.py').read_text()
     options = set(re.findall(r"'(--[a-z-]+)'", text)) - {'--local-rank'}
     assert options <= set(re.findall(r'--[a-z-]+', REFERENCE.read_text()))
 

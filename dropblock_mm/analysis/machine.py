@@ -12,8 +12,8 @@ import torch
 
 from dropblock_mm.ops.cpu import native
 from dropblock_mm.ops.gpu import fused
+from dropblock_mm.programs import ROOT, in_clone
 
-ROOT = Path(__file__).resolve().parents[2]
 LIBRARIES = (
     'mmengine',
     'mmcv',
@@ -95,6 +95,8 @@ def _cuda_path() -> str:
 
 def _commit() -> str:
     """Return the commit, and whether the package differs from it."""
+    if not in_clone():  # a wheel can lie in somebody else's
+        return 'not a git clone'
     try:
         commit = _git('rev-parse', '--short=12', 'HEAD')
         changed = _git('status', '--porcelain', '--', 'dropblock_mm')

@@ -34,6 +34,7 @@ from rich.progress import (
 )
 
 from dropblock_mm import runs
+from dropblock_mm.commands.arguments import KeyValues
 from dropblock_mm.data_checks.files import (
     DatasetReport,
     as_dict,
@@ -51,7 +52,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=runs.KeyValues,
+        action=KeyValues,
         default={},
         metavar='KEY=VALUE',
         help='override settings of the config, as in tools/train.py',

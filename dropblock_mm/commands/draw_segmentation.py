@@ -18,104 +18,16 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-import numpy as np
-from matplotlib import colormaps
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Patch
-from PIL import Image
-
-from dropblock_mm.analysis.figures.grid import draw_groups, evenly_spaced
-
-HEADINGS = ('image', 'ground truth', 'prediction')
-NOT_LABELLED = 255
-# Black for the background, and twenty colours that repeat.
-COLOURS = np.vstack([np.zeros(3), colormaps['tab20'](range(20))[:, :3]])
+from dropblock_mm.programs import as_typed
 
 
-@dataclass(frozen=True)
-class Sample:
-    """An image, UInt8Array[H, W, 3], and label maps, UInt8Array[H, W]."""
-
-    image: np.ndarray
-    truth: np.ndarray
-    prediction: np.ndarray
-
-
-def read_samples(
-    folder: Path, predictions: Path, *, image_set: str, num_images: int
-) -> list[Sample]:
-    """Read evenly spaced images of a data set and the predictions on them.
-
-    Args:
-        folder: With JPEGImages, SegmentationClass and ImageSets/Segmentation.
-        predictions: Folder of label maps.
-        image_set: Which list of ImageSets/Segmentation to read.
-        num_images: How many images; fewer if the list has fewer.
-    """
-    names = (folder / f'ImageSets/Segmentation/{image_set}.txt').read_text().split()
-    return [
-        Sample(
-            np.asarray(Image.open(folder / f'JPEGImages/{name}.jpg').convert('RGB')),
-            np.asarray(Image.open(folder / f'SegmentationClass/{name}.png')),
-            np.asarray(Image.open(predictions / f'{name}.png')),
-        )
-        for name in (names[i] for i in evenly_spaced(len(names), num_images))
-    ]
-
-
-def draw_sheet(samples: Sequence[Sample], classes: Sequence[str], title: str) -> Figure:
-    """Draw triples: image, ground truth and prediction, with the classes' colours.
-
-    Where the truth is not labelled, both label maps are white.
-    """
-    groups = [
-        (
-            partial(draw_picture, sample.image),
-            partial(draw_picture, coloured(sample.truth, sample.truth)),
-            partial(draw_picture, coloured(sample.prediction, sample.truth)),
-        )
-        for sample in samples
-    ]
-    figure = draw_groups(groups, HEADINGS, title, below=0.4)
-    colours = colour_of(np.arange(len(classes)))
-    figure.legend(
-        handles=[
-            Patch(facecolor=colour, edgecolor='gray', label=name)
-            for colour, name in zip(colours.tolist(), classes, strict=True)
-        ],
-        loc='lower center',
-        ncols=min(len(classes), 11),
-        fontsize=9,
-        frameon=False,
-    )
-    return figure
-
-
-def coloured(labels: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Paint a label map, FloatArray[H, W, 3]; white where nothing is labelled."""
-    return np.where((truth == NOT_LABELLED)[..., None], 1.0, colour_of(labels))
-
-
-def colour_of(labels: np.ndarray) -> np.ndarray:
-    """Return the colours of labels, FloatArray[..., 3] in [0, 1]."""
-    cycle = len(COLOURS) - 1
-    return COLOURS[np.where(labels == 0, 0, (labels.astype(int) - 1) % cycle + 1)]
-
-
-def draw_picture(picture: np.ndarray, panel: Axes) -> None:
-    """Draw a picture; without smoothing, which would mix the classes' colours."""
-    panel.imshow(picture, interpolation='nearest')
-
-
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=as_typed(__doc__),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('folder', type=Path, help='data set in the layout of VOC')
     parser.add_argument('predictions', type=Path, help='folder of label maps')
@@ -128,9 +40,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line, draw, save."""
-    args = parse_args()
+    args = parse_args(argv)
+
+    from dropblock_mm.analysis.figures.label_maps import draw_sheet, read_samples
+
     try:
         samples = read_samples(
             args.folder,

@@ -23,28 +23,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from mmengine.config import Config
-from mmengine.logging import MMLogger
-from mmengine.registry import init_default_scope
+from dropblock_mm.analysis.cost.gpus import GPUS
+from dropblock_mm.commands.arguments import positive
+from dropblock_mm.programs import as_typed
 
-from dropblock_mm import runs
-from dropblock_mm.analysis import machine
-from dropblock_mm.analysis.cost import loading, report, step
-from dropblock_mm.analysis.cost.gpus import GPUS, gpu_hours
-from dropblock_mm.analysis.cost.loading import Loading
-from dropblock_mm.analysis.cost.report import Estimate
-from dropblock_mm.analysis.cost.step import Step
-from dropblock_mm.analysis.cost.workload import CostError, Workload, workload
-from dropblock_mm.runs.image_sizes import fixed_image_size
-from dropblock_mm.runs.messages import EXIT_STATUS, one_message
+if TYPE_CHECKING:
+    from dropblock_mm.analysis.cost.report import Estimate
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=as_typed(__doc__),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         'configs', nargs='+', metavar='CONFIG', help="paths, or 'mmdet::...'"
@@ -104,78 +97,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def positive(text: str) -> int:
-    """Read a whole number of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'{text!r} is not a whole number above 0')
-    return int(text)
-
-
-def estimate(name: str, args: argparse.Namespace) -> Estimate:
-    """Measure one config."""
-    cfg = runs.load_config(name)
-    runs.prepare_library(cfg)
-    init_default_scope(cfg.get('default_scope') or 'mmengine')
-    if args.amp:
-        runs.enable_amp(cfg)
-    run = workload(cfg, Path(name.rpartition('::')[2]).stem, args.num_images)
-    loaded = measure_loading(cfg, args)
-    size = size_of_images(cfg, name, args, loaded)
-    on_gpu = args.device == 'cuda'
-    measured = step.measure(
-        cfg,
-        size,
-        args.batch_size or (run.batch_size if on_gpu else 2),
-        args.device,
-        args.steps or (30 if on_gpu else 3),
-    )
-    return Estimate(name, size, run, measured, hours(run, measured, args), loaded)
-
-
-def measure_loading(cfg: Config, args: argparse.Namespace) -> Loading | None:
-    """Time the pipeline, if there are images and this was not turned off."""
-    if not args.load:
-        return None
-    try:
-        return loading.measure(cfg, args.load, args.load_from)
-    except FileNotFoundError as error:
-        if args.load_from:
-            raise CostError(
-                f'--load-from {args.load_from!r}: {error}. Give a folder with images '
-                'and annotations where the config expects them.'
-            ) from error
-        return None
-
-
-def size_of_images(
-    cfg: Config, name: str, args: argparse.Namespace, loaded: Loading | None
-) -> tuple[int, int]:
-    """Decide on height and width: command line, config, what was loaded."""
-    if args.image_size:
-        return args.image_size[0], args.image_size[1]
-    size = fixed_image_size(cfg) or (loaded.size if loaded else None)
-    if size is None:
-        raise CostError(
-            f'{name}: its images differ in size, and there are none to load. Give '
-            '--image-size H W, their mean, or a folder with some in --load-from.'
-        )
-    return size
-
-
-def hours(run: Workload, measured: Step, args: argparse.Namespace) -> dict[str, float]:
-    """Return GPU hours by GPU."""
-    if args.device == 'cuda':
-        seconds = run.images / measured.images_per_second
-        return {torch.cuda.get_device_name(): seconds / 3600}
-    rates = {name: GPUS[name].sustained_tflops for name in args.gpu}
-    if args.tflops:
-        rates = {f'{args.tflops:g} TFLOPS': args.tflops}
-    work = run.images * measured.tflop
-    return {name: gpu_hours(work, rate) for name, rate in rates.items()}
-
-
 def save(path: Path, found: Sequence[Estimate], device: str) -> None:
     """Write the estimates with the environment."""
+    from dropblock_mm.analysis import machine
+
     content = {
         'environment': machine.describe(device, "malloc's defaults"),
         'estimates': [asdict(e) for e in found],
@@ -186,6 +111,8 @@ def save(path: Path, found: Sequence[Estimate], device: str) -> None:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Hold back what building optimizers and data sets says of every parameter."""
+    from mmengine.logging import MMLogger
+
     logger = MMLogger.get_current_instance()
     level = logger.level
     logger.setLevel('ERROR')
@@ -199,17 +126,32 @@ def quiet() -> Iterator[None]:
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, print, save."""
     args = parse_args(argv)
+
+    import torch
+
+    from dropblock_mm.analysis.cost import report
+    from dropblock_mm.analysis.cost.estimate import Settings, estimate
+    from dropblock_mm.runs.messages import one_message
+
     if args.device == 'cuda' and not torch.cuda.is_available():
         sys.exit('estimate_cost: --device cuda: torch sees no GPU. Leave it out.')
+    settings = Settings(
+        device=args.device,
+        batch_size=args.batch_size,
+        image_size=tuple(args.image_size) if args.image_size else None,
+        num_images=args.num_images,
+        steps=args.steps,
+        amp=args.amp,
+        gpus=tuple(args.gpu),
+        tflops=args.tflops,
+        load=args.load,
+        load_from=args.load_from,
+    )
     found = []
     for name in args.configs:
         print(f'measuring {name}', file=sys.stderr, flush=True)
         with one_message(), quiet():
-            try:
-                found.append(estimate(name, args))
-            except CostError as error:
-                print(f'error: {error}', file=sys.stderr)
-                raise SystemExit(EXIT_STATUS) from None
+            found.append(estimate(name, settings))
     known = [] if args.tflops else args.gpu
     print(report.markdown(found, args.device, known))
     if args.json:

@@ -15,23 +15,21 @@ docs/en/reproduction.md says more.
 from __future__ import annotations
 
 import argparse
-import shlex
 import signal
 import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from dropblock_mm import runs
+from dropblock_mm.commands.arguments import add_common_arguments, positive
 from dropblock_mm.errors import RefusedError
-from dropblock_mm.reproduction.commands import Launcher
-from dropblock_mm.reproduction.data import Data, embedded_data
-from dropblock_mm.reproduction.plan import Changes, make_plan
-from dropblock_mm.reproduction.series import Series
+from dropblock_mm.programs import as_typed, typed
 from dropblock_mm.reproduction.tables import TABLES, Table
-from dropblock_mm.runs.checkpoints.safe_loading import keep_loading_safe
-from dropblock_mm.runs.messages import one_message
+
+if TYPE_CHECKING:
+    from dropblock_mm.reproduction.data import Data
+    from dropblock_mm.reproduction.series import Series
 
 INTERRUPTED = 130
 
@@ -39,7 +37,7 @@ INTERRUPTED = 130
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__,
+        description=as_typed(__doc__),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         conflict_handler='resolve',  # for --launcher
     )
@@ -60,7 +58,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--dry-run', action='store_true', help='print the commands, run nothing'
     )
-    runs.add_common_arguments(parser)
+    add_common_arguments(parser)
     parser.add_argument(
         '--epochs',
         type=positive,
@@ -108,13 +106,6 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def positive(text: str) -> int:
-    """Read a whole number of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'{text!r} is not a whole number above 0')
-    return int(text)
-
-
 def launch_seed(text: str) -> int:
     """Read a seed, as NumPy allows them."""
     if not text.isdecimal() or int(text) >= 2**32:
@@ -152,6 +143,8 @@ def choose_data(table: Table, args: argparse.Namespace) -> tuple[Data, str | Non
     Raises:
         RefusedError: A smoke run has no data.
     """
+    from dropblock_mm.reproduction.data import Data, embedded_data
+
     data = Data(
         args.data_root,
         args.train_ann,
@@ -173,6 +166,10 @@ def choose_data(table: Table, args: argparse.Namespace) -> tuple[Data, str | Non
 
 def make_series(args: argparse.Namespace, argv: Sequence[str]) -> Series:
     """Put together what is to be run."""
+    from dropblock_mm.reproduction.commands import Launcher
+    from dropblock_mm.reproduction.plan import Changes, make_plan
+    from dropblock_mm.reproduction.series import Series
+
     table = TABLES[args.table]
     data, embedded = choose_data(table, args)
     changes = Changes(data, args.smoke, args.epochs, args.cfg_options)
@@ -181,7 +178,7 @@ def make_series(args: argparse.Namespace, argv: Sequence[str]) -> Series:
         make_plan(table, args.rows, args.seeds, Path(args.work_dir), changes),
         Path(args.work_dir),
         Launcher(args.launcher, args.gpus or 1, args.partition),
-        shlex.join(['python', 'tools/reproduce.py', *argv]),
+        typed('reproduce', *argv),
         data='the digit scenes' if embedded else data.root or '',
         smoke=args.smoke,
         embedded=embedded,
@@ -208,6 +205,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Train and evaluate what is missing, then write the table."""
     argv = sys.argv[1:] if argv is None else argv
     args = parse_args(argv)
+
+    from dropblock_mm.runs.checkpoints.safe_loading import keep_loading_safe
+    from dropblock_mm.runs.messages import one_message
+
     keep_loading_safe()
     # MMEngine's import of it warns again with every config that inherits from mmdet.
     warnings.filterwarnings('ignore', 'pkg_resources is deprecated', UserWarning)
@@ -222,8 +223,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     except RefusedError as error:
         refuse(error)
     except KeyboardInterrupt:
-        told = shlex.join(['python', 'tools/reproduce.py', *argv])
-        print(f'\ninterrupted; the same command goes on: {told}', flush=True)
+        again = typed('reproduce', *argv)
+        print(f'\ninterrupted; the same command goes on: {again}', flush=True)
         sys.exit(INTERRUPTED)
     sys.exit(1 if failed else 0)
 

@@ -10,19 +10,14 @@ from __future__ import annotations
 import argparse
 import copy
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from mmengine.config import Config, ConfigDict
-from mmengine.evaluator import DumpResults
-from mmengine.runner import Runner
+from dropblock_mm.commands.arguments import add_common_arguments, parse
+from dropblock_mm.errors import RefusedValueError
 
-from dropblock_mm import runs
-from dropblock_mm.data_checks.build_errors import naming_bad_data
-from dropblock_mm.data_checks.check import check_data
-from dropblock_mm.errors import RefusedError
-from dropblock_mm.runs.checkpoints.config_weights import check_checkpoints
-from dropblock_mm.runs.checkpoints.safe_loading import keep_loading_safe
-from dropblock_mm.runs.coco_eval import match_faster
-from dropblock_mm.runs.messages import has_started, one_message
+if TYPE_CHECKING:
+    from mmengine.config import Config, ConfigDict
+    from mmengine.runner import Runner
 
 LOOPS = ('test',)
 COCO_METRICS = ('CocoMetric', 'CocoPanopticMetric', 'FasterCocoMetric', 'LVISMetric')
@@ -34,7 +29,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Evaluate a checkpoint')
     parser.add_argument('config', help="a path, or 'mmdet::...', 'mmseg::...'")
     parser.add_argument('checkpoint', help='checkpoint file or URL')
-    runs.add_common_arguments(parser)
+    add_common_arguments(parser)
     parser.add_argument(
         '--out',
         help='keep the predictions: mmseg writes label maps into this folder, all '
@@ -59,11 +54,15 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='what matches boxes: faster needs the package faster-coco-eval, and gives '
         'the same numbers (default: %(default)s)',
     )
-    return runs.parse(parser, argv)
+    return parse(parser, argv)
 
 
 def make_config(args: argparse.Namespace) -> Config:
     """Put the run's config together and check what it names."""
+    from dropblock_mm import runs
+    from dropblock_mm.data_checks.check import check_data
+    from dropblock_mm.runs.checkpoints.config_weights import check_checkpoints
+
     cfg = runs.load_config(args.config, args.cfg_options)
     cfg.launcher = args.launcher
     runs.set_work_dir(cfg, args.work_dir, args.config)
@@ -92,11 +91,11 @@ def paint_predictions(cfg: Config, args: argparse.Namespace) -> None:
     """Let the library's visualization hook show or save what was predicted.
 
     Raises:
-        RefusedError: The config has no such hook.
+        RefusedValueError: The config has no such hook.
     """
     hook = cfg.get('default_hooks', {}).get('visualization')
     if hook is None:
-        raise RefusedError(
+        raise RefusedValueError(
             '--show and --show-dir need default_hooks.visualization, which the config '
             "does not set. Add default_hooks = dict(visualization=dict(type='"
             f'{"Seg" if is_segmentation(cfg) else "Det"}VisualizationHook'
@@ -115,11 +114,14 @@ def augment_test_images(cfg: Config) -> None:
     """Wrap the model and its test data for test-time augmentation.
 
     Raises:
-        RefusedError: The config does not say how; mmdet's default serves detectors.
+        RefusedValueError: The config does not say how; mmdet's default serves
+            detectors.
     """
+    from mmengine.config import ConfigDict
+
     missing = [key for key in ('tta_model', 'tta_pipeline') if key not in cfg]
     if missing and cfg.get('default_scope') != 'mmdet':
-        raise RefusedError(
+        raise RefusedValueError(
             f'--tta needs {" and ".join(missing)}, which the config does not set. '
             'Add them, or leave --tta out.'
         )
@@ -150,13 +152,15 @@ def check_out(cfg: Config, out: str) -> None:
     """Check ``--out`` before hours of testing; mmseg's metric writes by itself.
 
     Raises:
-        RefusedError: It is not a pickle file, where one is going to be written.
+        RefusedValueError: It is not a pickle file, where one is going to be written.
     """
     if is_segmentation(cfg):
         for metric in metric_configs(cfg):
             metric.output_dir, metric.keep_results = out, True
     elif not out.endswith(('.pkl', '.pickle')):
-        raise RefusedError(f'--out {out!r}: give a file that ends in .pkl or .pickle.')
+        raise RefusedValueError(
+            f'--out {out!r}: give a file that ends in .pkl or .pickle.'
+        )
 
 
 def metric_configs(cfg: Config) -> list[ConfigDict]:
@@ -171,15 +175,17 @@ def report_classes(cfg: Config) -> None:
     """Have the metrics report every class; some do so anyway.
 
     Raises:
-        RefusedError: None of them can.
+        RefusedValueError: None of them can.
     """
+    from dropblock_mm.runs import type_name
+
     metrics = metric_configs(cfg)
-    names = [runs.type_name(metric) for metric in metrics]
+    names = [type_name(metric) for metric in metrics]
     coco = [m for m, name in zip(metrics, names, strict=True) if name in COCO_METRICS]
     for metric in coco:
         metric.classwise = True
     if not coco and not set(names) & set(ALWAYS_CLASSWISE):
-        raise RefusedError(
+        raise RefusedValueError(
             f'--classwise serves {", ".join(COCO_METRICS)} (and needs not be given for '
             f'{" and ".join(ALWAYS_CLASSWISE)}), but test_evaluator has '
             f'{", ".join(names)}. Leave it out.'
@@ -194,12 +200,21 @@ def dump_predictions(runner: Runner, cfg: Config, out: str) -> None:
 
         runner.test_evaluator.metrics.append(DumpDetResults(out_file_path=out))
     else:
+        from mmengine.evaluator import DumpResults
+
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=out))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Evaluate as the command line says."""
     args = parse_args(argv)
+
+    from dropblock_mm import runs
+    from dropblock_mm.data_checks.build_errors import naming_bad_data
+    from dropblock_mm.runs.checkpoints.safe_loading import keep_loading_safe
+    from dropblock_mm.runs.coco_eval import match_faster
+    from dropblock_mm.runs.messages import has_started, one_message
+
     keep_loading_safe()
     with one_message():
         cfg = make_config(args)

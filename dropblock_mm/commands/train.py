@@ -13,31 +13,16 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 # Idle OpenMP threads spin by default; beside another program on the same cores this
 # makes a step several times slower. Read when torch is imported.
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
-from mmengine.config import Config
+from dropblock_mm.commands.arguments import add_common_arguments, parse
 
-from dropblock_mm import runs
-from dropblock_mm.data_checks.build_errors import naming_bad_data
-from dropblock_mm.data_checks.check import check_data
-from dropblock_mm.data_checks.failed_batch import naming_failed_batch
-from dropblock_mm.data_checks.loaded import check_loaded_data
-from dropblock_mm.hooks.fragments import (
-    seed_ranks_apart,
-    uses_drop_block,
-    with_fragment,
-)
-from dropblock_mm.runs.checkpoints.config_weights import (
-    check_checkpoints,
-    check_sources_of_weights,
-)
-from dropblock_mm.runs.checkpoints.safe_loading import keep_loading_safe
-from dropblock_mm.runs.checkpoints.whole_files import naming_full_disk
-from dropblock_mm.runs.checkpoints.work_dir import hold_work_dir
-from dropblock_mm.runs.messages import has_started, one_message
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 LOOPS = ('train', 'val')
 
@@ -53,7 +38,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar='NAME-OR-FILE',
         help='add the hooks of a fragment in configs/_base_/dropblock, or of a file',
     )
-    runs.add_common_arguments(parser)
+    add_common_arguments(parser)
     parser.add_argument(
         '--amp',
         action='store_true',
@@ -72,11 +57,23 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar='CKPT',
         help='continue from a checkpoint, or from the latest in the work dir',
     )
-    return runs.parse(parser, argv)
+    return parse(parser, argv)
 
 
 def make_config(args: argparse.Namespace) -> Config:
     """Put the run's config together and check what it names."""
+    from dropblock_mm import runs
+    from dropblock_mm.data_checks.check import check_data
+    from dropblock_mm.hooks.fragments import (
+        seed_ranks_apart,
+        uses_drop_block,
+        with_fragment,
+    )
+    from dropblock_mm.runs.checkpoints.config_weights import (
+        check_checkpoints,
+        check_sources_of_weights,
+    )
+
     cfg = runs.load_config(args.config, args.cfg_options, with_fragment(args.dropblock))
     cfg.launcher = args.launcher
     if args.launcher != 'none' and uses_drop_block(cfg):
@@ -99,6 +96,16 @@ def make_config(args: argparse.Namespace) -> Config:
 def main(argv: Sequence[str] | None = None) -> None:
     """Train as the command line says."""
     args = parse_args(argv)
+
+    from dropblock_mm import runs
+    from dropblock_mm.data_checks.build_errors import naming_bad_data
+    from dropblock_mm.data_checks.failed_batch import naming_failed_batch
+    from dropblock_mm.data_checks.loaded import check_loaded_data
+    from dropblock_mm.runs.checkpoints.safe_loading import keep_loading_safe
+    from dropblock_mm.runs.checkpoints.whole_files import naming_full_disk
+    from dropblock_mm.runs.checkpoints.work_dir import hold_work_dir
+    from dropblock_mm.runs.messages import has_started, one_message
+
     keep_loading_safe()
     with one_message():
         cfg = make_config(args)

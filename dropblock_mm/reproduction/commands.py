@@ -6,13 +6,13 @@ import os
 import shlex
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
+from dropblock_mm.programs import ROOT, in_clone
 from dropblock_mm.reproduction.plan import Run
 from dropblock_mm.reproduction.state import EVALUATION, Progress, State
 
-ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / 'tools'
+PACKAGE = ('-m', 'dropblock_mm')  # what a wheel has instead of tools/
 
 
 @dataclass(frozen=True)
@@ -32,19 +32,24 @@ class Launcher:
     def environment(self) -> dict[str, str]:
         """Return the environment of the commands."""
         python = os.path.dirname(sys.executable)
-        paths = [str(ROOT), *filter(None, [os.environ.get('PYTHONPATH')])]
         found = {
             **os.environ,
             # The scripts call `python`, which is to be this one.
             'PATH': os.pathsep.join([python, os.environ.get('PATH', os.defpath)]),
-            'PYTHONPATH': os.pathsep.join(paths),
         }
+        if in_clone():
+            paths = [str(ROOT), *filter(None, [os.environ.get('PYTHONPATH')])]
+            found['PYTHONPATH'] = os.pathsep.join(paths)
         found.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
         if self.name == 'slurm':
             found['GPUS'] = str(self.gpus)
-            per_node = int(os.environ.get('GPUS_PER_NODE', '8'))
-            found['GPUS_PER_NODE'] = str(min(self.gpus, per_node))
+            found['GPUS_PER_NODE'] = str(self.gpus_per_node)
         return found
+
+    @property
+    def gpus_per_node(self) -> int:
+        """Return how many of slurm's processes share a machine."""
+        return min(self.gpus, int(os.environ.get('GPUS_PER_NODE', '8')))
 
 
 def next_command(run: Run, progress: Progress, launcher: Launcher) -> list[str]:
@@ -58,6 +63,9 @@ def train_command(run: Run, launcher: Launcher, *, resume: bool) -> list[str]:
     """Return the command that trains, or goes on."""
     config, work_dir = str(run.config), str(run.work_dir)
     last = ['--resume'] if resume else []
+    if not in_clone():
+        words = [config, '--work-dir', work_dir, *last]
+        return _module_command('train', words, launcher, job_name(run))
     if launcher.name == 'slurm':
         script = str(TOOLS / 'slurm_train.sh')
         return [script, launcher.partition, job_name(run), config, work_dir, *last]
@@ -72,14 +80,41 @@ def test_command(run: Run, checkpoint: str, launcher: Launcher) -> list[str]:
     """Return the command that evaluates; one GPU will do under slurm."""
     work_dir = ['--work-dir', str(run.work_dir / EVALUATION)]
     words = [str(run.config), checkpoint]
-    if launcher.name == 'pytorch':
+    if launcher.name == 'pytorch' and in_clone():
         script = str(TOOLS / 'dist_test.sh')
         return [script, *words, str(launcher.gpus), *work_dir]
-    command = [sys.executable, str(TOOLS / 'test.py'), *words, *work_dir]
+    if launcher.name == 'pytorch':
+        return _module_command('test', [*words, *work_dir], launcher, job_name(run))
+    program = [str(TOOLS / 'test.py')] if in_clone() else [*PACKAGE, 'test']
+    command = [sys.executable, *program, *words, *work_dir]
     if launcher.name == 'slurm':
         job = ['-p', launcher.partition, f'--job-name={job_name(run)}', '--gres=gpu:1']
         return ['srun', *job, *command]
     return command
+
+
+def _module_command(
+    name: str, words: list[str], launcher: Launcher, job: str
+) -> list[str]:
+    """Start a command of the package as the scripts of tools/ do theirs."""
+    program = [*PACKAGE, name, *words]
+    if launcher.name == 'none':
+        return [sys.executable, *program]
+    program += ['--launcher', launcher.name]
+    if launcher.name == 'pytorch':
+        torchrun = ['-m', 'torch.distributed.run', '--standalone']
+        processes = f'--nproc_per_node={launcher.gpus}'
+        return [sys.executable, *torchrun, processes, *program]
+    per_node = launcher.gpus_per_node
+    return [
+        'srun',
+        *('-p', launcher.partition, f'--job-name={job}', f'--gres=gpu:{per_node}'),
+        *(f'--ntasks={launcher.gpus}', f'--ntasks-per-node={per_node}'),
+        f'--cpus-per-task={os.environ.get("CPUS_PER_TASK", "5")}',
+        '--kill-on-bad-exit=1',
+        *shlex.split(os.environ.get('SRUN_ARGS', '')),
+        *(sys.executable, '-u', *program),
+    ]
 
 
 def job_name(run: Run) -> str:
@@ -88,7 +123,7 @@ def job_name(run: Run) -> str:
 
 
 def shown(command: list[str]) -> str:
-    """Return a command as it would be typed in the clone."""
+    """Return a command as it would be typed, in the clone if there is one."""
     words = [
         'python' if word == sys.executable else word.removeprefix(f'{ROOT}/')
         for word in command

@@ -149,7 +149,7 @@ def changed_config(name: str, seed: int, changes: Changes) -> Config:
 
 def config_text(run: Run) -> str:
     """Return the run's config as a file."""
-    lines = [f'# {run.row.config} with seed {run.seed}, made by tools/reproduce.py.']
+    lines = [f'# {run.row.config} with seed {run.seed}, made by the command reproduce.']
     lines += [
         f'{key} = {pprint.pformat(value, sort_dicts=False)}'
         for key, value in run.cfg.to_dict().items()

@@ -91,7 +91,7 @@ def locked(folder: Path) -> Iterator[int]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RefusedError(
-                f'another reproduce.py, or a training that one left behind, is at work '
+                f'another reproduce, or a training that one left behind, is at work '
                 f'in {folder}. Wait for it, end it, or give another --work-dir.'
             ) from None
         yield file.fileno()

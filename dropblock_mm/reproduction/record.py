@@ -14,7 +14,7 @@ from typing import Any
 
 from mmengine.utils.dl_utils import collect_env
 
-from dropblock_mm.reproduction.commands import ROOT
+from dropblock_mm.programs import ROOT, in_clone
 from dropblock_mm.runs.checkpoints.whole_files import write_whole
 from dropblock_mm.version import __version__
 
@@ -24,6 +24,8 @@ _DISTRIBUTIONS = ('mmcv', 'mmdet', 'mmsegmentation')
 
 def commit() -> str:
     """Return the commit of the code, and whether files differ from it."""
+    if not in_clone():  # a wheel can lie in somebody else's
+        return 'not a git clone'
     try:
         name = _git('rev-parse', '--short=12', 'HEAD')
         changed = _git('status', '--porcelain', '--untracked-files=no')

@@ -17,7 +17,7 @@ from dropblock_mm.reproduction.tables import Metric
 from dropblock_mm.runs.checkpoints.resume import latest_checkpoint
 from dropblock_mm.runs.training_log import read_rows, read_training_log
 
-EVALUATION = 'evaluation'  # folder of tools/test.py, in the run's
+EVALUATION = 'evaluation'  # folder of the command test, in the run's
 
 
 class State(enum.Enum):
@@ -104,7 +104,7 @@ def kept_at_last(run: Run) -> float | None:
 
 
 def later_evaluation(run: Run) -> dict[str, Any]:
-    """Return what the newest run of tools/test.py wrote, or {}."""
+    """Return what the newest run of the command test wrote, or {}."""
     for path in sorted((run.work_dir / EVALUATION).glob('*/*.json'), reverse=True):
         try:
             return json.loads(path.read_text(encoding='utf-8'))

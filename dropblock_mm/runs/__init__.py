@@ -1,7 +1,6 @@
-"""From a command line to a runner: arguments, the config, what the machine needs."""
+"""From a config to a runner: what is set, and what the machine needs."""
 
 from dropblock_mm.runs.amp import enable_amp, type_name
-from dropblock_mm.runs.arguments import KeyValues, add_common_arguments, parse
 from dropblock_mm.runs.runner import build_runner
 from dropblock_mm.runs.settings import (
     enable_auto_scale_lr,
@@ -14,13 +13,10 @@ from dropblock_mm.runs.settings import (
 )
 
 __all__ = [
-    'KeyValues',
-    'add_common_arguments',
     'build_runner',
     'enable_amp',
     'enable_auto_scale_lr',
     'load_config',
-    'parse',
     'prepare_library',
     'require',
     'save_whole_checkpoints',

@@ -8,6 +8,9 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from dropblock_mm.analysis.cost.gpus import GPUS, gpu_hours
+from dropblock_mm.analysis.cost.report import rates_table
+from dropblock_mm.analysis.cost.workload import workload
 from dropblock_mm.config_files import config_path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,6 +28,12 @@ def tool(load_tool):
     return load_tool('estimate_cost')
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(monkeypatch, tmp_path):
+    """A folder without data: counting those of a data/coco would take a while."""
+    monkeypatch.chdir(tmp_path)
+
+
 def test_estimate_without_a_gpu(tool, tmp_path, capsys):
     out = tmp_path / 'cost.json'
     tool.main([DEMO, *SMALL, '--num-images', '100', '--load', '0', '--json', str(out)])
@@ -32,7 +41,7 @@ def test_estimate_without_a_gpu(tool, tmp_path, capsys):
     assert found['workload']['images'] == 400
     assert found['loading'] is None
     work = 400 * found['step']['tflop']
-    for name, gpu in tool.GPUS.items():
+    for name, gpu in GPUS.items():
         seconds = work / gpu.sustained_tflops
         assert found['gpu_hours'][name] == pytest.approx(seconds / 3600)
     text = capsys.readouterr().out
@@ -71,14 +80,6 @@ def test_no_gpu_no_measurement(tool):
         tool.main([DEMO, '--device', 'cuda'])
 
 
-def test_on_a_gpu_hours_are_measured(tool, part, monkeypatch):
-    monkeypatch.setattr(tool.torch.cuda, 'get_device_name', lambda: 'a GPU')
-    args = tool.parse_args([DEMO, '--device', 'cuda'])
-    run = part('workload').Workload(8, gpus=8, iterations=1, images=7200)
-    step = part('step').Step(1, 2, 2, batch_size=8, sites=0)
-    assert tool.hours(run, step, args) == {'a GPU': 0.5}
-
-
 def row_of(path):
     """The cells of a config in the page's tables of costs."""
     (row,) = re.findall(rf'^\| {path.stem} +\| (.* M .*) \|$', PAGE, re.MULTILINE)
@@ -86,19 +87,19 @@ def row_of(path):
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
-def test_the_page_has_the_images_and_hours(part, path):
+def test_the_page_has_the_images_and_hours(path):
     images, _, tflop, _, *hours = row_of(path)
-    found = part('workload').workload(Config.fromfile(path), path.stem)
+    found = workload(Config.fromfile(path), path.stem)
     assert images.strip() == f'{found.images / 1e6:.2f} M'
-    for printed, gpu in zip(hours, part('gpus').GPUS.values(), strict=True):
+    for printed, gpu in zip(hours, GPUS.values(), strict=True):
         work = found.images * float(tflop)
-        expected = part('gpus').gpu_hours(work, gpu.sustained_tflops)
+        expected = gpu_hours(work, gpu.sustained_tflops)
         assert float(printed) == pytest.approx(expected, rel=0.01)
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
-def test_the_config_says_what_the_page_says(part, path):
-    hours = dict(zip(part('gpus').GPUS, map(float, row_of(path)[4:]), strict=True))
+def test_the_config_says_what_the_page_says(path):
+    hours = dict(zip(GPUS, map(float, row_of(path)[4:]), strict=True))
     text = path.read_text().split('"""')[1]
     said = re.findall(r'(\d+)(?: GPU hours)?\s+on (?:an? )?(V100|A100)', text)
     assert said
@@ -107,12 +108,11 @@ def test_the_config_says_what_the_page_says(part, path):
         assert any(float(number) == pytest.approx(v, rel=0.05, abs=0.5) for v in known)
 
 
-def test_the_page_has_the_rates(part):
-    table = part('report').rates_table(list(part('gpus').GPUS))
+def test_the_page_has_the_rates():
+    table = rates_table(list(GPUS))
     assert table.partition('\n\n')[2] in PAGE
 
 
-def test_gpus_keep_below_their_peak(part):
-    gpus = part('gpus')
-    assert all(0.1 < gpu.utilisation < 0.7 for gpu in gpus.GPUS.values())
-    assert gpus.gpu_hours(7200, 2) == 1
+def test_gpus_keep_below_their_peak():
+    assert all(0.1 < gpu.utilisation < 0.7 for gpu in GPUS.values())
+    assert gpu_hours(7200, 2) == 1

@@ -182,7 +182,8 @@ def test_hostile_checkpoint_that_slips_past_the_check(
     """As if it came from a URL: the runner's own loading has to refuse it."""
     path, trace = hostile
     tool = load_tool('train')
-    monkeypatch.setattr(tool, 'check_checkpoints', lambda cfg, key: None)
+    check = 'dropblock_mm.runs.checkpoints.config_weights.check_checkpoints'
+    monkeypatch.setattr(check, lambda cfg, key: None)
     with pytest.raises(Exception, match='weights_only'):
         tool.main([toy_config, '--resume', str(path), '--work-dir', str(tmp_path)])
     assert not trace.exists()

@@ -3,4 +3,4 @@
 from dropblock_mm.commands.check_dataset import main
 
 if __name__ == '__main__':
-    main()
+    raise SystemExit(main())

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dropblock_mm.datasets import voc_aug_set
 from dropblock_mm.datasets.layouts import voc_palette
 
 
@@ -34,9 +35,9 @@ def test_a_second_run_changes_nothing(made):
     assert snapshot(made.voc / 'SegmentationClassAug') == before
 
 
-def test_an_interrupted_run_goes_on(tool, made, monkeypatch):
+def test_an_interrupted_run_goes_on(made, monkeypatch):
     """Lists come last; label maps that are whole stay, a cut one is made again."""
-    convert, done = tool.convert, []
+    convert, done = voc_aug_set.convert, []
 
     def stop_at_f(name, **folders):
         if name == 'f':
@@ -44,7 +45,7 @@ def test_an_interrupted_run_goes_on(tool, made, monkeypatch):
         done.append(name)
         return convert(name, **folders)
 
-    monkeypatch.setattr(tool, 'convert', stop_at_f)
+    monkeypatch.setattr(voc_aug_set, 'convert', stop_at_f)
     with pytest.raises(KeyboardInterrupt):
         made.convert()
     folder = made.voc / 'SegmentationClassAug'
@@ -55,7 +56,7 @@ def test_an_interrupted_run_goes_on(tool, made, monkeypatch):
     (folder / 'e.png').write_bytes(whole[:60])
     (folder / '.g.png.123.part').write_bytes(whole[:60])
     kept = (folder / 'a.png').stat().st_mtime_ns
-    monkeypatch.setattr(tool, 'convert', convert)
+    monkeypatch.setattr(voc_aug_set, 'convert', convert)
     assert made.convert() == 0
     assert (folder / 'e.png').read_bytes() == whole
     assert (folder / 'a.png').stat().st_mtime_ns == kept
@@ -118,9 +119,9 @@ def test_complete_sets_are_recognised(tool):
     """1,464 + 1,449 of VOC; SBD has 11,355, 2,237 of them VOC's as well."""
     names = [str(number) for number in range(1_464 + 1_449 + 9_118)]
     train, val = names[:1_464], names[1_464:2_913]
-    split = tool.split_names(train, val, names[1_464 - 1_000 :])
+    split = voc_aug_set.split_names(train, val, names[1_464 - 1_000 :])
     assert (len(split.aug), len(split.trainaug)) == (9_118, 10_582)
     assert not set(split.trainaug) & set(val)
     assert tool.counts_told(split).startswith('All 10,582 + 1,449')
-    split = tool.split_names(train, val, names[1_464:-1])
+    split = voc_aug_set.split_names(train, val, names[1_464:-1])
     assert tool.counts_told(split).startswith('warning: 10,581 images to train on')

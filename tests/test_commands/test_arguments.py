@@ -3,13 +3,13 @@ import os
 
 import pytest
 
-from dropblock_mm import runs
+from dropblock_mm.commands import arguments
 
 
 def parse(*argv):
     parser = argparse.ArgumentParser()
-    runs.add_common_arguments(parser)
-    return runs.parse(parser, argv)
+    arguments.add_common_arguments(parser)
+    return arguments.parse(parser, argv)
 
 
 def test_cfg_options(monkeypatch):

@@ -1,4 +1,8 @@
-"""The arguments that the commands share, named as in mmdet and mmseg."""
+"""The arguments that the commands share, named as in mmdet and mmseg.
+
+A command parses before it imports what does the work: ``--help`` and a mistyped option
+are answered at once.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,11 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from mmengine.config import DictAction
-
 # torch's launchers set LOCAL_RANK by themselves.
 _LOCAL_RANKS = {'slurm': 'SLURM_LOCALID', 'mpi': 'OMPI_COMM_WORLD_LOCAL_RANK'}
 
 
-class KeyValues(DictAction):
+class KeyValues(argparse.Action):
     """MMEngine's reader of KEY=VALUE, which fails on a word without '='."""
 
     def __call__(
@@ -27,7 +29,11 @@ class KeyValues(DictAction):
         for word in values:
             if '=' not in word:
                 parser.error(f'{option_string}: {word!r} is not KEY=VALUE')
-        super().__call__(parser, namespace, values, option_string)
+        # Imported here: only who gives options waits for MMEngine.
+        from mmengine.config import DictAction
+
+        read = DictAction(self.option_strings, self.dest, nargs=self.nargs)
+        read(parser, namespace, values, option_string)
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +56,13 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     )
     # torch.distributed.launch passes --local-rank, older versions --local_rank.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+def positive(text: str) -> int:
+    """Read a whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text!r} is not a whole number above 0')
+    return int(text)
 
 
 def parse(

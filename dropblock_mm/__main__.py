@@ -1,0 +1,71 @@
+"""``python -m dropblock_mm COMMAND ...``: the commands of tools/, from a wheel too."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from dropblock_mm.programs import MODULE, PROGRAMS, SCRIPT, module_of
+
+USAGE_ERROR = 2
+# What commands need beyond torch, and what brings it.
+BROUGHT_BY = {
+    'mmengine': "MMEngine: pip install 'dropblock_mm[openmmlab]', or [onedl]",
+    'matplotlib': "Matplotlib: pip install 'dropblock_mm[demo]'",
+    'PIL': "Pillow: pip install 'dropblock_mm[demo]'",
+    'rich': 'Rich: pip install rich',
+}
+
+
+def overview(program: str) -> str:
+    """Return the list of commands."""
+    width = max(map(len, PROGRAMS))
+    lines = [f'  {name:<{width}}  {known.help}' for name, known in PROGRAMS.items()]
+    return '\n'.join(
+        [
+            f'usage: {program} COMMAND [arguments]',
+            '',
+            'DropBlock for OpenMMLab models.',
+            '',
+            'commands:',
+            *lines,
+            '',
+            f'{program} COMMAND --help tells more of each.',
+        ]
+    )
+
+
+def unknown(program: str, name: str) -> str:
+    """Return the message for a command that does not exist."""
+    near = difflib.get_close_matches(name.replace('_', '-'), PROGRAMS, cutoff=0.5)
+    hint = f'did you mean {" or ".join(near)}?' if near else f'see {program} --help'
+    return f'{program}: {name!r} is no command; {hint}'
+
+
+def main(argv: Sequence[str] | None = None) -> int | None:
+    """Run the command that is named first; return its exit status."""
+    program = MODULE if Path(sys.argv[0]).name == '__main__.py' else SCRIPT
+    name, *rest = (sys.argv[1:] if argv is None else list(argv)) or ['--help']
+    if name in ('-h', '--help'):
+        print(overview(program))
+        return 0
+    if name not in PROGRAMS:
+        print(unknown(program, name), file=sys.stderr)
+        return USAGE_ERROR
+    # The commands' parsers, and messages that say what to type, begin with this.
+    sys.argv = [f'{program} {name}', *rest]
+    try:
+        return importlib.import_module(module_of(name)).main(rest)
+    except ModuleNotFoundError as error:
+        missing = (error.name or '').partition('.')[0]
+        if missing not in BROUGHT_BY:
+            raise
+        print(f'error: {name} needs {BROUGHT_BY[missing]}', file=sys.stderr)
+        return USAGE_ERROR
+
+
+if __name__ == '__main__':
+    sys.exit(main())

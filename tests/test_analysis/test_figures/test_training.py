@@ -1,0 +1,46 @@
+"""The curves of a training, from a small made-up run."""
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip('matplotlib')
+
+from dropblock_mm.analysis.figures.training import plot_training
+from dropblock_mm.runs.training_log import read_training_log
+from dropblock_mm.testing.training_logs import made_up_rows, write_log
+
+
+@pytest.fixture
+def work_dir(tmp_path) -> Path:
+    write_log(tmp_path, '20200101_000000', made_up_rows())
+    return tmp_path
+
+
+def test_draws_every_curve(work_dir):
+    figure = plot_training(read_training_log(work_dir))
+    loss, accuracy, keep = figure.axes
+    labels = [line.get_label() for line in loss.lines + keep.lines]
+    assert labels == [
+        'loss_bbox',
+        'loss_cls',
+        'loss (total)',
+        'keep_prob (scheduled)',
+        'effective_keep_rate, backbone.layer4',
+        'effective_keep_rate (all targets)',
+    ]
+    (curve,) = accuracy.lines
+    assert list(curve.get_xdata()) == [20, 40, 60]
+    assert list(curve.get_ydata()) == [0.2, 0.4, 0.6]
+    assert keep.get_xlabel() == 'iteration'
+    assert all(panel.get_ylabel() for panel in figure.axes)
+
+
+def test_a_run_without_drop_block_is_drawn_too(tmp_path):
+    rows = [
+        {'loss': 1.0, 'epoch': 1, 'iter': 5, 'step': 5},
+        {'coco/bbox_mAP': 0.5, 'step': 1},
+    ]
+    write_log(tmp_path, '20200101_000000', rows)
+    figure = plot_training(read_training_log(tmp_path))
+    assert [text.get_text() for text in figure.axes[2].texts] == ['no DropBlock']
