@@ -11,9 +11,16 @@ from dropblock_mm.version import __version__
 
 if TYPE_CHECKING:
     from dropblock_mm.config_files import config_path, resolve_config
-    from dropblock_mm.hooks import DropBlockInjectionHook, KeepProbScheduleHook
+    from dropblock_mm.hooks import (
+        DropBlockInjectionHook,
+        InjectionHook,
+        KeepProbScheduleHook,
+        KeepRateHook,
+    )
     from dropblock_mm.injection import (
+        detach,
         detach_drop_block,
+        inject,
         inject_drop_block,
         register_block_adapter,
     )
@@ -32,14 +39,18 @@ _HOMES = {
     'DropBlockInjectionHook': 'hooks',
     'DropPath': 'layers',
     'Dropout': 'layers',
+    'InjectionHook': 'hooks',
     'KeepProbScheduleHook': 'hooks',
+    'KeepRateHook': 'hooks',
     'RetinaSegHead': 'models.decode_heads',
     'ScheduledDrop': 'layers',
     'SpatialDropout': 'layers',
     'config_path': 'config_files',
+    'detach': 'injection',
     'detach_drop_block': 'injection',
     'drop_block_2d': 'ops',
     'expected_keep_rate': 'ops',
+    'inject': 'injection',
     'inject_drop_block': 'injection',
     'register_block_adapter': 'injection',
     'resolve_config': 'config_files',
@@ -51,15 +62,19 @@ __all__ = [
     'DropBlockInjectionHook',
     'DropPath',
     'Dropout',
+    'InjectionHook',
     'KeepProbScheduleHook',
+    'KeepRateHook',
     'RetinaSegHead',
     'ScheduledDrop',
     'SpatialDropout',
     '__version__',
     'config_path',
+    'detach',
     'detach_drop_block',
     'drop_block_2d',
     'expected_keep_rate',
+    'inject',
     'inject_drop_block',
     'register_block_adapter',
     'resolve_config',

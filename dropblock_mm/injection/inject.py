@@ -188,7 +188,7 @@ def _check_no_site_twice(planned: Sequence[_Plan]) -> None:
         place, target = plan.place, plan.target
         other = claimed.setdefault(place.key, target)
         if other is not target or place.is_taken:
-            held = getattr(place.owner, place.way.child, None)
+            held: Any = getattr(place.owner, place.way.child, None)
             earlier = other.key if other is not target else 'an earlier injection'
             has = display_name(other.layer if other is not target else type(held))
             raise RefusedValueError(
