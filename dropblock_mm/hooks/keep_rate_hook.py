@@ -50,13 +50,12 @@ class KeepRateHook(Hook):
         """Log the keep rates of this iteration."""
         if not self._checked_reach:
             self._warn_of_idle_sites(runner)
-        counts = {name: take_counts(group) for name, group in self.groups.items()}
-        for name, (kept, seen) in counts.items():
+        total_kept = total_seen = 0
+        for name, layers in self.groups.items():
+            kept, seen = take_counts(layers)
             _log(runner, f'target_keep_rate.{name}', kept, seen)
-        all_kept, all_seen = (
-            sum(count[i] for count in counts.values()) for i in (0, 1)
-        )
-        _log(runner, 'effective_keep_rate', all_kept, all_seen)
+            total_kept, total_seen = total_kept + kept, total_seen + seen
+        _log(runner, 'effective_keep_rate', total_kept, total_seen)
 
     def _warn_of_idle_sites(self, runner: Runner) -> None:
         """Name the sites that the first iteration never reached, once."""
