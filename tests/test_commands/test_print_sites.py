@@ -116,7 +116,7 @@ def test_a_refusal_is_one_message(refused, tmp_path):
         "keep_prob=0.9, targets=[dict(module='backbone')])]"
     )
     said = refused(
-        'misc/print_sites',
+        'print_sites',
         'mmseg::segformer/segformer_mit-b0_8xb1-160k_cityscapes-1024x1024.py',
         '--dropblock',
         str(fragment),
