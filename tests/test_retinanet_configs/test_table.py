@@ -10,6 +10,7 @@ from dropblock_mm import DropBlockInjectionHook, KeepProbScheduleHook
 from dropblock_mm.analysis.sites.dry_run import build_on_meta
 from dropblock_mm.injection import inject_targets
 from dropblock_mm.registry import HOOKS
+from dropblock_mm.reproduction import tables
 
 FOLDER = Path(__file__).resolve().parents[2] / 'configs/retinanet'
 SCRATCH = 'retinanet_r50_fpn_sepbn_8xb8-150e-scratch_coco.py'
@@ -22,12 +23,12 @@ def with_block(size):
 
 # Paper, Table 3: config -> (block size, AP, AP50, AP75)
 TABLE_3 = {
-    TUNED: (None, '36.5', '55.0', '39.1'),
-    SCRATCH: (None, '36.8', '54.6', '39.4'),
-    with_block(1): (1, '37.9', '56.1', '40.6'),
-    with_block(3): (3, '38.3', '56.4', '41.2'),
-    with_block(5): (5, '38.4', '56.4', '41.2'),
-    with_block(7): (7, '38.2', '56.0', '40.9'),
+    name: (block, *(f'{value:.1f}' for value in row.paper.values()))
+    for row, (name, block) in zip(
+        tables.TABLE_3.rows,
+        [(TUNED, None), (SCRATCH, None), *((with_block(n), n) for n in (1, 3, 5, 7))],
+        strict=True,
+    )
 }
 
 
