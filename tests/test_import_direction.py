@@ -1,6 +1,7 @@
 """Two wings: the method imports torch alone, and runs know nothing of the method."""
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -111,6 +112,15 @@ def test_neither_wing_may_import_the_other():
     method = METHOD | METHOD_FOR_MMENGINE
     assert not any(MAY_IMPORT[room] & RUNS for room in method)
     assert not any(MAY_IMPORT[room] & method for room in RUNS)
+
+
+def test_the_design_page_says_what_each_room_may_import():
+    page = (ROOT / 'docs/en/design.md').read_text()
+    text = page.partition('## How settings')[0]
+    rows = re.findall(r'^\| `(\w+)` \| .* \| ([\w, ]+) \|$', text, re.MULTILINE)
+    told = {room: set(rooms.split(', ')) for room, rooms in rows}
+    assert set(told) == METHOD | METHOD_FOR_MMENGINE | RUNS | {'datasets'}
+    assert told == {room: MAY_IMPORT[room] for room in told}
 
 
 def test_only_commands_parse_the_command_line():
