@@ -19,6 +19,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -179,6 +180,7 @@ def make_series(args: argparse.Namespace, argv: Sequence[str]) -> Series:
         Path(args.work_dir),
         Launcher(args.launcher, args.gpus or 1, args.partition),
         typed('reproduce', *argv),
+        partial(print, flush=True),
         data='the digit scenes' if embedded else data.root or '',
         smoke=args.smoke,
         embedded=embedded,
