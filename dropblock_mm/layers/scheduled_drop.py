@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from dropblock_mm.ops.torch_private import (
     is_compiling,
     is_recomputing,
     is_transformed,
+    is_transforming,
     unwrapped,
 )
 
@@ -55,8 +56,8 @@ class ScheduledDrop(nn.Module):
     ``kept_units`` and ``seen_units`` count the units of every forward pass in training
     mode, and a recomputed pass not again. Inside ``torch.func.vmap`` they count the
     units of all samples: one mask for all (``randomness='same'``) counts once for each.
-    Where a model's buffers are passed to ``torch.func.functional_call``, those passed
-    are used, and count.
+    A transformation that is itself compiled counts nothing. Where a model's buffers are
+    passed to ``torch.func.functional_call``, those passed are used, and count.
 
     Tracers of ``torch.fx`` see one node, in either mode: the layer itself.
 
@@ -72,11 +73,14 @@ class ScheduledDrop(nn.Module):
         ValueError: If an argument is outside its range.
     """
 
-    where: ClassVar[str] = 'conv'
+    where = 'conv'
 
-    keep_prob: Tensor
-    kept_units: Tensor
-    seen_units: Tensor
+    # TorchScript reads annotations of a class, and cannot read those in quotes.
+    if TYPE_CHECKING:
+        keep_prob: Tensor
+        kept_units: Tensor
+        seen_units: Tensor
+        __jit_unused_properties__: ClassVar[list[str]]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -87,6 +91,9 @@ class ScheduledDrop(nn.Module):
                 'name layers by it. Give your class another name.'
             )
         LAYERS[cls.__name__] = cls
+        # TorchScript compiles every property that is not named here.
+        names = [n for c in cls.__mro__ for n, v in vars(c).items() if _is_property(v)]
+        cls.__jit_unused_properties__ = names
 
     @names_unknown_arguments
     def __init__(
@@ -173,6 +180,8 @@ class ScheduledDrop(nn.Module):
         return out
 
     def _count(self, x: Tensor, kept: Tensor | int) -> None:
+        if is_compiling() and is_transforming():
+            return
         # Compiled it is one graph; an ensemble has one count for each member.
         if is_compiling() or is_transformed(self.kept_units):
             self.kept_units.add_(kept)
@@ -270,6 +279,10 @@ def _is_frozen(buffer: Tensor) -> bool:
     if is_compiling():  # compilers cannot ask
         return False
     return buffer.is_inference() and not torch.is_inference_mode_enabled()
+
+
+def _is_property(value: Any) -> bool:
+    return isinstance(value, property)
 
 
 def _is_ours(layer: type) -> bool:
