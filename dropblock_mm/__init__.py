@@ -18,7 +18,9 @@ if TYPE_CHECKING:
         register_block_adapter,
     )
     from dropblock_mm.layers import (
+        DropBlock1d,
         DropBlock2d,
+        DropBlock3d,
         Dropout,
         DropPath,
         ScheduledDrop,
@@ -34,7 +36,9 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
+    'DropBlock1d': 'layers',
     'DropBlock2d': 'layers',
+    'DropBlock3d': 'layers',
     'DropBlockInjectionHook': 'hooks',
     'DropPath': 'layers',
     'Dropout': 'layers',
@@ -55,7 +59,9 @@ _HOMES = {
 }
 
 __all__ = [
+    'DropBlock1d',
     'DropBlock2d',
+    'DropBlock3d',
     'DropBlockInjectionHook',
     'DropPath',
     'Dropout',

@@ -9,7 +9,9 @@ import dropblock_mm
 
 # To add a public name, add it here, to __init__.py and to docs/en/api.md.
 PUBLIC = {
+    'DropBlock1d',
     'DropBlock2d',
+    'DropBlock3d',
     'DropBlockInjectionHook',
     'DropPath',
     'Dropout',
@@ -38,7 +40,9 @@ REGISTERED = {
     },
     'MODELS': {
         'ChannelsLast',
+        'DropBlock1d',
         'DropBlock2d',
+        'DropBlock3d',
         'DropPath',
         'Dropout',
         'RetinaSegHead',

@@ -90,7 +90,8 @@ class ScheduledDrop(nn.Module):
                 f'{cls.__name__!r} is the name of a layer of dropblock_mm, and targets '
                 'name layers by it. Give your class another name.'
             )
-        LAYERS[cls.__name__] = cls
+        if not cls.__name__.startswith('_'):
+            LAYERS[cls.__name__] = cls
         # TorchScript compiles every property that is not named here.
         names = [n for c in cls.__mro__ for n, v in vars(c).items() if _is_property(v)]
         cls.__jit_unused_properties__ = names

@@ -18,7 +18,12 @@ from dropblock_mm.ops.arguments import BlockSize
 from dropblock_mm.ops.cpu import sparse
 from dropblock_mm.ops.gpu import fused
 from dropblock_mm.ops.plan import Plan, cached_plan, make_plan
-from dropblock_mm.ops.torch_private import is_compiling, is_recorded, is_transformed
+from dropblock_mm.ops.torch_private import (
+    is_compiling,
+    is_recorded,
+    is_transformed,
+    is_transforming,
+)
 
 # drop(x, plan, keep_prob, seeds, generator) -> (out, kept), see dense.drop.
 Path = Callable[..., tuple[Tensor, Tensor | int]]
@@ -49,7 +54,8 @@ def drop_checked(
         where a plain tensor is on the CPU, elsewhere a 0-dim LongTensor.
     """
     _check_input(x, dims)
-    transformed = is_transformed(x, keep_prob, seeds)
+    # While torch.func transforms, memory that is new is followed too.
+    transformed = is_transforming() or is_transformed(x, keep_prob, seeds)
     plain = not transformed and _is_plain(x)
     if not plain:
         _refuse_exports()

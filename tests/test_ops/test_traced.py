@@ -82,7 +82,7 @@ def test_operators_are_registered_as_torch_asks():
     ):
         torch.library.opcheck(operator.default, (gamma, key, [2, 3, 9, 8], [3, 3]))
     solve = torch.ops.dropblock_mm.solve_gamma.default
-    torch.library.opcheck(solve, (torch.tensor(0.9), 3, [9, 8]))
+    torch.library.opcheck(solve, (torch.tensor(0.9), [3, 3], [9, 8]))
 
 
 @pytest.mark.parametrize('calibrated', [False, True])
