@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         DropBlock3d,
         Dropout,
         DropPath,
+        KeepProbSchedule,
         ScheduledDrop,
         SpatialDropout,
     )
@@ -42,6 +43,7 @@ _HOMES = {
     'DropBlockInjectionHook': 'hooks',
     'DropPath': 'layers',
     'Dropout': 'layers',
+    'KeepProbSchedule': 'layers',
     'KeepProbScheduleHook': 'hooks',
     'RetinaSegHead': 'models.decode_heads',
     'ScheduledDrop': 'layers',
@@ -65,6 +67,7 @@ __all__ = [
     'DropBlockInjectionHook',
     'DropPath',
     'Dropout',
+    'KeepProbSchedule',
     'KeepProbScheduleHook',
     'RetinaSegHead',
     'ScheduledDrop',

@@ -15,6 +15,7 @@ PUBLIC = {
     'DropBlockInjectionHook',
     'DropPath',
     'Dropout',
+    'KeepProbSchedule',
     'KeepProbScheduleHook',
     'RetinaSegHead',
     'ScheduledDrop',

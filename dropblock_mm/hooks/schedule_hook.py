@@ -10,14 +10,14 @@ from mmengine.runner import BaseLoop, Runner
 from dropblock_mm.errors import RefusedValueError
 from dropblock_mm.hooks.keep_rates import drop_block_layers, log_keep_rate, take_counts
 from dropblock_mm.hooks.refusals import names_the_hook
-from dropblock_mm.hooks.schedules import (
+from dropblock_mm.layers import DropBlock2d
+from dropblock_mm.layers.schedules import (
     SCHEDULES,
     Interval,
     check_interval,
     keep_prob_at,
     resolve_interval,
 )
-from dropblock_mm.layers import DropBlock2d
 from dropblock_mm.ops.arguments import (
     check_count,
     check_keep_prob,

@@ -9,6 +9,7 @@ import pkgutil
 from dropblock_mm.layers.drop_block import DropBlock1d, DropBlock2d, DropBlock3d
 from dropblock_mm.layers.drop_path import DropPath
 from dropblock_mm.layers.dropout import Dropout, SpatialDropout
+from dropblock_mm.layers.keep_prob_schedule import KeepProbSchedule
 from dropblock_mm.layers.scheduled_drop import LAYERS, ScheduledDrop
 
 for _module in pkgutil.iter_modules(__path__, f'{__name__}.'):
@@ -21,6 +22,7 @@ __all__ = [
     'DropBlock3d',
     'DropPath',
     'Dropout',
+    'KeepProbSchedule',
     'ScheduledDrop',
     'SpatialDropout',
 ]
