@@ -153,8 +153,11 @@ def check_branches(model, images):
         if not blocks[block].layer.training:  # in a frozen stage
             return
         outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]
+        if getattr(block, 'concat_output', False):  # Trident's last
+            given = [torch.cat(given)]
         inputs = given if len(given) == len(outputs) else given * len(outputs)
-        slot = getattr(block, 'downsample', None)
+        slots = [getattr(block, name, None) for name in ('downsample', 'shortcut')]
+        slot = next(filter(None, slots), None)
         for x, out in zip(inputs, outputs, strict=True):
             identity = x if slot is None else slot(x)
             returned = (identity, identity.relu())
