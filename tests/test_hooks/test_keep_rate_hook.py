@@ -195,10 +195,12 @@ def test_mmdets_own_script_plots_every_scalar(tmp_path, monkeypatch):
         options = ['--keys', name, '--out', str(out), '--backend', 'Agg']
         monkeypatch.setattr(sys, 'argv', ['_', 'plot_curve', str(log), *options])
         drawn = []
-        monkeypatch.setattr(plt, 'savefig', lambda *_: drawn.append(plt.gca().lines))  # noqa: B023
+        monkeypatch.setattr(
+            plt, 'savefig', lambda out, drawn=drawn: drawn.extend(plt.gca().lines)
+        )
         analyze_logs.main()
-        (lines,) = drawn
-        assert len(lines[0].get_ydata()) == len(rows)
+        (line,) = drawn
+        assert len(line.get_ydata()) == len(rows)
         plt.close('all')
 
 
