@@ -131,7 +131,7 @@ def test_configs_build_their_hooks_and_find_their_targets(text, tmp_path, retina
         else:
             model = retinanet
     for hook in hooks:
-        if isinstance(hook, dropblock_mm.DropBlockInjectionHook):
+        if isinstance(hook, dropblock_mm.InjectionHook):
             sites = inject_targets(model, hook.targets)
             detach_drop_block(sites)
             assert sites

@@ -15,7 +15,7 @@ from dropblock_mm.ops.arguments import (
     names_unknown_arguments,
 )
 from dropblock_mm.ops.paths import drop_checked
-from dropblock_mm.ops.rates import expected_keep_rate
+from dropblock_mm.ops.rates import clamp_block, expected_keep_rate, seed_rate
 
 
 class _DropBlock(ScheduledDrop):
@@ -68,6 +68,18 @@ class _DropBlock(ScheduledDrop):
             gamma_scale=self.drop_scale,
             calibrated=self.calibrated,
         )
+
+    def facts(self, keep_prob: float, size: tuple[int, ...]) -> dict[str, Any]:
+        """Return gamma, and whether a block covers the map and drops whole channels."""
+        gamma = seed_rate(
+            keep_prob=keep_prob,
+            block_size=self.block_size,
+            feature_size=size,
+            gamma_scale=self.drop_scale,
+            calibrated=self.calibrated,
+        )
+        covered = clamp_block(self.block_size, size) == tuple(size)
+        return {'gamma': gamma, 'covers_map': covered}
 
     def settings(self) -> dict[str, Any]:
         """Return block_size, and every option that differs from the paper's."""

@@ -138,6 +138,15 @@ class ScheduledDrop(nn.Module):
             f'{type(self).__name__} implements no expected_keep_rate().'
         )
 
+    def facts(self, keep_prob: float, size: tuple[int, ...]) -> dict[str, Any]:
+        """Return what else can be said of a map of a size, by name; print_sites does.
+
+        Args:
+            keep_prob: Probability of keeping a unit, in [0, 1].
+            size: Size of the map without batch and channels, such as (H, W).
+        """
+        return {}
+
     def settings(self) -> dict[str, Any]:
         """Return the options that differ from the defaults, by name.
 

@@ -6,7 +6,7 @@ import re
 import pytest
 import torch
 
-from dropblock_mm import inject_drop_block
+from dropblock_mm import inject, inject_drop_block
 from dropblock_mm.analysis.sites.dry_run import build_on_meta
 from dropblock_mm.analysis.sites.stock_models import (
     PACKAGES,
@@ -135,6 +135,63 @@ def backbone_of(name):
 @pytest.mark.parametrize('name', SPREAD)
 def test_a_stock_backbone_is_served(name):
     assert check_backbone(*backbone_of(name))
+
+
+def check_branches(model, images):
+    """Drop every residual branch: each block is to return its skip connection."""
+    sites = inject(model, [dict(module='')], layer='DropPath', keep_prob=0.0)
+    blocks = {site.place.owner: site for site in sites}
+    seen = []
+
+    def note_input(block, inputs):
+        first = inputs[0]
+        lists = first if isinstance(first, (list, tuple)) else [first]
+        seen.append([x.detach().clone() for x in lists])
+
+    def compare(block, inputs, outputs):
+        given = seen.pop()
+        if not blocks[block].layer.training:  # in a frozen stage
+            return
+        outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]
+        if getattr(block, 'concat_output', False):  # Trident's last
+            given = [torch.cat(given)]
+        inputs = given if len(given) == len(outputs) else given * len(outputs)
+        slots = [getattr(block, name, None) for name in ('downsample', 'shortcut')]
+        slot = next(filter(None, slots), None)
+        for x, out in zip(inputs, outputs, strict=True):
+            identity = x if slot is None else slot(x)
+            returned = (identity, identity.relu())
+            assert any(torch.equal(out, wanted) for wanted in returned), type(block)
+
+    for block in blocks:
+        block.register_forward_pre_hook(note_input)
+        block.register_forward_hook(compare)
+    model.train()
+    with torch.no_grad():
+        model(images)
+    idle = [site for site in sites if not site.layer.seen_units]
+    assert idle == [site for site in sites if site.frozen]
+    return sites
+
+
+@pytest.mark.parametrize('name', SPREAD)
+def test_the_end_of_every_residual_branch_is_found(name):
+    torch.manual_seed(0)
+    package, config = backbone_of(name)
+    model = builder(package, config)()
+    side = 128 if "'DCN'" in str(config) or 'sac' in config else 64
+    images = torch.randn(2, config.get('in_channels', 3), side, side)
+    if 'trident' in name:
+        model.init_weights()  # its own convolution begins with what memory holds
+    if 'erfnet' in name:  # of which no block says by its structure that it adds
+        with pytest.raises(ValueError, match=r"where='branch' .* no site for DropPath"):
+            inject(model, [dict(module='')], layer='DropPath')
+        return
+    owners = {site.place.owner for site in check_branches(model, images)}
+    shortcuts = inject_drop_block(model, [dict(module='', where='shortcut')])
+    # The short path of a CSP layer passes all its blocks by and is added to none.
+    added = [s for s in shortcuts if '.short_conv' not in f'.{s.module}']
+    assert owners == {site.place.owner for site in added}
 
 
 @pytest.mark.parametrize(('adapter', 'part'), NEEDS.items())
