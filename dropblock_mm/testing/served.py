@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dropblock_mm import inject_drop_block
+from dropblock_mm import inject, inject_drop_block
 from dropblock_mm.injection import Site
 from dropblock_mm.injection.adapters.kinds import is_conv, is_norm
 
@@ -56,6 +56,60 @@ def check_is_served(plain: nn.Module, images: Tensor) -> tuple[list[Site], Pairs
     idle = [site for site in sites if not site.layer.seen_units]
     assert idle == [site for site in sites if site.frozen]
     return sites, uncovered(model, sites, pairs)
+
+
+@torch.no_grad()
+def check_branches(model: nn.Module, images: Tensor) -> list[Site]:
+    """Drop every residual branch: each block is to return its skip connection.
+
+    The layers stay in the model, and it in training mode.
+
+    Args:
+        model: A model that maps images to maps.
+        images: Tensor[N, C, H, W].
+
+    Returns:
+        list[Site]: The sites, one for each block.
+
+    Raises:
+        AssertionError: If a block returns anything else, or is not called.
+        ValueError: If there is no block with a skip connection.
+    """
+    sites = inject(model, [{'module': ''}], layer='DropPath', keep_prob=0.0)
+    by_block = {site.place.owner: site for site in sites}
+    given: list[list[Tensor]] = []
+
+    def note(block: nn.Module, inputs: tuple[Any, ...]) -> None:
+        given.append([x.clone() for x in tensors_in(inputs[0])])
+
+    def compare(block: nn.Module, inputs: Any, output: Any) -> None:
+        before, outputs = given.pop(), tensors_in(output)
+        if not by_block[block].layer.training:  # in a frozen stage
+            return
+        if getattr(block, 'concat_output', False):  # Trident's last
+            before = [torch.cat(before)]
+        before = before if len(before) == len(outputs) else before * len(outputs)
+        for x, out in zip(before, outputs, strict=True):
+            identity = _skip_connection(block, x)
+            wanted = (identity, identity.relu())
+            assert any(torch.equal(out, one) for one in wanted), type(block)
+
+    hooks = [block.register_forward_pre_hook(note) for block in by_block]
+    hooks += [block.register_forward_hook(compare) for block in by_block]
+    model.train()
+    model(images)
+    for hook in hooks:
+        hook.remove()
+    idle = [site for site in sites if not site.layer.seen_units]
+    assert idle == [site for site in sites if site.frozen]
+    return sites
+
+
+def _skip_connection(block: Any, x: Tensor) -> Tensor:
+    slots = [getattr(block, name, None) for name in ('downsample', 'shortcut', 'proj')]
+    projections = [slot for slot in slots if isinstance(slot, nn.Module)]
+    skipped: Tensor = projections[0](x) if projections else x
+    return skipped
 
 
 @torch.no_grad()
