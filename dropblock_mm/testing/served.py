@@ -77,25 +77,39 @@ def check_branches(model: nn.Module, images: Tensor) -> list[Site]:
     """
     sites = inject(model, [{'module': ''}], layer='DropPath', keep_prob=0.0)
     by_block = {site.place.owner: site for site in sites}
-    given: list[list[Tensor]] = []
+    skipped: list[Tensor] = []
 
-    def note(block: nn.Module, inputs: tuple[Any, ...]) -> None:
-        given.append([x.clone() for x in tensors_in(inputs[0])])
+    def note_input(block: nn.Module, inputs: tuple[Any, ...]) -> None:
+        skipped[:] = [x.clone() for x in tensors_in(inputs[0])]
+
+    def note_projection(slot: nn.Module, inputs: Any, output: Tensor) -> None:
+        projections.append(output.clone())
 
     def compare(block: nn.Module, inputs: Any, output: Any) -> None:
-        before, outputs = given.pop(), tensors_in(output)
-        if not by_block[block].layer.training:  # in a frozen stage
-            return
+        wanted, outputs = projections or skipped, tensors_in(output)
         if getattr(block, 'concat_output', False):  # Trident's last
-            before = [torch.cat(before)]
-        before = before if len(before) == len(outputs) else before * len(outputs)
-        for x, out in zip(before, outputs, strict=True):
-            identity = _skip_connection(block, x)
-            wanted = (identity, identity.relu())
-            assert any(torch.equal(out, one) for one in wanted), type(block)
+            wanted = [torch.cat(wanted)]
+        wanted = wanted if len(wanted) == len(outputs) else wanted * len(outputs)
+        if by_block[block].layer.training:  # else in a frozen stage
+            for x, out in zip(wanted, outputs, strict=True):
+                act: Any = getattr(block, 'relu', torch.relu)
+                returned = (x, x.relu(), act(x.clone()))
+                assert any(torch.equal(out, y) for y in returned), type(block)
+        projections.clear()
 
-    hooks = [block.register_forward_pre_hook(note) for block in by_block]
+    projections: list[Tensor] = []
+    slots = [
+        getattr(block, name, None)
+        for block in by_block
+        for name in ('downsample', 'shortcut', 'proj')
+    ]
+    hooks = [block.register_forward_pre_hook(note_input) for block in by_block]
     hooks += [block.register_forward_hook(compare) for block in by_block]
+    hooks += [
+        slot.register_forward_hook(note_projection)
+        for slot in slots
+        if isinstance(slot, nn.Module)
+    ]
     model.train()
     model(images)
     for hook in hooks:
@@ -103,13 +117,6 @@ def check_branches(model: nn.Module, images: Tensor) -> list[Site]:
     idle = [site for site in sites if not site.layer.seen_units]
     assert idle == [site for site in sites if site.frozen]
     return sites
-
-
-def _skip_connection(block: Any, x: Tensor) -> Tensor:
-    slots = [getattr(block, name, None) for name in ('downsample', 'shortcut', 'proj')]
-    projections = [slot for slot in slots if isinstance(slot, nn.Module)]
-    skipped: Tensor = projections[0](x) if projections else x
-    return skipped
 
 
 @torch.no_grad()
