@@ -11,35 +11,60 @@ from dropblock_mm.version import __version__
 
 if TYPE_CHECKING:
     from dropblock_mm.config_files import config_path, resolve_config
-    from dropblock_mm.hooks import DropBlockInjectionHook, KeepProbScheduleHook
+    from dropblock_mm.hooks import (
+        DropBlockInjectionHook,
+        InjectionHook,
+        KeepProbScheduleHook,
+        KeepRateHook,
+    )
     from dropblock_mm.injection import (
+        detach,
         detach_drop_block,
+        inject,
         inject_drop_block,
         register_block_adapter,
     )
     from dropblock_mm.layers import (
+        DropBlock1d,
         DropBlock2d,
+        DropBlock3d,
         Dropout,
         DropPath,
+        KeepProbSchedule,
         ScheduledDrop,
         SpatialDropout,
     )
     from dropblock_mm.models.decode_heads.retina_seg_head import RetinaSegHead
-    from dropblock_mm.ops import drop_block_2d, expected_keep_rate, seed_rate
+    from dropblock_mm.ops import (
+        drop_block_1d,
+        drop_block_2d,
+        drop_block_3d,
+        expected_keep_rate,
+        seed_rate,
+    )
 
 _HOMES = {
+    'DropBlock1d': 'layers',
     'DropBlock2d': 'layers',
+    'DropBlock3d': 'layers',
     'DropBlockInjectionHook': 'hooks',
     'DropPath': 'layers',
     'Dropout': 'layers',
+    'InjectionHook': 'hooks',
+    'KeepProbSchedule': 'layers',
     'KeepProbScheduleHook': 'hooks',
+    'KeepRateHook': 'hooks',
     'RetinaSegHead': 'models.decode_heads.retina_seg_head',
     'ScheduledDrop': 'layers',
     'SpatialDropout': 'layers',
     'config_path': 'config_files',
+    'detach': 'injection',
     'detach_drop_block': 'injection',
+    'drop_block_1d': 'ops',
     'drop_block_2d': 'ops',
+    'drop_block_3d': 'ops',
     'expected_keep_rate': 'ops',
+    'inject': 'injection',
     'inject_drop_block': 'injection',
     'register_block_adapter': 'injection',
     'resolve_config': 'config_files',
@@ -47,19 +72,28 @@ _HOMES = {
 }
 
 __all__ = [
+    'DropBlock1d',
     'DropBlock2d',
+    'DropBlock3d',
     'DropBlockInjectionHook',
     'DropPath',
     'Dropout',
+    'InjectionHook',
+    'KeepProbSchedule',
     'KeepProbScheduleHook',
+    'KeepRateHook',
     'RetinaSegHead',
     'ScheduledDrop',
     'SpatialDropout',
     '__version__',
     'config_path',
+    'detach',
     'detach_drop_block',
+    'drop_block_1d',
     'drop_block_2d',
+    'drop_block_3d',
     'expected_keep_rate',
+    'inject',
     'inject_drop_block',
     'register_block_adapter',
     'resolve_config',

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import HOOKS, MODELS, init_default_scope
 
-from dropblock_mm import DropBlock2d, DropBlockInjectionHook, KeepProbScheduleHook
+from dropblock_mm import InjectionHook, KeepProbScheduleHook
 from dropblock_mm.config_files import fragment_names, resolve_config
 from dropblock_mm.hooks.fragments import add_fragment
 from dropblock_mm.injection import inject_targets
@@ -25,7 +25,19 @@ CONFIGS = sorted(
 FRAGMENT_HOSTS = {
     'decode_head': 'mmseg::fcn/fcn_r50-d8_4xb4-20k_voc12aug-512x512.py',
     'resnet_c4c5': 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py',
+    'resnet_c4c5_dropout': 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py',
+    'resnet_c4c5_spatial_dropout': 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py',
     'resnet_c5': 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py',
+    'resnet_c5_drop_path': 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py',
+}
+# (layer, places, sites of a ResNet-50) of each fragment, and whether it is scheduled.
+FRAGMENTS = {
+    'decode_head': ('DropBlock2d', {'conv'}, 3, True),
+    'resnet_c4c5': ('DropBlock2d', {'conv', 'shortcut'}, 36, True),
+    'resnet_c4c5_dropout': ('Dropout', {'conv'}, 27, False),
+    'resnet_c4c5_spatial_dropout': ('SpatialDropout', {'conv'}, 27, False),
+    'resnet_c5': ('DropBlock2d', {'conv', 'shortcut'}, 12, True),
+    'resnet_c5_drop_path': ('DropPath', {'branch'}, 3, True),
 }
 
 
@@ -69,16 +81,21 @@ def train_one_step(config):
     init_default_scope(config.default_scope)
     model = MODELS.build(config.model).train()
     hooks = [HOOKS.build(hook) for hook in config.get('custom_hooks', [])]
-    injections = [h for h in hooks if isinstance(h, DropBlockInjectionHook)]
+    injections = [h for h in hooks if isinstance(h, InjectionHook)]
     schedules = [h for h in hooks if isinstance(h, KeepProbScheduleHook)]
-    assert len(injections) == len(schedules) <= 1
+    assert len(schedules) <= len(injections) <= 1
     sites = [s for hook in injections for s in inject_targets(model, hook.targets)]
     for site in sites:
-        site.layer.set_keep_prob(schedules[0].keep_prob)
+        for schedule in schedules:
+            site.layer.set_keep_prob(schedule.keep_prob)
     losses = model.train_step(
         fake_batch(config), build_optim_wrapper(model, config.optim_wrapper)
     )
     return sites, losses
+
+
+def fragment_path(name):
+    return CONFIG_DIR / '_base_' / 'dropblock' / f'{name}.py'
 
 
 def test_there_are_configs():
@@ -151,7 +168,11 @@ def test_fragment_trains_a_step_of_a_stock_config(name):
     assert math.isfinite(losses['loss'])
     # Stages that the stock config freezes are none of the fragments' targets.
     assert all(site.layer.seen_units > 0 for site in sites)
-    assert all(isinstance(site.layer, DropBlock2d) for site in sites)
+    layer, kinds, number, is_scheduled = FRAGMENTS[name]
+    assert {type(site.layer).__name__ for site in sites} == {layer}
+    assert {site.place.kind for site in sites} == kinds
+    assert len(sites) == number
+    assert all((s.layer.final_keep_prob is None) == is_scheduled for s in sites)
 
 
 @pytest.mark.parametrize('name', sorted(FRAGMENT_HOSTS))
@@ -160,11 +181,23 @@ def test_fragment_is_a_base_file(name, tmp_path):
     child.write_text(
         '_base_ = ['
         f'{resolve_config(FRAGMENT_HOSTS[name])!r}, '
-        f'{str(CONFIG_DIR / "_base_" / "dropblock" / f"{name}.py")!r}]\n'
+        f'{str(fragment_path(name))!r}]\n'
     )
     config = Config.fromfile(child)
     types = [hook['type'] for hook in config.custom_hooks]
-    assert types == [
-        'dropblock_mm.DropBlockInjectionHook',
-        'dropblock_mm.KeepProbScheduleHook',
-    ]
+    layer, _, _, is_scheduled = FRAGMENTS[name]
+    kind = 'DropBlock' if layer == 'DropBlock2d' else ''
+    schedules = ['dropblock_mm.KeepProbScheduleHook'] if is_scheduled else []
+    assert types == [f'dropblock_mm.{kind}InjectionHook', *schedules]
+
+
+@pytest.mark.parametrize(
+    ('name', 'keep_prob'),
+    [('resnet_c4c5_dropout', 0.7), ('resnet_c4c5_spatial_dropout', 0.9)],
+)
+def test_a_baseline_has_a_quarter_of_the_rate_in_group_3(name, keep_prob):
+    (hook,) = Config.fromfile(resolve_config(str(fragment_path(name)))).custom_hooks
+    layers = [target.build() for target in HOOKS.build(hook).targets]
+    rates = [layer.expected_keep_rate(keep_prob, (7, 7)) for layer in layers]
+    assert rates == pytest.approx([1 - (1 - keep_prob) / 4, keep_prob])
+    assert {layer.final_keep_prob for layer in layers} == {keep_prob}

@@ -65,8 +65,12 @@ def test_the_page_shows_what_is_printed():
     """The lines of RTMDet's sites, and the shares of the map that a block covers."""
     text = PAGE.read_text()
     for size, stride, scale in (((40, 40), 16, 0.25), ((20, 20), 32, 1)):
-        gamma = seed_rate(0.9, 7, size, gamma_scale=scale)
-        keeps = expected_keep_rate(0.9, 7, size, gamma_scale=scale)
+        gamma = seed_rate(
+            keep_prob=0.9, block_size=7, feature_size=size, gamma_scale=scale
+        )
+        keeps = expected_keep_rate(
+            keep_prob=0.9, block_size=7, feature_size=size, gamma_scale=scale
+        )
         height, width = size
         line = f'{height} x {width}  block 7  gamma {gamma:.3g}  keeps {keeps:.4f}'
         assert line in text

@@ -1,9 +1,9 @@
 """Show where DropBlock goes in a model, and what it does there, without training.
 
-For every site: the size of its maps, gamma, and the exact expected share of units kept
-at the end of the schedule. A block that covers its map drops whole channels; such sites
-are marked. The model has no weights (it is on torch's meta device), so this takes
-seconds whatever the model.
+For every site, of DropBlock or whatever a config injects: the size of its maps, the
+settings, and the exact expected share of units kept at the end of the schedule. A block
+that covers its map drops whole channels; such sites are marked. The model has no
+weights (it is on torch's meta device), so this takes seconds whatever the model.
 
 Examples::
 
@@ -19,8 +19,8 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import HOOKS, MODELS, init_default_scope
@@ -28,12 +28,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.tree import Tree
 
-from dropblock_mm import DropBlockInjectionHook, KeepProbScheduleHook, runs
+from dropblock_mm import InjectionHook, KeepProbScheduleHook, runs
 from dropblock_mm.analysis.sites.dry_run import build_on_meta
-from dropblock_mm.analysis.sites.site_rows import Report, SiteRow, measure, site_row
+from dropblock_mm.analysis.sites.site_rows import (
+    MapRow,
+    Report,
+    SiteRow,
+    measure,
+    site_row,
+)
 from dropblock_mm.analysis.sites.stock_models import WEIGHTS, without
 from dropblock_mm.hooks.fragments import with_fragment
-from dropblock_mm.injection import Target, inject_targets
+from dropblock_mm.injection import Defaults, Target, inject_targets, parse_targets
 from dropblock_mm.runs.image_sizes import nominal_image_size
 from dropblock_mm.runs.messages import one_message
 
@@ -97,11 +103,11 @@ def find_targets(cfg: Config, args: argparse.Namespace) -> tuple[list[Target], f
         for hook in cfg.get('custom_hooks') or []
         if 'dropblock_mm' in str(hook.get('type'))
     ]
-    injections = [h for h in hooks if isinstance(h, DropBlockInjectionHook)]
+    injections = [h for h in hooks if isinstance(h, InjectionHook)]
     schedules = [h for h in hooks if isinstance(h, KeepProbScheduleHook)]
     targets = [target for hook in injections for target in hook.targets]
-    whole_model = [Target(module='', block_size=args.block_size)]
-    return targets or whole_model, (
+    everywhere = Defaults(options={'block_size': args.block_size}, owner='print_sites')
+    return targets or parse_targets([{'module': ''}], everywhere), (
         schedules[0].keep_prob if schedules else args.keep_prob
     )
 
@@ -137,18 +143,33 @@ def site_lines(row: SiteRow, size: tuple[int, int]) -> list[str]:
         return [f'{row.place:<9} [yellow]size unknown[/]{end}']
     return [
         f'{row.place:<9} {m.channels} x {m.height} x {m.width}  '
-        f'block {row.block_size}  gamma {m.gamma:.3g}  '
-        f'keeps {m.expected_keep_rate:.4f}'
-        + ('  [red]covers the map: drops whole channels[/]' if m.covers_map else '')
+        + (f'{row.layer}  ' if row.layer != 'DropBlock2d' else '')
+        + '  '.join([*map_settings(row, m), f'keeps {m.expected_keep_rate:.4f}'])
+        + ('  [red]covers the map: drops whole channels[/]' if covers(m) else '')
         + end
         for m in row.maps
     ]
 
 
+def map_settings(row: SiteRow, size: MapRow) -> list[str]:
+    """Name the settings of a site, and the numbers that follow from a map's size."""
+    shown: dict[str, Any] = {**row.settings, **size.facts}
+    return [
+        f'{name} {value:.3g}' if isinstance(value, float) else f'{name} {value}'
+        for name, value in shown.items()
+        if not isinstance(value, bool)
+    ] + [name for name, value in row.settings.items() if value is True]
+
+
+def covers(size: MapRow) -> bool:
+    """Tell whether a block is as large as the map."""
+    return bool(size.facts.get('covers_map'))
+
+
 def print_report(report: Report, console: Console) -> None:
     """Print the tree, and what could not be found out."""
     console.print(draw_tree(report))
-    covered = sum(any(m.covers_map for m in row.maps) for row in report.sites)
+    covered = sum(any(map(covers, row.maps)) for row in report.sites)
     if covered:
         console.print(
             f'[red]warning:[/] the block covers the map at {covered} of '
@@ -169,7 +190,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     with one_message():
         report = make_report(args)
-    text = json.dumps(asdict(report), indent=2)
+    text = json.dumps(report.as_dict(), indent=2)
     if args.json == '-':
         print(text)
         return

@@ -1,4 +1,4 @@
-"""The hook that injects DropBlock into a model before training."""
+"""The hooks that inject regularisers into a model before training."""
 
 from __future__ import annotations
 
@@ -8,46 +8,116 @@ from typing import Any
 import torch
 from mmengine.dist import all_gather_object, get_world_size
 from mmengine.hooks import EMAHook, Hook
-from mmengine.runner import BaseLoop, Runner
+from mmengine.runner import Runner
 
 from dropblock_mm.errors import RefusedValueError
-from dropblock_mm.hooks.keep_rates import log_keep_rate, take_counts
+from dropblock_mm.hooks.keep_rate_hook import log_keep_rates
 from dropblock_mm.hooks.refusals import names_the_hook
+from dropblock_mm.hooks.run_phase import is_training
 from dropblock_mm.hooks.schedule_hook import KeepProbScheduleHook
 from dropblock_mm.injection import (
+    Defaults,
     Site,
     Target,
     format_sites,
     inject_targets,
     parse_targets,
 )
-from dropblock_mm.layers import DropBlock2d
+from dropblock_mm.layers import DropBlock2d, ScheduledDrop
 from dropblock_mm.ops.arguments import names_unknown_arguments
 from dropblock_mm.registry import HOOKS
 
 
 @HOOKS.register_module()
-class DropBlockInjectionHook(Hook):
-    """Attach DropBlock to the model and log what it really keeps.
+class InjectionHook(Hook):
+    """Attach a regulariser to the model, and have logged what it really keeps.
 
-    Before training it attaches a :class:`~dropblock_mm.DropBlock2d` to every site
-    of the targets and logs a report of them. At every iteration it logs
-    ``effective_keep_rate``, over all targets, and
-    ``effective_keep_rate/<target>``: the share of units that were kept.
+    Before training it attaches a layer to every site of the targets and logs a report
+    of them. ``KeepProbScheduleHook`` moves its rate, and
+    :class:`~dropblock_mm.KeepRateHook` logs the share of units that were kept.
 
     It runs before ``EMAHook``, which copies the model: layers that enter only the
     original would shift the copy's buffers against it.
 
     Args:
         targets: Dicts with ``module`` (a dotted path, or a regular expression that
+            matches whole paths) and, optionally, ``layer``, ``keep_prob``, ``where``,
+            ``grows_with_depth`` (of n blocks, the i-th gets i / n of the drop rate)
+            and the options of the layer.
+        layer: What to attach: 'DropBlock2d', 'Dropout', 'SpatialDropout', 'DropPath',
+            or a layer of yours that derives from
+            :class:`~dropblock_mm.ScheduledDrop`, by name or as a class.
+        keep_prob: Probability of keeping a unit, in [0, 1]. None leaves it to
+            ``KeepProbScheduleHook``; with that hook, a target's own keep_prob is
+            the value at which the schedule ends there.
+        where: 'conv' (after each conv-norm), 'shortcut' (on the skip connection
+            of residual blocks), 'both' of these, or 'branch' (what a residual block
+            adds to its skip connection). None is where the layer usually goes.
+        **options: Options of the layer, for the targets that name no other.
+
+    Raises:
+        TypeError: If an argument has a wrong type or an unknown name.
+        ValueError: If a value is outside its range. Before training also if a
+            target names no module, no site, or a site that is taken.
+
+    Examples:
+        >>> custom_hooks = [  # the paper's DropPath
+        ...     dict(type='dropblock_mm.InjectionHook', layer='DropPath',
+        ...          targets=[dict(module='backbone.layer4')]),
+        ...     dict(type='dropblock_mm.KeepProbScheduleHook', keep_prob=0.9)]
+    """
+
+    priority = 'VERY_HIGH'
+
+    @names_the_hook
+    def __init__(
+        self,
+        targets: Sequence[Mapping[str, Any]],
+        layer: str | type[ScheduledDrop] = 'DropBlock2d',
+        keep_prob: float | None = None,
+        where: str | None = None,
+        **options: Any,
+    ) -> None:
+        shared = Defaults(layer, keep_prob, where, options, type(self).__name__)
+        self.targets = parse_targets(targets, shared)
+        self.sites: list[Site] = []
+
+    def before_run(self, runner: Runner) -> None:
+        """Inject, if this run trains and the model is not injected yet."""
+        # before_run is called for val and test too, where nothing is dropped.
+        if self.sites or not is_training(runner):
+            return
+        _check_ema_comes_later(runner, type(self).__name__)
+        _check_rates_are_set(self.targets, runner)
+        self.sites = inject_targets(runner.model, self.targets)
+        runner.logger.info(format_sites(self.sites))
+        log_keep_rates(runner, self.sites)
+
+    def before_train(self, runner: Runner) -> None:
+        """Warn, once in a run, if all ranks would draw the same masks."""
+        hooks = [hook for hook in runner.hooks if isinstance(hook, InjectionHook)]
+        if hooks[0] is self:
+            _warn_if_masks_repeat(runner)
+
+
+@HOOKS.register_module()
+class DropBlockInjectionHook(InjectionHook):
+    """Attach DropBlock to the model, and have logged what it really keeps.
+
+    It is :class:`~dropblock_mm.InjectionHook` with DropBlock2d for a layer, and with
+    the paper's options.
+
+    Args:
+        targets: Dicts with ``module`` (a dotted path, or a regular expression that
             matches whole paths) and, optionally, any of the arguments below,
-            for this target alone.
+            for this target alone. Targets with another ``layer`` have the options of
+            that one.
         block_size: Side of the dropped square, in units of the feature map.
         keep_prob: Probability of keeping a unit, in [0, 1]. None leaves it to
             ``KeepProbScheduleHook``; with that hook, a target's own keep_prob is
             the value at which the schedule ends there.
         where: 'conv' (after each conv-norm), 'shortcut' (on the skip connection
-            of residual blocks) or 'both', as in the paper.
+            of residual blocks) or 'both', as in the paper; or 'branch'.
         gamma_scale: Factor on gamma (0.25 for the paper's group 3).
         calibrated: Solve for the gamma whose exact expected keep rate is
             keep_prob, instead of equation 1, which keeps more.
@@ -66,8 +136,6 @@ class DropBlockInjectionHook(Hook):
         ...     dict(type='dropblock_mm.KeepProbScheduleHook', keep_prob=0.9)]
     """
 
-    priority = 'VERY_HIGH'
-
     @names_the_hook
     @names_unknown_arguments
     def __init__(
@@ -80,86 +148,24 @@ class DropBlockInjectionHook(Hook):
         calibrated: bool = False,
         shared_mask: bool = False,
     ) -> None:
-        defaults = {
-            'block_size': block_size,
-            'keep_prob': keep_prob,
-            'where': where,
-            'gamma_scale': gamma_scale,
-            'calibrated': calibrated,
-            'shared_mask': shared_mask,
-        }
-        self.targets = parse_targets(targets, defaults)
-        self.sites: list[Site] = []
-        self._watched: list[Site] = []
-        self._checked_reach = False
-
-    def before_run(self, runner: Runner) -> None:
-        """Inject, if this run trains and the model is not injected yet."""
-        # before_run is called for val and test too, where DropBlock does nothing.
-        trains = isinstance(runner._train_loop, BaseLoop)
-        if not trains or self.sites:
-            return
-        _check_ema_comes_later(runner)
-        _check_rates_are_set(self.targets, runner)
-        self.sites = inject_targets(runner.model, self.targets)
-        runner.logger.info(format_sites(self.sites))
-
-    def before_train(self, runner: Runner) -> None:
-        """Decide what to log, and warn if all ranks would draw the same masks."""
-        # Of several injection hooks the first watches the sites of all: a layer is
-        # counted once, and the total is one number.
-        hooks = [h for h in runner.hooks if isinstance(h, DropBlockInjectionHook)]
-        if hooks[0] is self:
-            self._watched = [site for hook in hooks for site in hook.sites]
-            _warn_if_masks_repeat(runner)
-
-    def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: Any = None,
-        outputs: Any = None,
-    ) -> None:
-        """Log the effective keep rate of this iteration."""
-        if not self._checked_reach:
-            self._warn_of_idle_sites(runner)
-        total_kept = total_seen = 0
-        for name, layers in _by_target(self._watched).items():
-            kept, seen = take_counts(layers)
-            log_keep_rate(runner, f'effective_keep_rate/{name}', (kept, seen))
-            total_kept, total_seen = total_kept + kept, total_seen + seen
-        log_keep_rate(runner, 'effective_keep_rate', (total_kept, total_seen))
-
-    def _warn_of_idle_sites(self, runner: Runner) -> None:
-        """Name the sites that the first iteration never reached, once."""
-        self._checked_reach = True
-        idle = [site for site in self._watched if not site.layer.seen_units]
-        if not idle:
-            return
-        names = ', '.join(f'{site.module} ({site.place.name})' for site in idle[:6])
-        more = f' and {len(idle) - 6} more' if len(idle) > 6 else ''
-        frozen = sum(not site.layer.training for site in idle)
-        runner.logger.warning(
-            f'DropBlock did nothing at {len(idle)} of {len(self._watched)} sites in '
-            f'the first iteration: {names}{more}. {frozen} of them are in eval mode, '
-            'as in a stage that frozen_stages freezes; the rest were not called.'
+        super().__init__(
+            targets,
+            keep_prob=keep_prob,
+            # DropBlock's usual place is not that of another layer.
+            where=None if where == DropBlock2d.where else where,
+            block_size=block_size,
+            gamma_scale=gamma_scale,
+            calibrated=calibrated,
+            shared_mask=shared_mask,
         )
 
 
-def _by_target(sites: Sequence[Site]) -> dict[str, list[DropBlock2d]]:
-    """Group layers by what the ``module`` of their target says."""
-    groups: dict[str, list[DropBlock2d]] = {}
-    for site in sites:
-        groups.setdefault(site.target.module, []).append(site.layer)
-    return groups
-
-
-def _check_ema_comes_later(runner: Runner) -> None:
+def _check_ema_comes_later(runner: Runner, name: str) -> None:
     for hook in runner.hooks:
         if isinstance(hook, EMAHook) and hasattr(hook, 'ema_model'):
             raise RefusedValueError(
                 f'EMAHook (priority={hook.priority!r}) copied the model before '
-                'DropBlockInjectionHook could inject, and would mix up the buffers '
+                f'{name} could inject, and would mix up the buffers '
                 'of the two. Give EMAHook a lower priority than VERY_HIGH.'
             )
 
@@ -168,7 +174,7 @@ def _warn_if_masks_repeat(runner: Runner) -> None:
     seeds = set(all_gather_object(torch.initial_seed()))
     if get_world_size() > 1 and len(seeds) == 1:
         runner.logger.warning(
-            'All ranks have the same random seed, so DropBlock draws the same masks '
+            'All ranks have the same random seed, so the same masks are drawn '
             'on every GPU. Set randomness=dict(seed=None, diff_rank_seed=True).'
         )
 

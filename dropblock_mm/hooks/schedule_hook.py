@@ -5,19 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 from mmengine.hooks import Hook
-from mmengine.runner import BaseLoop, Runner
+from mmengine.runner import Runner
 
 from dropblock_mm.errors import RefusedValueError
-from dropblock_mm.hooks.keep_rates import drop_block_layers, log_keep_rate, take_counts
+from dropblock_mm.hooks.keep_rate_hook import (
+    log_keep_rates,
+    named_groups,
+    scheduled_layers,
+)
 from dropblock_mm.hooks.refusals import names_the_hook
-from dropblock_mm.hooks.schedules import (
-    SCHEDULES,
+from dropblock_mm.hooks.run_phase import is_training
+from dropblock_mm.layers import ScheduledDrop
+from dropblock_mm.layers.schedules import (
     Interval,
     check_interval,
+    check_schedule,
     keep_prob_at,
     resolve_interval,
 )
-from dropblock_mm.layers import DropBlock2d
 from dropblock_mm.ops.arguments import (
     check_count,
     check_keep_prob,
@@ -39,9 +44,10 @@ class KeepProbScheduleHook(Hook):
     iteration and ``end`` the last one. It depends on the iteration alone, so
     nothing is saved, and a resumed run goes on exactly.
 
-    It sets every DropBlock2d of the model, injected or built by the config. A
-    layer with a keep_prob of its own ends at that instead. ``keep_prob`` is logged at
-    every iteration, and ``keep_prob/<target>`` for targets with their own.
+    It sets every DropBlock2d, Dropout, SpatialDropout, DropPath and other
+    :class:`~dropblock_mm.ScheduledDrop` of the model, injected or built by the config.
+    A layer with a keep_prob of its own ends at that instead. ``keep_prob`` is logged
+    at every iteration, and ``target_keep_prob.<target>`` for targets with their own.
 
     Args:
         keep_prob: Value to arrive at, in [0, 1].
@@ -56,10 +62,10 @@ class KeepProbScheduleHook(Hook):
     Raises:
         TypeError: If an argument has a wrong type or an unknown name.
         ValueError: If a value is outside its range. Before training also if begin
-            or end lies beyond it, or the model has no DropBlock2d.
+            or end lies beyond it, or the model has no such layer.
     """
 
-    # After DropBlockInjectionHook, which is VERY_HIGH.
+    # After InjectionHook, which is VERY_HIGH.
     priority = 'HIGH'
 
     @names_the_hook
@@ -76,32 +82,31 @@ class KeepProbScheduleHook(Hook):
     ) -> None:
         self.keep_prob = check_keep_prob(keep_prob)
         self.start_keep_prob = check_keep_prob(start_keep_prob, 'start_keep_prob')
-        if schedule not in SCHEDULES:
-            raise RefusedValueError(
-                f'schedule={schedule!r} is not one of '
-                f'{", ".join(map(repr, SCHEDULES))}.'
-            )
+        self.schedule = check_schedule(schedule)
         check_interval(begin, end, unit)
-        self.schedule, self.begin, self.end, self.unit = schedule, begin, end, unit
+        self.begin, self.end, self.unit = begin, end, unit
         self.num_steps = check_count(
             num_steps, 'num_steps', "Give the number of steps of schedule='step'."
         )
-        self.layers: list[DropBlock2d] = []
+        self.layers: list[ScheduledDrop] = []
         self._own_keep_probs: dict[str, float] = {}
         self._interval = Interval(0, 0)
 
     def before_run(self, runner: Runner) -> None:
+        """Have the keep rates logged."""
+        if is_training(runner):
+            log_keep_rates(runner)
+
+    def before_train(self, runner: Runner) -> None:
         """Find the layers and place the schedule in this run's iterations."""
-        loop = runner._train_loop
-        if not isinstance(loop, BaseLoop):  # val or test: DropBlock does nothing
-            return
-        self.layers = drop_block_layers(runner.model)
+        self.layers = scheduled_layers(runner.model)
         self._check_something_follows()
         self._own_keep_probs = {
-            layer.target: layer.final_keep_prob
-            for layer in self.layers
+            name: layer.final_keep_prob
+            for name, (layer, *_) in named_groups(self.layers).items()
             if layer.target is not None and layer.final_keep_prob is not None
         }
+        loop = runner.train_loop
         self._interval = resolve_interval(
             self.begin,
             self.end,
@@ -120,19 +125,8 @@ class KeepProbScheduleHook(Hook):
         hub.update_scalar('train/keep_prob', self.keep_prob_at(runner.iter))
         for name, own in self._own_keep_probs.items():
             hub.update_scalar(
-                f'train/keep_prob/{name}', self.keep_prob_at(runner.iter, own)
+                f'train/target_keep_prob.{name}', self.keep_prob_at(runner.iter, own)
             )
-
-    def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: Any = None,
-        outputs: Any = None,
-    ) -> None:
-        """Log the effective keep rate of layers that the config built itself."""
-        plugins = [layer for layer in self.layers if layer.target is None]
-        log_keep_rate(runner, 'effective_keep_rate/plugins', take_counts(plugins))
 
     def keep_prob_at(self, iteration: int, own: float | None = None) -> float:
         """Return keep_prob at an iteration (from 0) of the run.
@@ -155,7 +149,7 @@ class KeepProbScheduleHook(Hook):
         if not self.layers:
             raise RefusedValueError(
                 f'KeepProbScheduleHook(keep_prob={self.keep_prob}) finds no '
-                'DropBlock2d in the model, so there is nothing to schedule. Add '
+                'layer in the model that it could set. Add '
                 "dict(type='dropblock_mm.DropBlockInjectionHook', targets=[...]) to "
                 'custom_hooks.'
             )

@@ -1,22 +1,29 @@
-"""Put DropBlock2d layers into built models, and take them out again."""
+"""Put regularisers into built models, and take them out again."""
 
 from dropblock_mm.injection.adapters.registry import register_block_adapter
 from dropblock_mm.injection.inject import (
+    detach,
     detach_drop_block,
+    inject,
     inject_drop_block,
     inject_targets,
 )
 from dropblock_mm.injection.places import Place
 from dropblock_mm.injection.report import format_sites
 from dropblock_mm.injection.sites import Site
-from dropblock_mm.injection.targets import Target, parse_targets
+from dropblock_mm.injection.targets import Defaults, Target, parse_targets
+from dropblock_mm.injection.ways import Way
 
 __all__ = [
+    'Defaults',
     'Place',
     'Site',
     'Target',
+    'Way',
+    'detach',
     'detach_drop_block',
     'format_sites',
+    'inject',
     'inject_drop_block',
     'inject_targets',
     'parse_targets',

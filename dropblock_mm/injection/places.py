@@ -1,4 +1,4 @@
-"""A place for DropBlock in a block."""
+"""A place for a layer in a block."""
 
 from __future__ import annotations
 
@@ -8,20 +8,24 @@ from typing import Any
 from torch import nn
 
 from dropblock_mm.errors import RefusedValueError
-from dropblock_mm.layers import DropBlock2d
+from dropblock_mm.injection.ways import AfterModule, FreeSlot, OnInput, OnSum, Way
+from dropblock_mm.layers import ScheduledDrop
+
+# What a target's `where` selects. 'branch' is the last thing before the sum.
+KINDS = ('conv', 'shortcut', 'branch')
 
 
 @dataclass(frozen=True)
 class Place:
-    """A spot in a block where DropBlock belongs, and how to reach it.
+    """A spot in a block where a layer belongs, and how to reach it.
 
-    Exactly one of the last four arguments says how.
+    Exactly one of the last five arguments says how.
 
     Args:
         owner: The residual block or conv-norm-activation unit. The layer becomes
             its child, never a norm's: ``norm_eval`` would switch it off.
         name: Such as 'shortcut' or 'conv2'.
-        kind: 'shortcut' or 'conv'.
+        kind: 'conv', 'shortcut', or 'branch' for the end of a residual branch.
         after: Module whose output is dropped.
         slot: Attribute of the owner that is None on an identity shortcut, and a
             module on others; the layer fills it.
@@ -29,6 +33,7 @@ class Place:
             after the sum. The input's part of it is dropped.
         branch: Module that the owner's branch begins with. It gets the owner's input,
             or each of a list of inputs, whole; the sum gets them dropped.
+        way: A :class:`~dropblock_mm.injection.ways.Way` of your own.
 
     Raises:
         ValueError: If not exactly one way is given, or the kind is unknown.
@@ -41,40 +46,53 @@ class Place:
     slot: str | None = None
     adds_input: bool = False
     branch: nn.Module | None = None
+    way: Way = None  # type: ignore[assignment]  # made from what is given instead
 
     def __post_init__(self) -> None:
-        ways = {
-            'after': self.after is not None,
-            'slot': self.slot is not None,
-            'adds_input': self.adds_input,
-            'branch': self.branch is not None,
-        }
-        if sum(ways.values()) != 1:
-            given = [name for name, is_given in ways.items() if is_given]
+        ways = self._ways()
+        given = {name: way for name, way in ways.items() if way is not None}
+        if len(given) != 1:
             raise RefusedValueError(
                 f'Place {self.name!r} of {type(self.owner).__name__} has '
                 f'{" and ".join(given) or "no way to reach it"}. Give exactly one of '
                 f'{", ".join(ways)}.'
             )
-        if self.kind not in ('conv', 'shortcut'):
+        if self.kind not in KINDS:
+            *most, last = map(repr, KINDS)
             raise RefusedValueError(
-                f"kind={self.kind!r} is neither 'conv' nor 'shortcut'."
+                f'kind={self.kind!r} is neither {", ".join(most)} nor {last}.'
             )
+        (way,) = given.values()
+        object.__setattr__(self, 'way', way)
+
+    def _ways(self) -> dict[str, Way | None]:
+        owner, child = self.owner, f'drop_block_{self.name.replace(".", "_")}'
+        after, branch = self.after, self.branch
+        return {
+            'after': AfterModule(owner, child, after) if after is not None else None,
+            'slot': FreeSlot(owner, self.slot) if self.slot is not None else None,
+            'adds_input': OnSum(owner, child) if self.adds_input else None,
+            'branch': OnInput(owner, child, branch) if branch is not None else None,
+            'way': self.way,
+        }
 
     @property
-    def child_name(self) -> str:
-        """The name of the layer among the owner's children."""
-        return self.slot or f'drop_block_{self.name.replace(".", "_")}'
+    def key(self) -> tuple[int, str, bool]:
+        """What tells places apart: two at one module's output are the same.
+
+        But the end of a branch comes after the convolution that it ends with. Two
+        layers there multiply by independent factors, so their order is all the same.
+        """
+        return (*self.way.key, self.kind == 'branch')
 
     @property
-    def key(self) -> tuple[int, str]:
-        """What tells places apart: two at one module's output are the same."""
-        return (
-            (id(self.owner), self.name) if self.after is None else (id(self.after), '')
-        )
+    def is_taken(self) -> bool:
+        """Whether a layer is attached here."""
+        held = getattr(self.owner, self.way.child, None)
+        return isinstance(held, ScheduledDrop)
 
 
 def is_free(block: Any, slot: str) -> bool:
-    """Tell whether a block's slot is empty, or held by DropBlock already."""
+    """Tell whether a block's slot is empty, or held by a layer of ours already."""
     held = getattr(block, slot)
-    return held is None or isinstance(held, DropBlock2d)
+    return held is None or isinstance(held, ScheduledDrop)

@@ -3,14 +3,47 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable, Mapping
 
 from torch import nn
+from torch.fx import GraphModule
 
-from dropblock_mm.injection.targets import Target, named_modules
-from dropblock_mm.injection.walk import above, is_beneath, stem_of, walk
+from dropblock_mm.errors import RefusedValueError
+from dropblock_mm.injection.paths import above, is_beneath, named_modules
+from dropblock_mm.injection.sites import stem_of, walk
+from dropblock_mm.injection.targets import Target
+from dropblock_mm.layers import ScheduledDrop
 
 _SHOWN = 3  # modules of a regular expression that matches many
+
+
+def display_name(layer: type[ScheduledDrop]) -> str:
+    """Return what a layer's method is called: DropBlock for DropBlock2d."""
+    return re.sub(r'\dd$', '', layer.__name__)
+
+
+def refuse_traced(
+    model: nn.Module, target: Target, matches: Mapping[str, nn.Module]
+) -> None:
+    """Raise if a target is in a traced graph, or has one in it.
+
+    Raises:
+        ValueError: There are no blocks in it, only the modules that they called.
+    """
+    for path, module in named_modules(model):
+        concerns = is_beneath(path, matches) or any(
+            is_beneath(name, [path]) for name in matches
+        )
+        if concerns and isinstance(module, GraphModule):
+            raise RefusedValueError(
+                f'{target.key}.module={target.module!r}: {path or "the model"} is a '
+                'traced graph (torch.fx.GraphModule). It has no blocks any more: what '
+                'was in their forward, such as the sum of a residual block, is in the '
+                'graph, and containers such as a projection are not called, so sites '
+                'cannot be seen. Inject before tracing; the layers are then traced '
+                'with the model.'
+            )
 
 
 def no_site_message(
@@ -22,20 +55,27 @@ def no_site_message(
     ]
     more = ['others'] if len(names) > _SHOWN else []
     return (
-        f'{target.key}.module={target.module!r} with where={target.where!r} names '
+        f'{target.key}.module={target.module!r} with '
+        f'where={target.where or target.layer.where!r} names '
         f'{_listed(names[:_SHOWN] + more)}, which {"have" if names[1:] else "has"} no '
-        f'site for DropBlock: {_reason(model, target, matches)}'
+        f'site for {display_name(target.layer)}: {_reason(model, target, matches)}'
     )
 
 
 def _reason(model: nn.Module, target: Target, matches: Mapping[str, nn.Module]) -> str:
     places = [*walk(model)]
-    if any(is_beneath(path, matches) for path, _ in places):
-        other = {'shortcut': 'conv', 'conv': 'shortcut'}[target.where]
-        return f"all sites there are of the kind {other!r}. Give where='both'."
+    kinds = [*dict.fromkeys(p.kind for path, p in places if is_beneath(path, matches))]
+    if kinds:
+        where = 'branch' if kinds == ['branch'] else 'both'
+        kind = f'kind{"s" if kinds[1:] else ""} {_listed([repr(k) for k in kinds])}'
+        return f'all sites there are of the {kind}. Give where={where!r}.'
     modules = dict(named_modules(model))
     for path in above(next(iter(matches))):
-        names = [place.name for owner, place in places if owner == path]
+        names = [
+            place.name
+            for owner, place in places
+            if owner == path and place.kind in target.kinds
+        ]
         if names:
             return (
                 f'it is a part of {path or "the model"} '

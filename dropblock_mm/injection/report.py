@@ -2,31 +2,58 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
+from typing import Any
 
+from dropblock_mm.injection.refusals import display_name
 from dropblock_mm.injection.sites import Site
+from dropblock_mm.layers import ScheduledDrop
 
 
 def format_sites(sites: Sequence[Site]) -> str:
-    """Return a table of the sites: module, place, block size, gamma scale.
+    """Return a table of the sites: module, place, and the settings of the layer.
 
-    A site whose owner has no parameter to train is marked as frozen.
+    The layer has a column where there are several kinds. A site whose owner has no
+    parameter to train is marked as frozen.
 
     Args:
-        sites: What :func:`~dropblock_mm.inject_drop_block` returned.
+        sites: What :func:`~dropblock_mm.inject` returned.
     """
-    header = ('module', 'place', 'block_size', 'gamma_scale', 'options')
+    kinds = [*dict.fromkeys(display_name(type(site.layer)) for site in sites)]
+    columns = [
+        *dict.fromkeys(
+            name
+            for site in sites
+            for name, value in site.layer.settings().items()
+            if not isinstance(value, bool)
+        )
+    ]
+    several = len(kinds) > 1
+    header = ('module', 'place', *(['layer'] if several else []), *columns, 'options')
     rows = [
         (
             site.module,
             site.place.name,
-            str(site.layer.block_size),
-            f'{site.layer.gamma_scale:g}',
+            *([type(site.layer).__name__] if several else []),
+            *(_shown(site.layer, column) for column in columns),
             _options(site),
         )
         for site in sites
     ]
-    return f'DropBlock at {len(sites)} sites\n\n{_table(header, rows)}'
+    return f'{" and ".join(kinds)} at {len(sites)} sites\n\n{_table(header, rows)}'
+
+
+def default_of(layer: ScheduledDrop, option: str) -> Any:
+    """Return the default of an option of a layer's constructor, '' if there is none."""
+    parameter = inspect.signature(type(layer).__init__).parameters.get(option)
+    has_one = parameter is not None and parameter.default is not parameter.empty
+    return parameter.default if has_one and parameter is not None else ''
+
+
+def _shown(layer: ScheduledDrop, option: str) -> str:
+    value = layer.settings().get(option, default_of(layer, option))
+    return f'{value:g}' if isinstance(value, float) else str(value)
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -47,7 +74,5 @@ def _options(site: Site) -> str:
     parts = ['frozen'] if site.frozen else []
     if keep_prob is not None:
         parts.append(f'keep_prob {keep_prob:g}')
-    for name in ('calibrated', 'shared_mask'):
-        if getattr(site.layer, name):
-            parts.append(name)
-    return ', '.join(parts)
+    flags = site.layer.settings().items()
+    return ', '.join([*parts, *(name for name, value in flags if value is True)])

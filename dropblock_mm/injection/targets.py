@@ -3,76 +3,90 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from torch import nn
+from dropblock_mm.errors import RefusedError, RefusedTypeError, RefusedValueError
+from dropblock_mm.injection.places import KINDS
+from dropblock_mm.layers import LAYERS, DropBlock2d, ScheduledDrop
+from dropblock_mm.ops.arguments import check_flag, check_keep_prob, reject_unknown
 
-from dropblock_mm.errors import RefusedTypeError, RefusedValueError
-from dropblock_mm.ops.arguments import (
-    check_block_size,
-    check_flag,
-    check_gamma_scale,
-    check_keep_prob,
-    reject_unknown,
-)
-
-PLACE_KINDS = ('shortcut', 'conv')
-
-# Attributes under which wrappers hold the model they wrap: activation
-# checkpointing, FSDP and torch.compile insert them into the dotted path.
-_WRAPPER_ATTRIBUTES = (
-    '_checkpoint_wrapped_module',
-    '_fsdp_wrapped_module',
-    '_orig_mod',
-)
-_PARALLEL_WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+# Arguments of a layer's constructor that are no options of a target: keep_prob is one
+# of every target's own, and the last is OpenMMLab's plugin builder's.
+_NO_OPTIONS = ('self', 'keep_prob', 'in_channels')
 
 
 @dataclass(frozen=True)
 class Target:
-    """A part of the model and how DropBlock is to work in it.
+    """A part of the model, and which layer is to work in it, and how.
 
     Args:
         module: Dotted path of a module ('backbone.layer3'), or a regular
             expression that matches whole paths ('backbone.layer[34]').
         where: 'conv' (after each conv-norm), 'shortcut' (on the skip connection
-            of residual blocks) or 'both'.
-        block_size: Side of the dropped square, in units of the feature map.
+            of residual blocks), 'both' of these, or 'branch' (what a residual block
+            adds to its skip connection); '' is where the layer usually goes.
+        layer: The class of the layer.
         keep_prob: Probability of keeping a unit, in [0, 1]; None leaves it to
             the schedule.
-        gamma_scale: Factor on gamma (0.25 for the paper's group 3).
-        calibrated: Solve for the gamma that exactly reaches keep_prob.
-        shared_mask: Use one mask for all channels of an image.
+        grows_with_depth: Of n blocks, multiply the drop rate of the i-th by i / n.
+        options: Further arguments of the layer's constructor.
         key: How messages call this target, such as 'targets[0]'.
     """
 
     module: str
-    where: str = 'both'
-    block_size: int = 7
+    where: str = ''
+    layer: type[ScheduledDrop] = DropBlock2d
     keep_prob: float | None = None
-    gamma_scale: float = 1.0
-    calibrated: bool = False
-    shared_mask: bool = False
+    grows_with_depth: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
     key: str = 'target'
 
     @property
     def kinds(self) -> tuple[str, ...]:
         """The kinds of place that are wanted."""
-        return PLACE_KINDS if self.where == 'both' else (self.where,)
+        where = self.where or self.layer.where
+        return ('conv', 'shortcut') if where == 'both' else (where,)
+
+    def build(self) -> ScheduledDrop:
+        """Build a layer; its constructor checks the options."""
+        make: Any = self.layer
+        layer: ScheduledDrop = make(keep_prob=self.keep_prob, **self.options)
+        layer.target = self.module
+        return layer
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What holds for targets that say nothing else.
+
+    Args:
+        layer: A name in LAYERS, or a class.
+        keep_prob: For all of them.
+        where: For all of them.
+        options: For those of this layer.
+        owner: What takes them, for messages.
+    """
+
+    layer: str | type[ScheduledDrop] = 'DropBlock2d'
+    keep_prob: float | None = None
+    where: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    owner: str = 'inject'
 
 
 def parse_targets(
-    targets: Sequence[Mapping[str, Any]], defaults: Mapping[str, Any]
+    targets: Sequence[Mapping[str, Any]], shared: Defaults
 ) -> list[Target]:
     """Check the user's targets and the defaults they share.
 
     Args:
-        targets: One mapping per target, with the keys of :class:`Target`; only
-            ``module`` is required.
-        defaults: Values for the keys that a target leaves out.
+        targets: One mapping per target, with ``module``, optionally the other keys of
+            :class:`Target`, and the options of its layer.
+        shared: Values for the keys that a target leaves out.
 
     Returns:
         list[Target]: As many as were given.
@@ -81,6 +95,12 @@ def parse_targets(
         TypeError: If something has a wrong type or an unknown key.
         ValueError: If there is no target or a value is outside its range.
     """
+    layer = _checked_layer(shared.layer, 'layer')
+    _check_where(shared.where, 'where')
+    known = ['targets', 'layer', 'keep_prob', 'where', *options_of(layer)]
+    reject_unknown(shared.options, known, shared.owner)
+    base = Target('', shared.where or '', layer, shared.keep_prob, key='')
+    _check_shared(replace(base, options=shared.options))
     if isinstance(targets, Mapping | str) or not isinstance(targets, Sequence):
         raise RefusedTypeError(
             f'targets={targets!r} is not a list. Give a list of dicts, for example '
@@ -91,116 +111,125 @@ def parse_targets(
             'targets=[] names no module. Give at least one, for example '
             "targets=[dict(module='backbone.layer4')]."
         )
-    base = _checked(Target(module=''), defaults, prefix='')
     return [
-        _parse_target(target, base, f'targets[{index}]')
+        _parse_target(target, base, shared.options, f'targets[{index}]')
         for index, target in enumerate(targets)
     ]
 
 
-def named_modules(module: nn.Module, path: str = '') -> Iterator[tuple[str, nn.Module]]:
-    """Yield (dotted path, module) with paths as the user knows them.
-
-    A wrapper and what it wraps have the same path; the wrapped one comes last.
-    """
-    yield path, module
-    for name, child in module.named_children():
-        yield from named_modules(child, child_path(module, name, path))
+def options_of(layer: type[ScheduledDrop]) -> list[str]:
+    """Return the names of the options that a target can give to a layer."""
+    parameters = inspect.signature(layer.__init__).parameters
+    return [name for name in parameters if name not in _NO_OPTIONS]
 
 
-def child_path(parent: nn.Module, name: str, path: str) -> str:
-    """Return the path of a child, without the attributes of wrappers."""
-    if name in _WRAPPER_ATTRIBUTES:
-        return path
-    if name == 'module' and isinstance(parent, _PARALLEL_WRAPPERS):
-        return path
-    return f'{path}.{name}' if path else name
-
-
-def match_modules(model: nn.Module, target: Target) -> dict[str, nn.Module]:
-    """Return the modules that a target names, by dotted path.
-
-    Raises:
-        ValueError: If it names none, or is not a regular expression.
-    """
-    modules = dict(named_modules(model))
-    if target.module in modules:
-        return {target.module: modules[target.module]}
-    try:
-        pattern = re.compile(target.module)
-    except re.error as error:
-        raise RefusedValueError(
-            f'{target.key}.module={target.module!r} is neither the path of a module '
-            f'nor a regular expression: {error}.'
-        ) from error
-    matches = {name: m for name, m in modules.items() if pattern.fullmatch(name)}
-    if not matches:
-        raise RefusedValueError(
-            _no_match_message(target, modules, type(model).__name__)
-        )
-    return matches
-
-
-def _parse_target(target: Any, base: Target, key: str) -> Target:
-    if not isinstance(target, Mapping):
+def _parse_target(
+    given: Any, base: Target, shared: Mapping[str, Any], key: str
+) -> Target:
+    if not isinstance(given, Mapping):
         raise RefusedTypeError(
-            f"{key}={target!r} is not a dict. Write dict(module='backbone.layer4')."
+            f"{key}={given!r} is not a dict. Write dict(module='backbone.layer4')."
         )
-    known = [field.name for field in fields(Target) if field.name != 'key']
-    reject_unknown(target, known, key)
-    module = target.get('module')
+    rest = dict(given)
+    layer = _checked_layer(rest.pop('layer', base.layer), f'{key}.layer')
+    own = [f.name for f in fields(Target) if f.name not in ('key', 'options')]
+    options = {name: value for name, value in rest.items() if name not in own}
+    owner = f'{key} (layer {layer.__name__})'
+    reject_unknown(options, [*own, *options_of(layer)], owner)
+    module = rest.get('module')
     if not isinstance(module, str):
         raise RefusedTypeError(
             f'{key}.module={module!r} is not a string. Give the path of a module, '
             "such as 'backbone.layer4', or a regular expression for paths."
         )
-    options = {name: value for name, value in target.items() if name != 'module'}
-    return _checked(replace(base, module=module, key=key), options, prefix=f'{key}.')
+    target = replace(
+        base,
+        module=module,
+        layer=layer,
+        where=_check_where(rest.get('where', base.where), f'{key}.where') or '',
+        keep_prob=rest.get('keep_prob', base.keep_prob),
+        grows_with_depth=check_flag(
+            rest.get('grows_with_depth', False), f'{key}.grows_with_depth'
+        ),
+        options={**(shared if layer is base.layer else {}), **options},
+        key=key,
+    )
+    missing = _missing_options(target)
+    if missing:
+        raise RefusedTypeError(
+            f'{key}.{missing[0]} is missing: {layer.__name__} needs it. Give it in the '
+            f'target, or for all targets of this layer.'
+        )
+    _build_checked(target, {*options, *rest})
+    return target
 
 
-def _checked(base: Target, options: Mapping[str, Any], prefix: str) -> Target:
-    """Return ``base`` with ``options``, each checked under its full name."""
-    checks: dict[str, Callable[[Any, str], Any]] = {
-        'where': _check_where,
-        'block_size': check_block_size,
-        'keep_prob': _check_optional_keep_prob,
-        'gamma_scale': check_gamma_scale,
-        'calibrated': check_flag,
-        'shared_mask': check_flag,
-    }
-    values = {
-        name: checks[name](value, prefix + name) for name, value in options.items()
-    }
-    return replace(base, **values)
+def _check_shared(target: Target) -> None:
+    """Check the defaults before any target: their messages name no target."""
+    if target.keep_prob is not None:
+        check_keep_prob(target.keep_prob)
+    if not _missing_options(target):
+        _build_checked(target, ())
 
 
-def _check_where(value: Any, name: str) -> str:
-    if value not in (*PLACE_KINDS, 'both'):
+def _checked_layer(value: Any, name: str) -> type[ScheduledDrop]:
+    if isinstance(value, type) and issubclass(value, ScheduledDrop):
+        return value
+    if isinstance(value, str) and value in LAYERS:
+        return LAYERS[value]
+    if not isinstance(value, str):
+        raise RefusedTypeError(
+            f'{name}={value!r} is neither a name nor a class that derives from '
+            'dropblock_mm.ScheduledDrop.'
+        )
+    close = difflib.get_close_matches(value, LAYERS, n=3, cutoff=0.4)
+    hint = f'Near matches: {", ".join(close)}.' if close else ''
+    raise RefusedValueError(
+        f'{name}={value!r} is no layer. {hint or "There are: " + ", ".join(LAYERS)} '
+        'A layer of your own derives from dropblock_mm.ScheduledDrop, and its file has '
+        "to be imported, for example by the config's custom_imports."
+    )
+
+
+def _check_where(value: Any, name: str) -> str | None:
+    if value not in (*KINDS, 'both', None, ''):
         raise RefusedValueError(
             f"{name}={value!r} is not a place. Give 'conv' (after each conv-norm), "
-            "'shortcut' (on the skip connections) or 'both'."
+            "'shortcut' (on the skip connections), 'both' of these, or 'branch' (what "
+            'a residual block adds to its skip connection).'
         )
     return value
 
 
-def _check_optional_keep_prob(value: Any, name: str) -> float | None:
-    return None if value is None else check_keep_prob(value, name)
+def _missing_options(target: Target) -> list[str]:
+    parameters = inspect.signature(target.layer.__init__).parameters
+    return [
+        name
+        for name in options_of(target.layer)
+        if parameters[name].default is inspect.Parameter.empty
+        and name not in target.options
+    ]
 
 
-def _no_match_message(
-    target: Target, modules: Mapping[str, nn.Module], model_name: str
-) -> str:
-    # Cells of a deep path are noise next to the stages that users mean.
-    names = sorted((name for name in modules if name), key=lambda n: n.count('.'))
-    close = difflib.get_close_matches(target.module, names, n=5, cutoff=0.5)
-    top_level = [name for name in names if '.' not in name]
-    hint = (
-        f'Near matches: {", ".join(close)}.'
-        if close
-        else f'Its parts are: {", ".join(top_level)}.'
-    )
-    return (
-        f'{target.key}.module={target.module!r} matches no module of {model_name}. '
-        f'{hint} Give the path of a module, or a regular expression that matches '
-        'whole paths.'
-    )
+def _build_checked(target: Target, given: Collection[str]) -> None:
+    """Build a layer, and name the target in what the constructor refuses.
+
+    Args:
+        target: The target.
+        given: The names that were typed in this target, not for all of them.
+    """
+    try:
+        target.build()
+    except ValueError as error:
+        refused = type(error) if isinstance(error, RefusedError) else RefusedValueError
+        raise refused(_with_key(target.key, given, str(error))) from error
+    except RefusedTypeError as error:
+        raise RefusedTypeError(_with_key(target.key, given, str(error))) from error
+
+
+def _with_key(key: str, given: Collection[str], message: str) -> str:
+    """Put a target's key before a message, as in 'targets[0].block_size=0 is'."""
+    name = re.match(r'(\w+)=', message)
+    if not key or name is None:
+        return f'{key}: {message}' if key else message
+    return f'{key}.{message}' if name[1] in given else message

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from dropblock_mm.layers.scheduled_drop import ScheduledDrop
-from dropblock_mm.ops.arguments import check_keep_prob, names_unknown_arguments
+from dropblock_mm.ops.arguments import check_keep_prob
 from dropblock_mm.ops.dropout import drop_units
 
 
@@ -26,19 +26,8 @@ class Dropout(ScheduledDrop):
     """
 
     _abbr_ = 'drop'
-    _axes: int | None = (
-        None  # how many leading axes have a draw of their own; None: all
-    )
-
-    @names_unknown_arguments
-    def __init__(
-        self,
-        keep_prob: float | None,
-        *,
-        drop_scale: float = 1.0,
-        in_channels: int | None = None,
-    ) -> None:
-        super().__init__(keep_prob, drop_scale=drop_scale)
+    # How many leading axes have a draw for each index; None: all of them.
+    _axes: int | None = None
 
     def drop(self, x: Tensor, keep_prob: Tensor) -> tuple[Tensor, Tensor | int]:
         """Drop units of Tensor[N, C, ...]."""

@@ -2,71 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from dropblock_mm.errors import RefusedTypeError
-from dropblock_mm.ops.arguments import check_gamma_scale, check_keep_prob
+from dropblock_mm.errors import RefusedStateError, RefusedTypeError, RefusedValueError
+from dropblock_mm.layers.rate_and_counts import RateAndCounts
+from dropblock_mm.layers.tracers import is_traced_by_fx, one_node
+from dropblock_mm.ops.arguments import (
+    DROP_RATE_NAMES,
+    check_gamma_scale,
+    check_keep_prob,
+    keep_prob_instead,
+    names_unknown_arguments,
+)
 from dropblock_mm.ops.torch_private import is_recomputing
-
-# Start and dtype of each buffer. Half precision would round the rate.
-_BUFFERS = {
-    'keep_prob': (1.0, torch.float32),
-    'kept_units': (0, torch.int64),
-    'seen_units': (0, torch.int64),
-}
 
 # Every regulariser by its name, as `layer=...` of a target names it.
 LAYERS: dict[str, type[ScheduledDrop]] = {}
 
 
-class ScheduledDrop(nn.Module):
+class ScheduledDrop(RateAndCounts):
     """A regulariser that keeps units with a probability; the identity in eval mode.
 
     A new one derives from this class, implements :meth:`drop` and
     :meth:`expected_keep_rate`, and says in ``where`` where it goes unless a target
     says otherwise. Its class name is then a ``layer`` that targets can name; targets
-    pass their options on to its constructor, which checks them.
+    pass their options on to its constructor, which checks them. The documentation has
+    a page about it, "A regulariser of your own".
 
     It has no parameters and only non-persistent buffers, so a model's state_dict is
-    the same with and without it. ``keep_prob`` is a buffer because a rate that changes
-    every iteration must neither recompile a compiled model nor differ between a
-    forward pass and its recomputation under activation checkpointing. The plain number
-    beside it is what was asked for: whatever happens to the buffer (``to_empty``, the
-    meta device, half precision), it is filled from that again.
+    the same with and without it. ``keep_prob`` is the rate of now, and ``kept_units``
+    and ``seen_units`` count the units of every forward pass in training mode, a
+    recomputed pass not again; see
+    :class:`~dropblock_mm.layers.rate_and_counts.RateAndCounts`.
+
+    Tracers of ``torch.fx`` see one node, in either mode: the layer itself.
 
     Args:
-        keep_prob: Probability of keeping a unit, in [0, 1]. Under a
-            ``KeepProbScheduleHook`` it is the value the schedule ends at; None
-            leaves that to the hook, and keeps everything until a hook runs.
+        keep_prob: Probability of keeping a unit, in [0, 1]. Under a schedule it is the
+            value that ends at; None leaves that to the schedule, and keeps everything
+            until one sets it.
         drop_scale: Factor on the drop rate ``1 - keep_prob``, at least 0.
+        in_channels: Not used; OpenMMLab's plugin builder passes it.
 
     Raises:
         TypeError: If an argument is of the wrong type.
         ValueError: If an argument is outside its range.
     """
 
-    where: ClassVar[str] = 'conv'
+    where = 'conv'
 
-    keep_prob: Tensor
-    kept_units: Tensor
-    seen_units: Tensor
+    if TYPE_CHECKING:  # as in RateAndCounts
+        __jit_unused_properties__: ClassVar[list[str]]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        LAYERS[cls.__name__] = cls
+        known = LAYERS.get(cls.__name__)
+        if known is not None and _is_ours(known) and not _is_ours(cls):
+            raise RefusedValueError(
+                f'{cls.__name__!r} is the name of a layer of dropblock_mm, and targets '
+                'name layers by it. Give your class another name.'
+            )
+        if not cls.__name__.startswith('_'):
+            LAYERS[cls.__name__] = cls
+        # TorchScript compiles every property that is not named here.
+        names = [n for c in cls.__mro__ for n, v in vars(c).items() if _is_property(v)]
+        cls.__jit_unused_properties__ = names
 
-    def __init__(self, keep_prob: float | None, *, drop_scale: float = 1.0) -> None:
-        super().__init__()
+    @names_unknown_arguments
+    def __init__(
+        self,
+        *,
+        keep_prob: float | None,
+        drop_scale: float = 1.0,
+        in_channels: int | None = None,
+    ) -> None:
+        final = None if keep_prob is None else check_keep_prob(keep_prob)
+        super().__init__(1.0 if final is None else final)
         self.target: str | None = None  # set by injection; names it in logs
-        self.final_keep_prob = None if keep_prob is None else check_keep_prob(keep_prob)
+        self.final_keep_prob = final
         self.drop_scale = check_gamma_scale(drop_scale, 'drop_scale')
-        self._rate = 1.0 if self.final_keep_prob is None else self.final_keep_prob
-        for name in _BUFFERS:
-            self.register_buffer(name, self._new_buffer(name), persistent=False)
 
     def drop(self, x: Tensor, keep_prob: Tensor) -> tuple[Tensor, Tensor | int]:
         """Drop units of ``x``.
@@ -92,6 +109,15 @@ class ScheduledDrop(nn.Module):
             f'{type(self).__name__} implements no expected_keep_rate().'
         )
 
+    def facts(self, keep_prob: float, size: tuple[int, ...]) -> dict[str, Any]:
+        """Return what else can be said of a map of a size, by name; print_sites does.
+
+        Args:
+            keep_prob: Probability of keeping a unit, in [0, 1].
+            size: Size of the map without batch and channels, such as (H, W).
+        """
+        return {}
+
     def settings(self) -> dict[str, Any]:
         """Return the options that differ from the defaults, by name.
 
@@ -99,21 +125,33 @@ class ScheduledDrop(nn.Module):
         """
         return {} if self.drop_scale == 1.0 else {'drop_scale': self.drop_scale}
 
-    def set_keep_prob(self, keep_prob: float) -> None:
-        """Set the probability of keeping a unit, in [0, 1], from now on."""
-        self._rate = check_keep_prob(keep_prob)
-        self.keep_prob.fill_(self._rate)
-
     def forward(self, x: Tensor) -> Tensor:
         """Drop units of Tensor[N, C, ...] in training mode; see the class."""
+        if torch.jit.is_scripting():  # all that TorchScript compiles
+            if self.training:
+                raise RuntimeError(
+                    'TorchScript cannot drop units. Call model.eval() before '
+                    'torch.jit.script, and train the model that was scripted.'
+                )
+            return x
+        else:
+            return self._forward(x)
+
+    def _forward(self, x: Tensor) -> Tensor:
+        if is_traced_by_fx(x):
+            return one_node(self, x)
         if not self.training:
             return x
-        if self.keep_prob.device != x.device:  # as after load_state_dict(assign=True)
-            self._place_buffers(dict(self.named_buffers(recurse=False)), x.device)
+        if torch.jit.is_tracing() or torch.onnx.is_in_onnx_export():
+            raise RefusedStateError(
+                f'{type(self).__name__} is in training mode, and torch.jit.trace and '
+                'ONNX would record one mask for good. Call model.eval() before tracing '
+                'or exporting.'
+            )
+        self.make_usable(x.device)
         out, kept = self.drop(x, self.keep_prob)
         if not is_recomputing():
-            self.kept_units.add_(kept)  # `+=` would also assign the attribute
-            self.seen_units.add_(x.numel())
+            self.count(x, kept)
         return out
 
     def apply_to_output(
@@ -126,66 +164,35 @@ class ScheduledDrop(nn.Module):
         """
         return self(output)
 
-    def reset_count(self) -> None:
-        """Start counting kept and seen units from zero."""
-        self.kept_units.zero_()
-        self.seen_units.zero_()
-
-    def reset_parameters(self) -> None:
-        """Give the buffers what was asked for; FSDP calls it after ``to_empty``."""
-        for name in _BUFFERS:
-            setattr(self, name, self._new_buffer(name, self.keep_prob.device))
-
     def extra_repr(self) -> str:
         """Show the rate of now and every setting that differs from its default."""
         settings = {'keep_prob': self._rate, **self.settings()}
         return ', '.join(f'{name}={_short(value)}' for name, value in settings.items())
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in ('drop_prob', 'drop_rate', 'p', 'rate') or (
+        if name in DROP_RATE_NAMES or (
             name == 'keep_prob' and not isinstance(value, Tensor)
         ):
             raise RefusedTypeError(
-                f'{type(self).__name__}.{name} = {value!r} would change nothing. Call '
-                f'set_keep_prob({_as_keep_prob(name, value)}).'
+                f'{type(self).__name__}.{name} = {value!r} would change nothing. '
+                f'{_right_way(name, value)}'
             )
         super().__setattr__(name, value)
 
-    def _apply(
-        self, fn: Callable[[Tensor], Tensor], *args: Any, **kwargs: Any
-    ) -> ScheduledDrop:
-        """Let ``to``, ``half``, ``to_empty`` and the like choose the device alone."""
-        before = {name: getattr(self, name) for name in _BUFFERS}
-        super()._apply(fn, *args, **kwargs)
-        self._place_buffers(before, self.keep_prob.device)
-        return self
 
-    def _place_buffers(self, buffers: dict[str, Tensor], device: torch.device) -> None:
-        """Have the buffers on a device: with the rate that was asked for, and counts.
-
-        On the meta device they have no values; what comes from there is made anew.
-        """
-        for name, buffer in buffers.items():
-            if buffer.device == device:
-                placed = buffer
-            elif buffer.is_meta:
-                placed = self._new_buffer(name, device)
-            else:
-                placed = buffer.to(device)
-            setattr(self, name, placed)
-
-    def _new_buffer(self, name: str, device: torch.device | None = None) -> Tensor:
-        start, dtype = _BUFFERS[name]
-        value = self._rate if name == 'keep_prob' else start
-        with torch.inference_mode(False):  # such tensors could not be written later
-            return torch.full((), value, dtype=dtype, device=device)
+def _is_property(value: Any) -> bool:
+    return isinstance(value, property)
 
 
-def _as_keep_prob(name: str, value: Any) -> str:
-    """Turn what was asked for by another name into a keep_prob, if it is a number."""
-    if name == 'keep_prob' or not isinstance(value, int | float):
-        return repr(value) if name == 'keep_prob' else '1 - rate'
-    return f'{1 - value:g}'
+def _is_ours(layer: type) -> bool:
+    return layer.__module__.startswith('dropblock_mm.')
+
+
+def _right_way(name: str, value: Any) -> str:
+    """Say how to set the rate that was assigned to an attribute."""
+    if name == 'keep_prob':
+        return f'Call set_keep_prob({value!r}).'
+    return f'Call set_keep_prob: {keep_prob_instead(name, value)}.'
 
 
 def _short(value: Any) -> str:

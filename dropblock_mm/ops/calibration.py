@@ -7,7 +7,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from dropblock_mm.ops.rates import FeatureSize, cover_histogram
+from dropblock_mm.ops.rates import BlockSize, FeatureSize, cover_histogram
 
 # Newton's steps until fp64 stands still, for blocks up to 64 on maps up to 200 x 336
 # and keep rates down to 10^-6, are 8 at most.
@@ -15,7 +15,7 @@ _STEPS = 12
 
 
 def solve_gamma_on_device(
-    keep_rate: Tensor, block_size: int, feature_size: FeatureSize
+    keep_rate: Tensor, block_size: BlockSize, feature_size: FeatureSize
 ) -> Tensor:
     """Return gamma as :func:`~dropblock_mm.ops.rates.solve_gamma` does.
 
@@ -26,8 +26,8 @@ def solve_gamma_on_device(
 
     Args:
         keep_rate: Tensor[], in [0, 1], on a device that has fp64.
-        block_size: Side of the dropped square.
-        feature_size: Height and width of the map.
+        block_size: Side of the dropped square, or its sides.
+        feature_size: Sides of the map.
 
     Returns:
         Tensor: Tensor[], with the dtype of ``keep_rate``.
@@ -45,7 +45,7 @@ def solve_gamma_on_device(
 
 @lru_cache(maxsize=256)
 def _cover_tensors(
-    block_size: int, feature_size: FeatureSize, device: torch.device
+    block_size: BlockSize, feature_size: FeatureSize, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Return numbers of covering seeds and the logarithms of their shares."""
     histogram = cover_histogram(block_size, feature_size)

@@ -1,35 +1,28 @@
-"""The public function: checks its arguments and picks the path for the device."""
+"""The public functions: they check their arguments once."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
-from functools import lru_cache
-from typing import Any
-
 import torch
 from torch import Tensor
-from torch.nn import Parameter
 
-from dropblock_mm.errors import RefusedStateError, RefusedTypeError, RefusedValueError
-from dropblock_mm.ops import dense, traced
+from dropblock_mm.errors import RefusedValueError
 from dropblock_mm.ops.arguments import (
+    BlockSize,
     check_block_size,
     check_flag,
     check_gamma_scale,
     check_keep_prob,
+    names_unknown_arguments,
 )
-from dropblock_mm.ops.cpu import sparse
-from dropblock_mm.ops.gpu import fused
-from dropblock_mm.ops.plan import Plan, cached_plan, make_plan
-from dropblock_mm.ops.torch_private import is_compiling, is_transformed
+from dropblock_mm.ops.paths import drop_checked
 
 
+@names_unknown_arguments
 def drop_block_2d(
     x: Tensor,
-    keep_prob: float | Tensor,
-    block_size: int,
     *,
+    keep_prob: float | Tensor,
+    block_size: BlockSize,
     training: bool = True,
     gamma_scale: float = 1.0,
     calibrated: bool = False,
@@ -50,7 +43,8 @@ def drop_block_2d(
         x: Tensor[N, C, H, W] of any floating dtype and memory format.
         keep_prob: Probability of keeping a unit, in [0, 1]. A 0-dim tensor is
             read where it lives and its range is not checked.
-        block_size: Side of the dropped square, in units of the map.
+        block_size: Side of the dropped square, in units of the map, or height and
+            width of a rectangle.
         training: If False, ``x`` itself is returned.
         gamma_scale: Factor on gamma (0.25 for the paper's group 3).
         calibrated: Solve for the gamma whose exact expected keep rate is
@@ -66,7 +60,8 @@ def drop_block_2d(
         It is ``x`` itself where nothing is to be dropped, else a fresh tensor.
 
     Raises:
-        TypeError: If ``x`` is not floating point or an argument has a wrong type.
+        TypeError: If ``x`` is not floating point, an argument has a wrong type, or
+            keep_prob and block_size are not given by name.
         ValueError: If ``x`` is not 4-D or an argument is outside its range.
 
     Examples:
@@ -75,213 +70,181 @@ def drop_block_2d(
         >>> round(out.sum().item()) == x.numel()
         True
     """
-    if not check_flag(training, 'training'):
-        return x
-    out, _ = drop_block_2d_with_count(
+    options = (gamma_scale, calibrated, shared_mask)
+    return _drop(
         x,
         keep_prob,
         block_size,
-        gamma_scale=gamma_scale,
-        calibrated=calibrated,
-        shared_mask=shared_mask,
-        seeds=seeds,
-        generator=generator,
-    )
-    return out
+        options,
+        seeds,
+        generator,
+        training=training,
+        dims=2,
+    )[0]
 
 
-def drop_block_2d_with_count(
+@names_unknown_arguments
+def drop_block_1d(
     x: Tensor,
-    keep_prob: float | Tensor,
-    block_size: int,
     *,
+    keep_prob: float | Tensor,
+    block_size: BlockSize,
+    training: bool = True,
     gamma_scale: float = 1.0,
     calibrated: bool = False,
     shared_mask: bool = False,
     seeds: Tensor | None = None,
     generator: torch.Generator | None = None,
-) -> tuple[Tensor, Tensor | int]:
-    """Do :func:`drop_block_2d` in training, and return the number of units kept.
+) -> Tensor:
+    """Drop stretches of a sequence of features.
+
+    It is :func:`~dropblock_mm.drop_block_2d` with one side, equation 1 included::
+
+        gamma = (1 - keep_prob) / b * L / (L - b + 1)
+
+    Args:
+        x: Tensor[N, C, L] of any floating dtype.
+        keep_prob: See :func:`~dropblock_mm.drop_block_2d`, as for the other arguments.
+        block_size: Length of a dropped stretch.
+        training: If False, ``x`` itself is returned.
+        gamma_scale: Factor on gamma.
+        calibrated: Solve for gamma instead of equation 1.
+        shared_mask: Use one mask for all channels of a sequence.
+        seeds: BoolTensor[N, C, L - b + 1], True at the first unit of each block.
+        generator: Source of randomness.
 
     Returns:
-        tuple[Tensor, Tensor | int]: The output, and the count: an int on the CPU,
-        elsewhere a 0-dim LongTensor, which is not read back to the host.
+        Tensor: Tensor[N, C, L], ``x`` itself where nothing is to be dropped.
+
+    Raises:
+        TypeError: See :func:`~dropblock_mm.drop_block_2d`.
+        ValueError: If ``x`` is not 3-D or an argument is outside its range.
     """
-    if not isinstance(keep_prob, Tensor):
-        keep_prob = check_keep_prob(keep_prob)
-    elif keep_prob.dim():
-        raise RefusedValueError(
-            f'keep_prob has shape {tuple(keep_prob.shape)}. DropBlock has one rate '
-            'for all: give a number or a 0-dim tensor.'
-        )
-    return drop_checked(
+    options = (gamma_scale, calibrated, shared_mask)
+    return _drop(
         x,
         keep_prob,
-        check_block_size(block_size),
+        block_size,
+        options,
+        seeds,
+        generator,
+        training=training,
+        dims=1,
+    )[0]
+
+
+@names_unknown_arguments
+def drop_block_3d(
+    x: Tensor,
+    *,
+    keep_prob: float | Tensor,
+    block_size: BlockSize,
+    training: bool = True,
+    gamma_scale: float = 1.0,
+    calibrated: bool = False,
+    shared_mask: bool = False,
+    seeds: Tensor | None = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Drop cubes of a volume of features.
+
+    It is :func:`~dropblock_mm.drop_block_2d` with three sides, equation 1 included::
+
+        gamma = (1 - keep_prob) / (bd * bh * bw)
+                * (D * H * W) / ((D - bd + 1) * (H - bh + 1) * (W - bw + 1))
+
+    On a GPU it takes the slow path, with a mask as large as the input.
+
+    Args:
+        x: Tensor[N, C, D, H, W] of any floating dtype and memory format.
+        keep_prob: See :func:`~dropblock_mm.drop_block_2d`, as for the other arguments.
+        block_size: Side of the dropped cube, or depth, height and width.
+        training: If False, ``x`` itself is returned.
+        gamma_scale: Factor on gamma.
+        calibrated: Solve for gamma instead of equation 1.
+        shared_mask: Use one mask for all channels of a volume.
+        seeds: BoolTensor[N, C, D - bd + 1, H - bh + 1, W - bw + 1], True at the first
+            unit of each block.
+        generator: Source of randomness.
+
+    Returns:
+        Tensor: Tensor[N, C, D, H, W], ``x`` itself where nothing is to be dropped.
+
+    Raises:
+        TypeError: See :func:`~dropblock_mm.drop_block_2d`.
+        ValueError: If ``x`` is not 5-D or an argument is outside its range.
+    """
+    options = (gamma_scale, calibrated, shared_mask)
+    return _drop(
+        x,
+        keep_prob,
+        block_size,
+        options,
+        seeds,
+        generator,
+        training=training,
+        dims=3,
+    )[0]
+
+
+@names_unknown_arguments
+def drop_block_with_count(
+    x: Tensor,
+    *,
+    keep_prob: float | Tensor,
+    block_size: BlockSize,
+    gamma_scale: float = 1.0,
+    calibrated: bool = False,
+    shared_mask: bool = False,
+    seeds: Tensor | None = None,
+    generator: torch.Generator | None = None,
+    dims: int = 2,
+) -> tuple[Tensor, Tensor | int]:
+    """Drop as the functions for ``dims`` sides do in training, and count.
+
+    Returns:
+        tuple[Tensor, Tensor | int]: The output, and the number of units kept: an int
+        where a plain tensor is on the CPU, elsewhere a 0-dim LongTensor, which is not
+        read back to the host.
+    """
+    options = (gamma_scale, calibrated, shared_mask)
+    return _drop(x, keep_prob, block_size, options, seeds, generator, dims=dims)
+
+
+def _drop(
+    x: Tensor,
+    keep_prob: float | Tensor,
+    block_size: BlockSize,
+    options: tuple[float, bool, bool],
+    seeds: Tensor | None,
+    generator: torch.Generator | None,
+    *,
+    dims: int,
+    training: bool = True,
+) -> tuple[Tensor, Tensor | int]:
+    """Check what the user gave, and drop."""
+    if not check_flag(training, 'training'):
+        return x, x.numel()
+    gamma_scale, calibrated, shared_mask = options
+    return drop_checked(
+        x,
+        _check_rate(keep_prob),
+        check_block_size(block_size, dims=dims),
         check_gamma_scale(gamma_scale),
         check_flag(calibrated, 'calibrated'),
         check_flag(shared_mask, 'shared_mask'),
         seeds,
         generator,
+        dims=dims,
     )
 
 
-def drop_checked(
-    x: Tensor,
-    keep_prob: float | Tensor,
-    block_size: int,
-    gamma_scale: float,
-    calibrated: bool,
-    shared_mask: bool,
-    seeds: Tensor | None = None,
-    generator: torch.Generator | None = None,
-) -> tuple[Tensor, Tensor | int]:
-    """Do :func:`drop_block_2d_with_count` with arguments that were checked before."""
-    _check_input(x)
-    if x.numel() == 0:
-        return x, 0
-    plain = _is_plain(x)
-    planned = cached_plan if plain else make_plan  # symbolic sizes have no hash
-    plan = planned(x.shape, block_size, gamma_scale, calibrated, shared_mask)
-    if seeds is not None:
-        _check_seeds(seeds, plan, x.device)
-    drop = _pick_path(x.device, plain, seeds is None)
-    return drop(x, keep_prob, plan, seeds, generator)
-
-
-def _is_plain(x: Tensor) -> bool:
-    """Tell whether ``x`` holds numbers: not while compiling, not a fake tensor."""
-    return type(x) in (Tensor, Parameter) and not is_compiling()
-
-
-def _pick_path(device: torch.device, plain: bool, draws: bool) -> Callable[..., Any]:
-    """Return the function for a device; docs/en/design.md has the table."""
-    if plain and device.type == 'cpu':
-        return _drop_sparsely
-    if plain and fused.is_available(device):
-        return _drop_fused
-    if draws and (device.type in ('cpu', 'meta') or fused.is_available(device)):
-        return _drop_traced
-    return _drop_densely
-
-
-def _draw_key(device: torch.device, generator: torch.Generator | None) -> Tensor:
-    return torch.randint(2**63 - 1, (), device=device, generator=generator)
-
-
-def _drop_sparsely(
-    x: Tensor,
-    keep_prob: float | Tensor,
-    plan: Plan,
-    seeds: Tensor | None,
-    generator: torch.Generator | None,
-) -> tuple[Tensor, int]:
-    _refuse_transforms(x)
-    geometry = plan.geometry
-    if seeds is not None:
-        positions = seeds.flatten().nonzero().flatten()
-        corners = sparse.corners_at(positions, geometry)
-        return sparse.drop_blocks(x, corners, geometry)
-    gamma = plan.gamma(keep_prob)
-    if gamma == 0.0:
-        return x, x.numel()
-    if sparse.keeps_corners(gamma, x.element_size(), geometry):
-        corners = sparse.sample_corners(geometry, gamma, generator)
-        return sparse.drop_blocks(x, corners, geometry)
-    key = int(_draw_key(x.device, generator))
-    return sparse.drop_blocks(x, sparse.SeedDraw(geometry, gamma, key), geometry)
-
-
-def _refuse_transforms(x: Tensor) -> None:
-    """The paths by plain tensor operations can be transformed; these write memory."""
-    if is_transformed(x):
-        raise RefusedStateError(
-            'DropBlock writes to memory, which functorch (torch.func, vmap) cannot '
-            'transform. Call it outside of the transformed function, or take the '
-            'gradient with torch.autograd.'
-        )
-
-
-def _drop_traced(
-    x: Tensor,
-    keep_prob: float | Tensor,
-    plan: Plan,
-    seeds: None,
-    generator: torch.Generator | None,
-) -> tuple[Tensor, Tensor]:
-    gamma = plan.device_gamma(keep_prob, x.device)
-    key = _draw_key(x.device, generator)
-    return traced.drop_units(x, gamma, key, plan.mask_shape, plan.block)
-
-
-def _drop_fused(
-    x: Tensor,
-    keep_prob: float | Tensor,
-    plan: Plan,
-    seeds: Tensor | None,
-    generator: torch.Generator | None,
-) -> tuple[Tensor, Tensor]:
-    _refuse_transforms(x)
-    gamma = plan.device_gamma(keep_prob, x.device)
-    key = _draw_key(x.device, generator)
-    return fused.drop_units(x, gamma, key, plan.mask_shape, plan.block, seeds)
-
-
-def _drop_densely(
-    x: Tensor,
-    keep_prob: float | Tensor,
-    plan: Plan,
-    seeds: Tensor | None,
-    generator: torch.Generator | None,
-) -> tuple[Tensor, Tensor]:
-    if seeds is None:
-        _say_that_it_is_slow(x.device)
-        gamma = plan.device_gamma(keep_prob, x.device)
-        seeds = dense.sample_seed_mask(plan.seed_shape, gamma, x.device, generator)
-    return dense.drop_units(x, dense.drop_mask(seeds, plan.block))
-
-
-@torch.compiler.assume_constant_result  # said while compiling: graphs cannot
-def _say_that_it_is_slow(device: torch.device) -> None:
-    _warn_once(device.type, fused.why_not(device))
-
-
-@lru_cache(maxsize=8)
-def _warn_once(device_type: str, reason: str) -> None:
-    warnings.warn(
-        f'DropBlock takes its slow path on {device_type!r} devices, with a mask as '
-        f'large as the input: {reason}.',
-        stacklevel=7,
-    )
-
-
-def _check_input(x: Tensor) -> None:
-    if x.dim() != 4:
+def _check_rate(keep_prob: float | Tensor) -> float | Tensor:
+    if not isinstance(keep_prob, Tensor):
+        return check_keep_prob(keep_prob)
+    if keep_prob.dim():
         raise RefusedValueError(
-            f'x has shape {tuple(x.shape)}. DropBlock needs a batch of feature '
-            'maps, (N, C, H, W).'
+            f'keep_prob has shape {tuple(keep_prob.shape)}. DropBlock has one rate '
+            'for all: give a number or a 0-dim tensor.'
         )
-    if not x.is_floating_point():
-        raise RefusedTypeError(
-            f'x has dtype {x.dtype}. DropBlock needs a floating dtype.'
-        )
-    if torch.jit.is_tracing():
-        raise RefusedStateError(
-            'torch.jit.trace would record one mask for good, so DropBlock in training '
-            'mode cannot be traced. Call model.eval() before tracing.'
-        )
-
-
-def _check_seeds(seeds: Tensor, plan: Plan, device: torch.device) -> None:
-    if tuple(seeds.shape) != plan.seed_shape or seeds.dtype != torch.bool:
-        raise RefusedValueError(
-            f'seeds has shape {tuple(seeds.shape)} and dtype {seeds.dtype}. For this '
-            f'input and block_size={plan.block_size} it must be a bool tensor of '
-            f'shape {plan.seed_shape}: one entry for each place where a whole '
-            'block fits.'
-        )
-    if seeds.device != device:
-        raise RefusedValueError(
-            f'seeds is on {seeds.device} and x on {device}. Bring seeds there: '
-            'seeds.to(x.device).'
-        )
+    return keep_prob

@@ -6,42 +6,51 @@ equation 1 of the paper; the exact rate is our own count of overlapping blocks.
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections import Counter
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
-from dropblock_mm.errors import RefusedValueError
 from dropblock_mm.ops.arguments import (
+    BlockSize,
     check_block_size,
+    check_feature_size,
     check_flag,
     check_gamma_scale,
     check_keep_prob,
+    names_unknown_arguments,
 )
 
-FeatureSize = tuple[int, int]
+FeatureSize = tuple[int, ...]  # length; height, width; or depth, height, width
 
 
-def clamp_block(block_size: int, feature_size: FeatureSize) -> tuple[int, int]:
-    """Return the block's height and width, at most those of the map.
+def clamp_block(block_size: BlockSize, feature_size: FeatureSize) -> tuple[int, ...]:
+    """Return the block's sides, each at most that of the map.
 
     The paper does not say what a block larger than the map does; the authors'
     code clamps it, which makes the layer SpatialDropout.
     """
-    height, width = feature_size
-    return min(block_size, height), min(block_size, width)
+    if isinstance(block_size, int):
+        return tuple(min(block_size, length) for length in feature_size)
+    return tuple(map(min, block_size, feature_size))
 
 
-def seed_grid(block_size: int, feature_size: FeatureSize) -> tuple[int, int]:
-    """Return height and width of the region where a whole block fits."""
-    height, width = feature_size
-    block_height, block_width = clamp_block(block_size, feature_size)
-    return height - block_height + 1, width - block_width + 1
+def seed_grid(block_size: BlockSize, feature_size: FeatureSize) -> tuple[int, ...]:
+    """Return the sides of the region where a whole block fits."""
+    block = clamp_block(block_size, feature_size)
+    return tuple(
+        length - side + 1 for length, side in zip(feature_size, block, strict=True)
+    )
 
 
+@names_unknown_arguments
 def seed_rate(
-    keep_prob: float,
-    block_size: int,
-    feature_size: FeatureSize,
     *,
+    keep_prob: float,
+    block_size: int | Sequence[int],
+    feature_size: Sequence[int],
     gamma_scale: float = 1.0,
     calibrated: bool = False,
 ) -> float:
@@ -51,15 +60,17 @@ def seed_rate(
 
         gamma = (1 - keep_prob) / (bh * bw) * (H * W) / ((H - bh + 1) * (W - bw + 1))
 
-    with ``bh = min(block_size, H)`` and ``bw = min(block_size, W)``. Equation 1
+    with ``bh = min(block_size, H)`` and ``bw = min(block_size, W)``. Lines have one
+    such factor, and volumes three. Equation 1
     ignores that blocks overlap, so more units are kept than keep_prob says;
     ``calibrated=True`` solves for the gamma whose exact expected keep rate is
     keep_prob instead.
 
     Args:
         keep_prob: Probability of keeping a unit, in [0, 1].
-        block_size: Side of the dropped square, in units of the map.
-        feature_size: Height and width of the map, in units.
+        block_size: Side of the dropped square, in units of the map, or one number
+            for each side.
+        feature_size: Sides of the map, in units: (L,), (H, W) or (D, H, W).
         gamma_scale: Factor on the drop rate ``1 - keep_prob``, hence on gamma
             (0.25 for the paper's group 3). The result is at most 1.
         calibrated: Depart from equation 1, see above.
@@ -72,24 +83,25 @@ def seed_rate(
         ValueError: If an argument is outside its range.
 
     Examples:
-        >>> round(seed_rate(0.9, 7, (40, 40)), 6)
+        >>> paper = dict(keep_prob=0.9, block_size=7, feature_size=(40, 40))
+        >>> round(seed_rate(**paper), 6)
         0.002825
-        >>> round(seed_rate(0.9, 7, (40, 40), calibrated=True), 6)
+        >>> round(seed_rate(**paper, calibrated=True), 6)
         0.003005
     """
     drop_rate = check_gamma_scale(gamma_scale) * (1.0 - check_keep_prob(keep_prob))
-    block_size = check_block_size(block_size)
-    feature_size = _check_feature_size(feature_size)
+    block, size = _checked_sides(block_size, feature_size)
     if check_flag(calibrated, 'calibrated'):
-        return solve_gamma(max(1.0 - drop_rate, 0.0), block_size, feature_size)
-    return min(drop_rate * gamma_per_drop_rate(block_size, feature_size), 1.0)
+        return solve_gamma(max(1.0 - drop_rate, 0.0), block, size)
+    return min(drop_rate * gamma_per_drop_rate(block, size), 1.0)
 
 
+@names_unknown_arguments
 def expected_keep_rate(
-    keep_prob: float,
-    block_size: int,
-    feature_size: FeatureSize,
     *,
+    keep_prob: float,
+    block_size: int | Sequence[int],
+    feature_size: Sequence[int],
     gamma_scale: float = 1.0,
     calibrated: bool = False,
 ) -> float:
@@ -100,8 +112,8 @@ def expected_keep_rate(
 
     Args:
         keep_prob: See :func:`seed_rate`, as for the other arguments.
-        block_size: Side of the dropped square.
-        feature_size: Height and width of the map.
+        block_size: Side of the dropped square, or one number for each side.
+        feature_size: Sides of the map.
         gamma_scale: Factor on the drop rate.
         calibrated: Whether gamma is solved for instead of equation 1.
 
@@ -113,44 +125,46 @@ def expected_keep_rate(
         ValueError: If an argument is outside its range.
 
     Examples:
-        >>> round(expected_keep_rate(0.9, 7, (40, 40)), 4)
+        >>> detection = dict(keep_prob=0.9, block_size=7, feature_size=(40, 40))
+        >>> round(expected_keep_rate(**detection), 4)
         0.9056
-        >>> round(expected_keep_rate(0.2, 16, (65, 65)), 4)
+        >>> segmentation = dict(keep_prob=0.2, block_size=16, feature_size=(65, 65))
+        >>> round(expected_keep_rate(**segmentation), 4)
         0.5016
-        >>> round(expected_keep_rate(0.2, 16, (65, 65), calibrated=True), 4)
+        >>> round(expected_keep_rate(**segmentation, calibrated=True), 4)
         0.2
     """
     gamma = seed_rate(
-        keep_prob,
-        block_size,
-        feature_size,
+        keep_prob=keep_prob,
+        block_size=block_size,
+        feature_size=feature_size,
         gamma_scale=gamma_scale,
         calibrated=calibrated,
     )
-    return keep_rate_of_gamma(gamma, block_size, feature_size)
+    return keep_rate_of_gamma(gamma, *_checked_sides(block_size, feature_size))
 
 
-def gamma_per_drop_rate(block_size: int, feature_size: FeatureSize) -> float:
+def gamma_per_drop_rate(block_size: BlockSize, feature_size: FeatureSize) -> float:
     """Return equation 1's gamma for a drop rate of 1; gamma is linear in it."""
-    height, width = feature_size
-    block_height, block_width = clamp_block(block_size, feature_size)
-    seed_height, seed_width = seed_grid(block_size, feature_size)
-    return (height * width) / (block_height * block_width * seed_height * seed_width)
+    places = math.prod(seed_grid(block_size, feature_size))
+    units_of_block = math.prod(clamp_block(block_size, feature_size))
+    return math.prod(feature_size) / (units_of_block * places)
 
 
 def keep_rate_of_gamma(
-    gamma: float, block_size: int, feature_size: FeatureSize
+    gamma: float, block_size: BlockSize, feature_size: FeatureSize
 ) -> float:
     """Return the mean of ``(1 - gamma) ** n`` over the map's positions."""
-    height, width = feature_size
     return sum(
         positions * (1.0 - gamma) ** seeds
         for seeds, positions in cover_histogram(block_size, feature_size)
-    ) / (height * width)
+    ) / math.prod(feature_size)
 
 
 @lru_cache(maxsize=1024)
-def solve_gamma(keep_rate: float, block_size: int, feature_size: FeatureSize) -> float:
+def solve_gamma(
+    keep_rate: float, block_size: BlockSize, feature_size: FeatureSize
+) -> float:
     """Return the gamma whose exact expected keep rate is ``keep_rate``.
 
     By bisection: the keep rate falls from 1 to 0 as gamma rises.
@@ -176,7 +190,7 @@ def covering_seeds(length: int, block: int) -> list[int]:
 
 @lru_cache(maxsize=256)
 def cover_histogram(
-    block_size: int, feature_size: FeatureSize
+    block_size: BlockSize, feature_size: FeatureSize
 ) -> tuple[tuple[int, int], ...]:
     """Return pairs (number of covering seeds, number of positions with so many)."""
     sides = [
@@ -186,17 +200,14 @@ def cover_histogram(
         )
     ]
     histogram: Counter[int] = Counter()
-    for rows, row_count in sides[0].items():
-        for columns, column_count in sides[1].items():
-            histogram[rows * columns] += row_count * column_count
+    for seeds_and_positions in itertools.product(*(side.items() for side in sides)):
+        seeds, positions = zip(*seeds_and_positions, strict=True)
+        histogram[math.prod(seeds)] += math.prod(positions)
     return tuple(histogram.items())
 
 
-def _check_feature_size(feature_size: FeatureSize) -> FeatureSize:
-    if len(feature_size) != 2 or min(feature_size) < 1:
-        raise RefusedValueError(
-            f'feature_size={feature_size!r} is not (height, width) with both at '
-            'least 1. Give the size of the feature map in units, for example (40, 40).'
-        )
-    height, width = feature_size
-    return int(height), int(width)
+def _checked_sides(
+    block_size: Any, feature_size: Any
+) -> tuple[tuple[int, ...], FeatureSize]:
+    size = check_feature_size(feature_size)
+    return clamp_block(check_block_size(block_size, dims=len(size)), size), size

@@ -5,11 +5,14 @@ Each has its reason and a fallback for the day on which the name goes.
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 # torch.compiler has it since 2.3; before, compilers cannot be told.
 is_compiling: Callable[[], bool] = getattr(
@@ -29,12 +32,87 @@ def is_recomputing() -> bool:
     return running is not None and running() != -1
 
 
-def is_transformed(x: Tensor) -> bool:
-    """Tell a tensor inside torch.func's transformations (grad, vmap, jvp).
+def is_transformed(*values: Any) -> bool:
+    """Tell whether torch.func (grad, vmap, jvp) or forward-mode AD follows a tensor.
 
-    These pass wrapped tensors, whose memory cannot be written. No public name tells
-    them. Without this one they are taken for plain, and torch itself refuses.
+    These pass tensors whose memory cannot be written, for a wrapper or a tangent would
+    not see it. No public name tells the former. Without the private ones such tensors
+    are taken for plain, and torch itself refuses.
+    """
+    if is_compiling():
+        return is_transforming()
+    functorch = getattr(torch._C, '_functorch', None)
+    is_wrapped: Any = getattr(functorch, 'is_functorch_wrapped_tensor', _never)
+    return any(
+        is_wrapped(value) or forward_ad.unpack_dual(value).tangent is not None
+        for value in values
+        if isinstance(value, Tensor)
+    )
+
+
+@torch.compiler.assume_constant_result  # a compiler cannot look into C
+def is_transforming() -> bool:
+    """Tell whether a transformation of torch.func is on, whatever it follows."""
+    functorch = getattr(torch._C, '_functorch', None)
+    level: Any = getattr(functorch, 'maybe_current_level', _never)
+    return bool(level())
+
+
+def is_recorded() -> bool:
+    """Tell whether ``make_fx`` records operations; it may do so with plain tensors.
+
+    What writes to memory behind torch's back would not be recorded. Without the module
+    that is asked nothing can record, and without its name masks are constants of the
+    recorded graph.
+    """
+    recorder = sys.modules.get('torch.fx.experimental.proxy_tensor')
+    ask: Any = getattr(recorder, 'get_proxy_mode', None)
+    return ask is not None and ask() is not None
+
+
+def without_modes() -> contextlib.AbstractContextManager[Any]:
+    """Return a context in which no mode turns tensors into fake ones.
+
+    No public name leaves all modes. Without this one a kernel that is tried while a
+    mode is on fails, and the slow path is taken from then on.
+    """
+    try:
+        from torch.utils._python_dispatch import _disable_current_modes
+    except ImportError:
+        return contextlib.nullcontext()
+    return _disable_current_modes()
+
+
+def unwrapped(value: Any) -> Any:
+    """Return what lies beneath the wrappers of torch.func's transformations.
+
+    A tensor inside vmap gets its axis of samples back. No public name does it.
+    Without this one the units of one sample are counted.
     """
     functorch = getattr(torch._C, '_functorch', None)
-    ask: Any = getattr(functorch, 'is_functorch_wrapped_tensor', None)
-    return ask is not None and ask(x)
+    is_wrapped: Any = getattr(functorch, 'is_functorch_wrapped_tensor', _never)
+    unwrap: Any = getattr(functorch, 'get_unwrapped', None)
+    if unwrap is None or is_compiling():
+        return value
+    while isinstance(value, Tensor) and is_wrapped(value):
+        value = unwrap(value)
+    return value
+
+
+def beneath_transforms() -> contextlib.AbstractContextManager[Any]:
+    """Return a context outside of torch.func's transformations.
+
+    Within them torch refuses to change a tensor from outside, such as a count. No
+    public name leaves them for a moment. Without this one torch goes on refusing.
+    """
+    if not is_transforming():
+        return contextlib.nullcontext()
+    try:
+        from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
+    except ImportError:
+        return contextlib.nullcontext()
+    return temporarily_clear_interpreter_stack()
+
+
+def _never(*_: Any) -> bool:
+    return False

@@ -20,7 +20,9 @@ from torch import Tensor
 from dropblock_mm.ops import dense
 from dropblock_mm.ops.calibration import solve_gamma_on_device
 from dropblock_mm.ops.cpu import sparse
-from dropblock_mm.ops.geometry import BlockGeometry
+from dropblock_mm.ops.gpu import fused
+from dropblock_mm.ops.plan import BlockGeometry, Plan
+from dropblock_mm.ops.random_numbers import draw_key
 from dropblock_mm.ops.rates import solve_gamma
 
 _LIBRARY = torch.library.Library('dropblock_mm', 'DEF')
@@ -30,8 +32,24 @@ _LIBRARY.define(f'drop_mask{_ARGUMENTS} -> (Tensor, Tensor)')
 # call stays where it is, and no mask is kept from forward to backward.
 _LIBRARY.define(f'drop_mask_again{_ARGUMENTS} -> Tensor')
 _LIBRARY.define(
-    'solve_gamma(Tensor keep_rate, int block_size, SymInt[] size) -> Tensor'
+    'solve_gamma(Tensor keep_rate, SymInt[] block, SymInt[] size) -> Tensor'
 )
+
+
+def drop(
+    x: Tensor,
+    plan: Plan,
+    keep_prob: float | Tensor,
+    seeds: None = None,
+    generator: torch.Generator | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Drop blocks, as :func:`dropblock_mm.ops.dense.drop` has it, without seeds.
+
+    On CUDA ``x`` may have two sides at most.
+    """
+    gamma = plan.device_gamma(keep_prob, x.device)
+    key = draw_key(x.device, generator)
+    return drop_units(x, gamma, key, plan.geometry.shape, plan.geometry.block)
 
 
 def drop_units(
@@ -44,14 +62,14 @@ def drop_units(
     """Draw a mask, zero the units it drops and normalise by count.
 
     Args:
-        x: Tensor[N, C, H, W].
+        x: Tensor[N, C, *size].
         gamma: Tensor[], the probability of a seed, in [0, 1].
         key: LongTensor[], the seed of the random numbers.
-        mask_shape: (N, C, H, W) of the mask; C is 1 for a shared mask.
-        block: Height and width of a block, at most those of the map.
+        mask_shape: (N, C, *size) of the mask; C is 1 for a shared mask.
+        block: Sides of a block, at most those of the map.
 
     Returns:
-        tuple[Tensor, Tensor]: Tensor[N, C, H, W] and the number of units kept, a
+        tuple[Tensor, Tensor]: Tensor[N, C, *size] and the number of units kept, a
         0-dim LongTensor.
     """
     return _DrawAndDrop.apply(x, gamma, key, tuple(mask_shape), tuple(block))
@@ -91,7 +109,7 @@ class _DrawAndDrop(torch.autograd.Function):
 def _drop_mask_on_cpu(
     gamma: Tensor, key: Tensor, shape: Sequence[int], block: Sequence[int]
 ) -> tuple[Tensor, Tensor]:
-    geometry = BlockGeometry(*_sizes(shape, block))
+    geometry = BlockGeometry(tuple(shape), tuple(block))
     draw = sparse.SeedDraw(geometry, float(gamma), int(key))
     dropped, kept = sparse.drop_mask(draw)
     return dropped, torch.tensor(kept, device='cpu')
@@ -102,7 +120,7 @@ def _drop_mask_on_cuda(
 ) -> tuple[Tensor, Tensor]:
     from dropblock_mm.ops.gpu import kernels
 
-    kept = kernels.count_kept(gamma, key, *_sizes(shape, block))
+    kept = kernels.count_kept(gamma, key, *fused.as_map(shape, block))
     return _drop_mask_again_on_cuda(gamma, key, shape, block), kept
 
 
@@ -111,7 +129,8 @@ def _drop_mask_again_on_cuda(
 ) -> Tensor:
     from dropblock_mm.ops.gpu import kernels
 
-    return ~kernels.keep_mask(gamma, key, *_sizes(shape, block))
+    mask = kernels.keep_mask(gamma, key, *fused.as_map(shape, block))
+    return ~mask.view(shape)
 
 
 def _drop_mask_on_meta(
@@ -122,24 +141,17 @@ def _drop_mask_on_meta(
     )
 
 
-def _sizes(
-    shape: Sequence[int], block: Sequence[int]
-) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
-    images, channels, height, width = shape
-    return (images, channels, height, width), (block[0], block[1])
-
-
 def _solve_gamma_on_host(
-    keep_rate: Tensor, block_size: int, size: Sequence[int]
+    keep_rate: Tensor, block: Sequence[int], size: Sequence[int]
 ) -> Tensor:
-    gamma = solve_gamma(float(keep_rate), block_size, (size[0], size[1]))
+    gamma = solve_gamma(float(keep_rate), tuple(block), tuple(size))
     return torch.full_like(keep_rate, gamma)
 
 
 def _solve_gamma_on_cuda(
-    keep_rate: Tensor, block_size: int, size: Sequence[int]
+    keep_rate: Tensor, block: Sequence[int], size: Sequence[int]
 ) -> Tensor:
-    return solve_gamma_on_device(keep_rate, block_size, (size[0], size[1]))
+    return solve_gamma_on_device(keep_rate, tuple(block), tuple(size))
 
 
 _LIBRARY.impl('drop_mask', _drop_mask_on_cpu, 'CPU')

@@ -16,7 +16,7 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import Dataset
 
-from dropblock_mm import DropBlock2d
+from dropblock_mm import ScheduledDrop
 from dropblock_mm.registry import HOOKS
 from dropblock_mm.testing.processes import start
 from dropblock_mm.testing.toy import ToyClassifier, toy_resnet, toy_runner
@@ -51,7 +51,7 @@ class Recorder(Hook):
         outputs: Any = None,
     ) -> None:
         """Read the counts of every layer, before they are reset, and the loss."""
-        layers = [m for m in runner.model.modules() if isinstance(m, DropBlock2d)]
+        layers = [m for m in runner.model.modules() if isinstance(m, ScheduledDrop)]
         self.kept.append([int(layer.kept_units) for layer in layers])
         self.losses.append(float(outputs['loss'].detach()))
 

@@ -30,7 +30,7 @@ def made_up_rows(first: int = INTERVAL, last: int = LAST) -> list[dict[str, Any]
             'loss_bbox': 0.5 / step,
             'keep_prob': keep_prob,
             'effective_keep_rate': (1 + keep_prob) / 2,
-            'effective_keep_rate/backbone.layer4': keep_prob,
+            'target_keep_rate.backbone.layer4': keep_prob,
             'epoch': (step - 1) // EPOCH + 1,
             'iter': step,
             'step': step,

@@ -37,8 +37,12 @@ def test_the_papers_recipe_on_a_stock_config(print_sites, tmp_path):
                 channels=channels,
                 height=size[0],
                 width=size[1],
-                gamma=seed_rate(0.9, 7, size, **options),
-                expected_keep_rate=expected_keep_rate(0.9, 7, size, **options),
+                gamma=seed_rate(
+                    keep_prob=0.9, block_size=7, feature_size=size, **options
+                ),
+                expected_keep_rate=expected_keep_rate(
+                    keep_prob=0.9, block_size=7, feature_size=size, **options
+                ),
                 covers_map=False,
             )
         ]
@@ -52,7 +56,7 @@ def test_all_sites_where_nothing_asks_for_some(print_sites):
     assert 'fpn_convs' in text
     assert sum('cls_convs' in line for line in text.splitlines()) == 1
     assert len(lines) == 64 + 8 + 8 * 5  # a head sees five levels
-    assert all('block 3' in line for line in lines)
+    assert all('block_size 3' in line for line in lines)
     assert sum('frozen' in line for line in lines) == 12
     covered = [line for line in lines if 'covers the map' in line]
     assert covered
@@ -116,7 +120,7 @@ def test_a_refusal_is_one_message(refused, tmp_path):
         "keep_prob=0.9, targets=[dict(module='backbone')])]"
     )
     said = refused(
-        'misc/print_sites',
+        'print_sites',
         'mmseg::segformer/segformer_mit-b0_8xb1-160k_cityscapes-1024x1024.py',
         '--dropblock',
         str(fragment),

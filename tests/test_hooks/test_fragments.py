@@ -26,7 +26,10 @@ def fragment_file(folder, text):
 
 
 def test_the_shipped_fragments():
-    assert {'resnet_c4c5', 'resnet_c5', 'decode_head'} <= set(fragment_names())
+    paper = {'resnet_c4c5', 'resnet_c5', 'decode_head'}
+    baselines = {'_dropout', '_spatial_dropout'}
+    paper |= {f'resnet_c4c5{name}' for name in baselines} | {'resnet_c5_drop_path'}
+    assert paper == set(fragment_names())
 
 
 @pytest.mark.parametrize('name', fragment_names())
@@ -36,7 +39,11 @@ def test_every_fragment_is_a_base_too(name, tmp_path):
     child.write_text(f'_base_ = [{path!r}]\n')
     added = add_fragment(Config({}), name)
     assert Config.fromfile(child).custom_hooks == added.custom_hooks
-    assert [hook.type for hook in added.custom_hooks] == [INJECT, SCHEDULE]
+    first, *others = [hook.type for hook in added.custom_hooks]
+    of_drop_block = 'drop' not in name
+    assert first == (INJECT if of_drop_block else 'dropblock_mm.InjectionHook')
+    # The baselines of convolutions have a constant rate.
+    assert others == ([] if name.endswith('dropout') else [SCHEDULE])
 
 
 def test_hooks_come_after_the_configs_own():

@@ -84,7 +84,7 @@ def test_rate_follows_the_schedule_and_is_logged(tmp_path):
     assert [row['keep_prob'] for row in rows] == pytest.approx(linear(0.5))
     assert rows[0]['effective_keep_rate'] == 1.0
     for row in rows[1:]:
-        assert row['effective_keep_rate'] == row['effective_keep_rate/backbone.layer4']
+        assert row['effective_keep_rate'] == row['target_keep_rate.backbone.layer4']
         assert row['effective_keep_rate'] == pytest.approx(row['keep_prob'], abs=0.1)
 
 
@@ -102,7 +102,7 @@ def test_tensorboard_gets_the_same_numbers(tmp_path):
     runner.train()
     events = reader.EventAccumulator(str(Path(runner.log_dir, 'vis_data')))
     events.Reload()
-    for name in ('keep_prob', 'effective_keep_rate/backbone.layer4'):
+    for name in ('keep_prob', 'target_keep_rate.backbone.layer4'):
         shown = [event.value for event in events.Scalars(name)]
         assert shown == pytest.approx([row[name] for row in logged(runner)])
 
@@ -125,9 +125,9 @@ def test_every_target_has_its_rate_and_its_log(tmp_path):
     runner.train()
     last = logged(runner)[-1]
     assert last['keep_prob'] == 0.6
-    assert last['keep_prob/backbone.layer4'] == 0.2
-    assert last['effective_keep_rate/backbone.layer3'] == pytest.approx(0.9, abs=0.05)
-    assert last['effective_keep_rate/backbone.layer4'] == pytest.approx(0.2, abs=0.1)
+    assert last['target_keep_prob.backbone.layer4'] == 0.2
+    assert last['target_keep_rate.backbone.layer3'] == pytest.approx(0.9, abs=0.05)
+    assert last['target_keep_rate.backbone.layer4'] == pytest.approx(0.2, abs=0.1)
 
 
 def test_a_constant_rate_needs_no_schedule(tmp_path):
@@ -145,7 +145,7 @@ def test_two_injection_hooks_work_side_by_side(tmp_path, log):
     )
     runner.train()
     last = logged(runner)[-1]
-    parts = [last[f'effective_keep_rate/backbone.layer{stage}'] for stage in (3, 4)]
+    parts = [last[f'target_keep_rate.backbone.layer{stage}'] for stage in (3, 4)]
     assert min(parts) < last['effective_keep_rate'] < max(parts)
     assert not any('did nothing' in text for text in log)
 
@@ -158,7 +158,7 @@ def test_layers_built_by_the_config_are_scheduled_and_logged(tmp_path):
     runner = toy_runner(tmp_path, [schedule()], model=model)
     runner.train()
     last = logged(runner)[-1]
-    assert last['effective_keep_rate/plugins'] == pytest.approx(0.5, abs=0.1)
+    assert last['target_keep_rate.plugins'] == pytest.approx(0.5, abs=0.1)
 
 
 def test_iter_based_training(tmp_path):

@@ -6,7 +6,7 @@ import re
 import pytest
 import torch
 
-from dropblock_mm import inject_drop_block
+from dropblock_mm import inject, inject_drop_block
 from dropblock_mm.analysis.sites.dry_run import build_on_meta
 from dropblock_mm.analysis.sites.stock_models import (
     PACKAGES,
@@ -18,7 +18,7 @@ from dropblock_mm.analysis.sites.stock_models import (
     without,
 )
 from dropblock_mm.injection.adapters import registry as adapters
-from dropblock_mm.testing.served import check_is_served
+from dropblock_mm.testing.served import check_branches, check_is_served
 
 SPREAD = [
     'mmdet::dcnv2/faster-rcnn_r50-mdconv-c3-c5_fpn_1x_coco.py',
@@ -135,6 +135,26 @@ def backbone_of(name):
 @pytest.mark.parametrize('name', SPREAD)
 def test_a_stock_backbone_is_served(name):
     assert check_backbone(*backbone_of(name))
+
+
+@pytest.mark.parametrize('name', SPREAD)
+def test_the_end_of_every_residual_branch_is_found(name):
+    torch.manual_seed(0)
+    package, config = backbone_of(name)
+    model = builder(package, config)()
+    side = 128 if "'DCN'" in str(config) or 'sac' in config else 64
+    images = torch.randn(2, config.get('in_channels', 3), side, side)
+    if 'trident' in name:
+        model.init_weights()  # its own convolution begins with what memory holds
+    if 'erfnet' in name:  # of which no block says by its structure that it adds
+        with pytest.raises(ValueError, match=r"where='branch' .* no site for DropPath"):
+            inject(model, [dict(module='')], layer='DropPath')
+        return
+    owners = {site.place.owner for site in check_branches(model, images)}
+    shortcuts = inject_drop_block(model, [dict(module='', where='shortcut')])
+    # The short path of a CSP layer passes all its blocks by and is added to none.
+    added = [s for s in shortcuts if '.short_conv' not in f'.{s.module}']
+    assert owners == {site.place.owner for site in added}
 
 
 @pytest.mark.parametrize(('adapter', 'part'), NEEDS.items())

@@ -11,25 +11,32 @@ from dropblock_mm import DropBlock2d, drop_block_2d
 
 def test_delegates_to_the_op():
     x = torch.randn(2, 4, 12, 13)
-    layer = DropBlock2d(0.5, 3, gamma_scale=0.5, calibrated=True, shared_mask=True)
+    layer = DropBlock2d(
+        keep_prob=0.5, block_size=3, gamma_scale=0.5, calibrated=True, shared_mask=True
+    )
     torch.manual_seed(0)
     out = layer(x)
     torch.manual_seed(0)
     expected = drop_block_2d(
-        x, 0.5, 3, gamma_scale=0.5, calibrated=True, shared_mask=True
+        x,
+        keep_prob=0.5,
+        block_size=3,
+        gamma_scale=0.5,
+        calibrated=True,
+        shared_mask=True,
     )
     assert torch.equal(out, expected)
 
 
 def test_is_the_identity_in_eval_and_at_keep_prob_1():
     x = torch.randn(2, 4, 12, 13)
-    assert DropBlock2d(0.1, 3).eval()(x) is x
-    assert torch.equal(DropBlock2d(1.0, 3)(x), x)
-    assert torch.equal(DropBlock2d(None, 3)(x), x)
+    assert DropBlock2d(keep_prob=0.1, block_size=3).eval()(x) is x
+    assert torch.equal(DropBlock2d(keep_prob=1.0, block_size=3)(x), x)
+    assert torch.equal(DropBlock2d(keep_prob=None, block_size=3)(x), x)
 
 
 def test_set_keep_prob_takes_effect_and_is_checked():
-    layer = DropBlock2d(1.0, 3)
+    layer = DropBlock2d(keep_prob=1.0, block_size=3)
     layer.set_keep_prob(0.5)
     assert (layer(torch.ones(2, 4, 12, 13)) == 0).any()
     with pytest.raises(ValueError, match='keep_prob=2'):
@@ -39,7 +46,7 @@ def test_set_keep_prob_takes_effect_and_is_checked():
 
 def test_counts_what_it_keeps():
     torch.manual_seed(0)
-    layer = DropBlock2d(0.7, 3)
+    layer = DropBlock2d(keep_prob=0.7, block_size=3)
     dropped = 0
     for _ in range(3):
         dropped += int((layer(torch.ones(2, 4, 12, 13)) == 0).sum())
@@ -52,7 +59,7 @@ def test_counts_what_it_keeps():
 
 
 def test_adds_nothing_to_a_state_dict():
-    layer = DropBlock2d(0.9, 7)
+    layer = DropBlock2d(keep_prob=0.9, block_size=7)
     assert not layer.state_dict()
     assert not list(layer.parameters())
     plain = nn.Sequential(nn.Conv2d(3, 4, 1))
@@ -65,7 +72,7 @@ def test_adds_nothing_to_a_state_dict():
     'clone', [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
 )
 def test_copies_are_alike_and_apart(clone):
-    layer = DropBlock2d(0.5, 3, gamma_scale=0.5)
+    layer = DropBlock2d(keep_prob=0.5, block_size=3, gamma_scale=0.5)
     copied = clone(layer)
     assert repr(copied) == repr(layer)
     layer.set_keep_prob(0.25)
@@ -74,7 +81,7 @@ def test_copies_are_alike_and_apart(clone):
 
 def test_activation_checkpointing_repeats_the_mask_while_the_rate_changes():
     torch.manual_seed(0)
-    layer = DropBlock2d(0.5, 3)
+    layer = DropBlock2d(keep_prob=0.5, block_size=3)
     for step in range(20):
         layer.set_keep_prob(0.9 - 0.04 * step)
         x = torch.randn(2, 4, 12, 13, requires_grad=True)
@@ -85,7 +92,10 @@ def test_activation_checkpointing_repeats_the_mask_while_the_rate_changes():
 
 @pytest.mark.parametrize('use_reentrant', [False, True])
 def test_units_that_checkpointing_recomputes_count_once(use_reentrant):
-    layer, x = DropBlock2d(0.5, 3), torch.randn(2, 4, 12, 13, requires_grad=True)
+    layer, x = (
+        DropBlock2d(keep_prob=0.5, block_size=3),
+        torch.randn(2, 4, 12, 13, requires_grad=True),
+    )
     # Something has to follow the layer: recomputation ends as early as it can.
     out = checkpoint(lambda x: layer(x * 1.0).sin(), x, use_reentrant=use_reentrant)
     seen, kept = layer.seen_units.item(), layer.kept_units.item()
@@ -97,12 +107,14 @@ def test_units_that_checkpointing_recomputes_count_once(use_reentrant):
 def test_autocast_keeps_the_dtype_it_gets():
     conv = nn.Conv2d(3, 4, 3, padding=1)
     with torch.autocast('cpu', dtype=torch.bfloat16):
-        out = DropBlock2d(0.5, 3)(conv(torch.randn(2, 3, 12, 12)))
+        out = DropBlock2d(keep_prob=0.5, block_size=3)(conv(torch.randn(2, 3, 12, 12)))
     assert out.dtype == torch.bfloat16
 
 
 def test_works_in_a_compiled_model_while_the_rate_changes():
-    model = nn.Sequential(nn.Conv2d(3, 4, 1), DropBlock2d(0.9, 3), nn.ReLU())
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 1), DropBlock2d(keep_prob=0.9, block_size=3), nn.ReLU()
+    )
     compiled = torch.compile(model, backend='eager')
     x = torch.randn(2, 3, 12, 12, requires_grad=True)
     for step in range(4):
@@ -114,11 +126,11 @@ def test_works_in_a_compiled_model_while_the_rate_changes():
 
 
 def test_repr_shows_what_differs_from_the_default():
-    layer = DropBlock2d(0.9, 7, gamma_scale=0.25, shared_mask=True)
+    layer = DropBlock2d(keep_prob=0.9, block_size=7, gamma_scale=0.25, shared_mask=True)
     assert repr(layer) == (
         'DropBlock2d(keep_prob=0.9, block_size=7, gamma_scale=0.25, shared_mask=True)'
     )
-    assert 'keep_prob=?' in repr(DropBlock2d(0.9, 7).to('meta'))
+    assert 'keep_prob=0.9' in repr(DropBlock2d(keep_prob=0.9, block_size=7).to('meta'))
 
 
 def test_is_a_plugin_of_mmdets_resnet():

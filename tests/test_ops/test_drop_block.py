@@ -1,12 +1,10 @@
-import warnings
-
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dropblock_mm import DropBlock2d, drop_block_2d, expected_keep_rate, seed_rate
-from dropblock_mm.ops import dense, drop_block, drop_block_2d_with_count
+from dropblock_mm import drop_block_2d, expected_keep_rate, seed_rate
+from dropblock_mm.ops import dense, drop_block_with_count
 from dropblock_mm.ops.plan import make_plan
 from dropblock_mm.ops.rates import clamp_block, seed_grid
 from dropblock_mm.ops.reference import reference_drop_block, reference_mask
@@ -23,40 +21,40 @@ def random_seeds(shape, block_size, share=0.1, shared_mask=False):
     return torch.rand(shape[0], channels, *seed_grid(block_size, shape[2:])) < share
 
 
-def memory_formats(x):
-    """The same values in every layout a model may hand over."""
-    doubled = torch.stack([x, x], dim=-1)
-    return {
-        'contiguous': x,
-        'channels_last': x.contiguous(memory_format=torch.channels_last),
-        'transposed': x.transpose(2, 3).contiguous().transpose(2, 3),
-        'strided': doubled[..., 0],
-        'offset': torch.cat([x, x])[x.shape[0] :],
-    }
-
-
 @given(shapes, st.integers(1, 14), st.booleans(), st.integers(0, 2**31))
-def test_equals_the_oracle(shape, block_size, shared_mask, seed):
+def test_equals_the_oracle(memory_formats, shape, block_size, shared_mask, seed):
     torch.manual_seed(seed)
     seeds = random_seeds(shape, block_size, 0.15, shared_mask)
     values = torch.randn(shape, dtype=torch.float64)
     for dtype in DTYPES:
         for name, x in memory_formats(values.to(dtype)).items():
             out = drop_block_2d(
-                x, 0.9, block_size, shared_mask=shared_mask, seeds=seeds
+                x,
+                keep_prob=0.9,
+                block_size=block_size,
+                shared_mask=shared_mask,
+                seeds=seeds,
             )
             assert out.dtype == dtype, name
             assert_close(out, reference_drop_block(x, seeds, block_size))
 
 
 @given(shapes, st.integers(1, 14), st.booleans(), st.integers(0, 2**31))
-def test_gradient_equals_the_oracle(shape, block_size, shared_mask, seed):
+def test_gradient_equals_the_oracle(
+    memory_formats, shape, block_size, shared_mask, seed
+):
     torch.manual_seed(seed)
     seeds = random_seeds(shape, block_size, 0.15, shared_mask)
     grad = torch.randn(shape)
     for x in memory_formats(torch.randn(shape)).values():
         x = x.detach().requires_grad_()
-        out = drop_block_2d(x, 0.9, block_size, shared_mask=shared_mask, seeds=seeds)
+        out = drop_block_2d(
+            x,
+            keep_prob=0.9,
+            block_size=block_size,
+            shared_mask=shared_mask,
+            seeds=seeds,
+        )
         out.backward(grad)
         # The op is linear in x with a diagonal matrix: backward is forward.
         assert_close(x.grad, reference_drop_block(grad, seeds, block_size))
@@ -67,8 +65,8 @@ def test_dense_path_equals_the_sparse_one(shape, block_size, shared_mask, seed):
     torch.manual_seed(seed)
     seeds = random_seeds(shape, block_size, 0.15, shared_mask)
     x = torch.randn(shape)
-    out, kept = drop_block_2d_with_count(
-        x, 0.9, block_size, shared_mask=shared_mask, seeds=seeds
+    out, kept = drop_block_with_count(
+        x, keep_prob=0.9, block_size=block_size, shared_mask=shared_mask, seeds=seeds
     )
     mask = dense.drop_mask(seeds, clamp_block(block_size, shape[2:]))
     dense_out, dense_kept = dense.drop_units(x, mask)
@@ -82,7 +80,9 @@ def test_gradcheck(shared_mask):
     seeds = random_seeds(x.shape, 3, 0.1, shared_mask)
 
     def function(x):
-        return drop_block_2d(x, 0.9, 3, shared_mask=shared_mask, seeds=seeds)
+        return drop_block_2d(
+            x, keep_prob=0.9, block_size=3, shared_mask=shared_mask, seeds=seeds
+        )
 
     assert torch.autograd.gradcheck(function, x)
     assert torch.autograd.gradgradcheck(function, x)
@@ -96,7 +96,7 @@ def test_drops_whole_blocks_inside_the_map(size, block_size):
     """Every dropped unit lies in a full block of dropped units."""
     torch.manual_seed(0)
     x = torch.ones(4, 16, *size)
-    dropped = drop_block_2d(x, 0.7, block_size) == 0
+    dropped = drop_block_2d(x, keep_prob=0.7, block_size=block_size) == 0
     block = clamp_block(block_size, size)
     windows = dropped.unfold(2, block[0], 1).unfold(3, block[1], 1)
     full = windows.all(-1).all(-1)  # every place where a whole block is dropped
@@ -109,7 +109,7 @@ def test_drops_whole_blocks_inside_the_map(size, block_size):
 def test_keeps_dtype_and_memory_format(layout):
     for dtype in DTYPES:
         x = torch.randn(2, 4, 10, 12).to(dtype).contiguous(memory_format=layout)
-        out = drop_block_2d(x, 0.5, 3)
+        out = drop_block_2d(x, keep_prob=0.5, block_size=3)
         assert out.dtype == dtype
         assert out.stride() == x.stride()
 
@@ -117,7 +117,7 @@ def test_keeps_dtype_and_memory_format(layout):
 def test_returns_a_fresh_tensor_and_leaves_the_input_alone():
     x = torch.randn(2, 4, 10, 12)
     before = x.clone()
-    out = drop_block_2d(x, 0.5, 3)
+    out = drop_block_2d(x, keep_prob=0.5, block_size=3)
     out.add_(1)  # as `out += identity` and in-place ReLU do
     assert torch.equal(x, before)
 
@@ -126,7 +126,7 @@ def test_in_place_neighbours_keep_the_gradient_right():
     seeds = random_seeds((2, 3, 6, 6), 2)
     x = torch.randn(2, 3, 6, 6, requires_grad=True)
     identity = torch.randn(2, 3, 6, 6)
-    out = drop_block_2d(x, 0.9, 2, seeds=seeds)
+    out = drop_block_2d(x, keep_prob=0.9, block_size=2, seeds=seeds)
     out += identity
     out = torch.relu_(out)
     out.sum().backward()
@@ -136,9 +136,9 @@ def test_in_place_neighbours_keep_the_gradient_right():
 
 def test_is_the_identity_in_eval_and_at_keep_prob_1():
     x = torch.randn(2, 3, 8, 8)
-    assert drop_block_2d(x, 0.1, 3, training=False) is x
-    assert torch.equal(drop_block_2d(x, 1.0, 3), x)
-    assert torch.equal(drop_block_2d(x, 0.5, 3, gamma_scale=0), x)
+    assert drop_block_2d(x, keep_prob=0.1, block_size=3, training=False) is x
+    assert torch.equal(drop_block_2d(x, keep_prob=1.0, block_size=3), x)
+    assert torch.equal(drop_block_2d(x, keep_prob=0.5, block_size=3, gamma_scale=0), x)
 
 
 @pytest.mark.parametrize('dtype', DTYPES)
@@ -146,7 +146,7 @@ def test_is_the_identity_in_eval_and_at_keep_prob_1():
 def test_is_finite_at_keep_prob_0(dtype, calibrated):
     for size in [(1, 1), (7, 7), (9, 13)]:
         x = torch.randn(2, 3, *size).to(dtype).requires_grad_()
-        out = drop_block_2d(x, 0.0, 7, calibrated=calibrated)
+        out = drop_block_2d(x, keep_prob=0.0, block_size=7, calibrated=calibrated)
         out.sum().backward()
         assert out.isfinite().all()
         assert x.grad.isfinite().all()
@@ -156,7 +156,8 @@ def test_is_finite_at_keep_prob_0(dtype, calibrated):
 
 def test_nothing_kept_is_zero():
     x = torch.randn(1, 2, 4, 4, requires_grad=True)
-    out = drop_block_2d(x, 0.0, 4)  # one block covers the map, gamma is 1
+    # One block covers the map, gamma is 1.
+    out = drop_block_2d(x, keep_prob=0.0, block_size=4)
     out.sum().backward()
     assert not out.any()
     assert not x.grad.any()
@@ -166,21 +167,21 @@ def test_a_dropped_infinity_is_zero():
     x = torch.full((1, 1, 4, 4), float('inf'))
     seeds = torch.zeros(1, 1, 3, 3, dtype=torch.bool)
     seeds[0, 0, 0, 0] = True
-    out = drop_block_2d(x, 0.9, 2, seeds=seeds)
+    out = drop_block_2d(x, keep_prob=0.9, block_size=2, seeds=seeds)
     assert not out[0, 0, :2, :2].any()
 
 
 def test_the_count_survives_fp16():
     """65,504 is the largest fp16 number; more units than that are kept here."""
     x = torch.ones(2, 64, 40, 40, dtype=torch.float16)
-    out, kept = drop_block_2d_with_count(x, 0.9, 7)
+    out, kept = drop_block_with_count(x, keep_prob=0.9, block_size=7)
     assert kept > 65504
     assert out.float().mean().item() == pytest.approx(1.0, rel=1e-3)
 
 
 def test_mean_is_preserved_over_the_whole_tensor():
     x = torch.ones(3, 5, 17, 23, dtype=torch.float64)
-    out = drop_block_2d(x, 0.8, 5)
+    out = drop_block_2d(x, keep_prob=0.8, block_size=5)
     assert out.mean().item() == pytest.approx(1.0, rel=1e-12)
     # Not per image or per channel, where the dropped share differs.
     assert len(out.amax(dim=(1, 2, 3)).unique()) == 1
@@ -190,44 +191,48 @@ def test_mean_is_preserved_over_the_whole_tensor():
 def test_masks_are_per_channel_unless_shared():
     torch.manual_seed(0)
     x = torch.ones(2, 8, 20, 20)
-    dropped = drop_block_2d(x, 0.5, 5) == 0
-    shared = drop_block_2d(x, 0.5, 5, shared_mask=True) == 0
+    dropped = drop_block_2d(x, keep_prob=0.5, block_size=5) == 0
+    shared = drop_block_2d(x, keep_prob=0.5, block_size=5, shared_mask=True) == 0
     assert not torch.equal(dropped[:, 0], dropped[:, 1])
     assert torch.equal(shared, shared[:, :1].expand_as(shared))
     assert not torch.equal(shared[0], shared[1])
     assert shared.any()
 
 
-def test_same_seed_same_mask_in_every_layout():
+def test_same_seed_same_mask_in_every_layout(memory_formats):
     x = torch.randn(2, 6, 12, 14)
     outputs = []
     for view in memory_formats(x).values():
         torch.manual_seed(3)
-        outputs.append(drop_block_2d(view, 0.6, 4))
+        outputs.append(drop_block_2d(view, keep_prob=0.6, block_size=4))
     generator = torch.Generator().manual_seed(3)
-    outputs.append(drop_block_2d(x, 0.6, 4, generator=generator))
+    outputs.append(drop_block_2d(x, keep_prob=0.6, block_size=4, generator=generator))
     assert all(torch.equal(out, outputs[0]) for out in outputs)
-    assert not torch.equal(drop_block_2d(x, 0.6, 4), outputs[0])
+    assert not torch.equal(drop_block_2d(x, keep_prob=0.6, block_size=4), outputs[0])
 
 
 def test_a_generator_leaves_the_global_one_alone():
     state = torch.get_rng_state()
-    drop_block_2d(torch.ones(1, 2, 9, 9), 0.5, 3, generator=torch.Generator())
+    drop_block_2d(
+        torch.ones(1, 2, 9, 9), keep_prob=0.5, block_size=3, generator=torch.Generator()
+    )
     assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_a_tensor_keep_prob_equals_the_number():
     x = torch.randn(2, 6, 12, 14, dtype=torch.float64)
     torch.manual_seed(0)
-    expected = drop_block_2d(x, 0.5, 4)
+    expected = drop_block_2d(x, keep_prob=0.5, block_size=4)
     torch.manual_seed(0)
-    assert torch.equal(drop_block_2d(x, torch.tensor(0.5), 4), expected)
+    assert torch.equal(
+        drop_block_2d(x, keep_prob=torch.tensor(0.5), block_size=4), expected
+    )
 
 
 @pytest.mark.parametrize('shape', [(0, 3, 8, 8), (2, 0, 8, 8), (2, 3, 0, 8)])
 def test_empty_batches_pass_through(shape):
     x = torch.zeros(shape, requires_grad=True)
-    out = drop_block_2d(x, 0.5, 3)
+    out = drop_block_2d(x, keep_prob=0.5, block_size=3)
     out.sum().backward()
     assert out.shape == shape
 
@@ -235,7 +240,7 @@ def test_empty_batches_pass_through(shape):
 def test_runs_on_the_meta_device():
     x = torch.empty(2, 3, 8, 9, device='meta', dtype=torch.float16)
     for keep_prob in (0.9, torch.tensor(0.9, device='meta')):
-        out = drop_block_2d(x, keep_prob, 3)
+        out = drop_block_2d(x, keep_prob=keep_prob, block_size=3)
         assert (out.shape, out.dtype) == (x.shape, x.dtype)
 
 
@@ -250,7 +255,7 @@ def test_saves_next_to_nothing_for_backward(block_size, dtype):
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(record, lambda tensor: tensor):
-        out = drop_block_2d(x, 0.9, block_size)
+        out = drop_block_2d(x, keep_prob=0.9, block_size=block_size)
     assert sum(saved) < 0.02 * x.numel() * x.element_size()
     # And what backward has instead is the mask of forward.
     out.sum().backward()
@@ -258,29 +263,15 @@ def test_saves_next_to_nothing_for_backward(block_size, dtype):
     assert (out == 0).any()
 
 
-@pytest.mark.parametrize('seeded', [False, True])
-def test_functional_transforms_say_that_they_do_not_work(seeded):
-    x = torch.randn(2, 3, 8, 8)
-    seeds = random_seeds(x.shape, 3) if seeded else None
-
-    def total(x):
-        return drop_block_2d(x, 0.5, 3, seeds=seeds).sum()
-
-    with pytest.raises(RuntimeError, match='functorch'):
-        torch.func.grad(total)(x)
-    with pytest.raises(RuntimeError, match='vmap'):
-        torch.func.vmap(total)(torch.stack([x, x]))
-
-
 def test_the_default_device_is_not_where_masks_of_cpu_tensors_are_drawn():
     """Memory of another device would be written to as if it were the CPU's."""
     x = torch.ones(2, 8, 20, 20, requires_grad=True)
     for keep_prob in (0.9, 0.1):  # by gaps, by a number for every place
         torch.manual_seed(0)
-        expected = drop_block_2d(x, keep_prob, 1)
+        expected = drop_block_2d(x, keep_prob=keep_prob, block_size=1)
         torch.manual_seed(0)
         with torch.device('meta'):
-            out = drop_block_2d(x, keep_prob, 1)
+            out = drop_block_2d(x, keep_prob=keep_prob, block_size=1)
             out.sum().backward()
         assert torch.equal(out, expected)
         assert torch.equal(x.grad, expected)
@@ -290,65 +281,21 @@ def test_the_default_device_is_not_where_masks_of_cpu_tensors_are_drawn():
 def test_tracing_in_training_mode_is_refused():
     x = torch.ones(2, 3, 8, 8)
     with pytest.raises(RuntimeError, match=r'Call model\.eval\(\) before tracing'):
-        torch.jit.trace(lambda x: drop_block_2d(x, 0.5, 3), x)
-    traced = torch.jit.trace(lambda x: drop_block_2d(x, 0.5, 3, training=False) + 1, x)
+        torch.jit.trace(lambda x: drop_block_2d(x, keep_prob=0.5, block_size=3), x)
+    traced = torch.jit.trace(
+        lambda x: drop_block_2d(x, keep_prob=0.5, block_size=3, training=False) + 1, x
+    )
     assert torch.equal(traced(x), x + 1)
 
 
-# ---- devices without the fast paths
-
-
-@pytest.fixture
-def densely(monkeypatch):
-    """Take the path of devices without a fast one, as if it were the first call."""
-    drop_block._warn_once.cache_clear()
-    monkeypatch.setattr(drop_block, '_pick_path', lambda *_: drop_block._drop_densely)
-    yield
-    drop_block._warn_once.cache_clear()
-
-
-def test_the_slow_path_says_once_that_it_is_taken_and_why(densely):
-    layer, x = DropBlock2d(0.5, 3), torch.ones(2, 3, 12, 12)
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter('always')
-        drop_block_2d(x, 0.5, 3)
-        layer(x)
-    assert [warning.filename for warning in said] == [__file__]
-    assert "slow path on 'cpu' devices" in str(said[0].message)
-    assert str(said[0].message).endswith(': the fast path is for the CPU and for CUDA.')
-
-
-def test_the_slow_path_compiles_to_one_graph(densely):
-    layer, x = DropBlock2d(0.5, 3), torch.ones(2, 3, 12, 12, requires_grad=True)
-    compiled = torch.compile(layer, backend='aot_eager', fullgraph=True)
-    with pytest.warns(UserWarning, match='slow path'):
-        out = compiled(x)
-    out.sum().backward()
-    assert torch.equal(out == 0, x.grad == 0)
-
-
-@pytest.mark.filterwarnings('ignore:DropBlock takes its slow path')
-@pytest.mark.parametrize('shared_mask', [False, True])
-def test_the_slow_path_drops_and_counts_like_the_others(densely, shared_mask):
-    """Over dtypes and layouts, and with a rate that lives elsewhere than x."""
-    values = torch.ones(2, 8, 20, 20)
-    for dtype in DTYPES:
-        for name, x in memory_formats(values.to(dtype)).items():
-            x = x.detach().requires_grad_()
-            out, kept = drop_block_2d_with_count(
-                x, torch.tensor(0.5), 5, shared_mask=shared_mask
-            )
-            out.sum().backward()
-            dropped = out == 0
-            assert torch.equal(x.grad == 0, dropped), name
-            assert kept.item() == (~dropped).sum().item() < x.numel()
-            assert (dropped == dropped[:, :1]).all() == shared_mask
-            assert out.dtype == dtype
+# ---- rates that are tensors
 
 
 def test_a_rate_on_another_device_is_brought_to_the_input():
     x = torch.empty(2, 3, 12, 12, device='meta')
-    assert drop_block_2d(x, torch.tensor(0.5), 3).device == x.device
+    assert (
+        drop_block_2d(x, keep_prob=torch.tensor(0.5), block_size=3).device == x.device
+    )
 
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
@@ -375,15 +322,20 @@ def test_keep_rate(size, block_size, keep_prob, shared_mask, calibrated):
     dropped = (
         drop_block_2d(
             torch.ones(shape),
-            keep_prob,
-            block_size,
+            keep_prob=keep_prob,
+            block_size=block_size,
             shared_mask=shared_mask,
             calibrated=calibrated,
         )
         == 0
     )
     rates = 1 - dropped.view(planes, -1).double().mean(1)  # independent planes
-    expected = expected_keep_rate(keep_prob, block_size, size, calibrated=calibrated)
+    expected = expected_keep_rate(
+        keep_prob=keep_prob,
+        block_size=block_size,
+        feature_size=size,
+        calibrated=calibrated,
+    )
     standard_error = rates.std().item() / planes**0.5
     assert abs(rates.mean().item() - expected) < 5 * standard_error
 
@@ -391,7 +343,7 @@ def test_keep_rate(size, block_size, keep_prob, shared_mask, calibrated):
 def test_dense_path_draws_evenly_over_positions_at_the_same_rate():
     """Chi-square of the counts per position, as for the other paths."""
     torch.manual_seed(0)
-    gamma, planes = seed_rate(0.9, 7, (40, 40)), 4000
+    gamma, planes = seed_rate(keep_prob=0.9, block_size=7, feature_size=(40, 40)), 4000
     seeds = dense.sample_seed_mask((planes, 1, 34, 34), gamma, torch.device('cpu'))
     counts = seeds.sum((0, 1)).double()
     variance = planes * gamma * (1 - gamma)

@@ -11,6 +11,7 @@ from dropblock_mm.ops.rates import covering_seeds
 sides = st.integers(1, 24)
 blocks = st.integers(1, 30)
 probabilities = st.floats(0, 1)
+NAMES = ('keep_prob', 'block_size', 'feature_size')
 
 
 def brute_force_keep_rate(gamma, block_size, size):
@@ -29,22 +30,33 @@ def test_seed_rate_is_equation_1(keep_prob, block_size, height, width):
     bh, bw = min(block_size, height), min(block_size, width)
     expected = (1 - keep_prob) / (bh * bw)
     expected *= height * width / ((height - bh + 1) * (width - bw + 1))
-    gamma = seed_rate(keep_prob, block_size, (height, width))
+    gamma = seed_rate(
+        keep_prob=keep_prob, block_size=block_size, feature_size=(height, width)
+    )
     assert gamma == pytest.approx(expected, rel=1e-12)
     assert 0 <= gamma <= 1
 
 
 @given(probabilities, blocks, sides, sides)
 def test_expected_keep_rate_counts_every_overlap(keep_prob, block_size, height, width):
-    gamma = seed_rate(keep_prob, block_size, (height, width))
+    gamma = seed_rate(
+        keep_prob=keep_prob, block_size=block_size, feature_size=(height, width)
+    )
     expected = brute_force_keep_rate(gamma, block_size, (height, width))
-    rate = expected_keep_rate(keep_prob, block_size, (height, width))
+    rate = expected_keep_rate(
+        keep_prob=keep_prob, block_size=block_size, feature_size=(height, width)
+    )
     assert rate == pytest.approx(expected, abs=1e-12)
 
 
 @given(probabilities, blocks, sides, sides)
 def test_calibrated_rate_is_keep_prob(keep_prob, block_size, height, width):
-    gamma = seed_rate(keep_prob, block_size, (height, width), calibrated=True)
+    gamma = seed_rate(
+        keep_prob=keep_prob,
+        block_size=block_size,
+        feature_size=(height, width),
+        calibrated=True,
+    )
     reached = brute_force_keep_rate(gamma, block_size, (height, width))
     assert reached == pytest.approx(keep_prob, abs=1e-9)
 
@@ -52,8 +64,12 @@ def test_calibrated_rate_is_keep_prob(keep_prob, block_size, height, width):
 @given(probabilities, st.floats(0, 1), blocks, sides)
 def test_gamma_scale_scales_gamma(keep_prob, scale, block_size, side):
     size = (side, side)
-    scaled = seed_rate(keep_prob, block_size, size, gamma_scale=scale)
-    assert scaled == pytest.approx(scale * seed_rate(keep_prob, block_size, size))
+    scaled = seed_rate(
+        keep_prob=keep_prob, block_size=block_size, feature_size=size, gamma_scale=scale
+    )
+    assert scaled == pytest.approx(
+        scale * seed_rate(keep_prob=keep_prob, block_size=block_size, feature_size=size)
+    )
 
 
 @pytest.mark.parametrize(
@@ -66,20 +82,39 @@ def test_gamma_scale_scales_gamma(keep_prob, scale, block_size, side):
     ],
 )
 def test_rates_the_documentation_quotes(keep_prob, block_size, size, kept):
-    assert expected_keep_rate(keep_prob, block_size, size) == pytest.approx(
-        kept, abs=2e-3
-    )
+    assert expected_keep_rate(
+        keep_prob=keep_prob, block_size=block_size, feature_size=size
+    ) == pytest.approx(kept, abs=2e-3)
 
 
 def test_gamma_never_exceeds_one():
-    assert seed_rate(0.5, 1, (4, 4), gamma_scale=100) == 1.0
-    assert seed_rate(0.5, 1, (4, 4), gamma_scale=100, calibrated=True) == 1.0
+    assert (
+        seed_rate(keep_prob=0.5, block_size=1, feature_size=(4, 4), gamma_scale=100)
+        == 1.0
+    )
+    assert (
+        seed_rate(
+            keep_prob=0.5,
+            block_size=1,
+            feature_size=(4, 4),
+            gamma_scale=100,
+            calibrated=True,
+        )
+        == 1.0
+    )
 
 
 @pytest.mark.parametrize('calibrated', [False, True])
 def test_ends_of_the_range(calibrated):
-    assert seed_rate(1, 7, (20, 30), calibrated=calibrated) == 0.0
-    drop_all = expected_keep_rate(0, 7, (7, 7), calibrated=calibrated)
+    assert (
+        seed_rate(
+            keep_prob=1, block_size=7, feature_size=(20, 30), calibrated=calibrated
+        )
+        == 0.0
+    )
+    drop_all = expected_keep_rate(
+        keep_prob=0, block_size=7, feature_size=(7, 7), calibrated=calibrated
+    )
     assert drop_all == 0.0
 
 
@@ -105,10 +140,10 @@ def test_covering_seeds_on_a_line():
 def test_bad_arguments_are_named(arguments, error, text):
     for function in (seed_rate, expected_keep_rate):
         with pytest.raises(error, match=text):
-            function(*arguments)
+            function(**dict(zip(NAMES, arguments, strict=True)))
 
 
 @pytest.mark.parametrize('scale', [-1, math.inf, math.nan])
 def test_bad_gamma_scale_is_named(scale):
     with pytest.raises(ValueError, match='gamma_scale='):
-        seed_rate(0.9, 7, (8, 8), gamma_scale=scale)
+        seed_rate(keep_prob=0.9, block_size=7, feature_size=(8, 8), gamma_scale=scale)

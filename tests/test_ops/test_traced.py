@@ -18,8 +18,7 @@ from dropblock_mm import (
 )
 from dropblock_mm.ops import traced
 from dropblock_mm.ops.cpu import sparse
-from dropblock_mm.ops.geometry import BlockGeometry
-from dropblock_mm.ops.plan import make_plan
+from dropblock_mm.ops.plan import BlockGeometry, make_plan
 from dropblock_mm.ops.rates import seed_rate
 from dropblock_mm.testing.toy import toy_resnet
 
@@ -37,7 +36,9 @@ def fresh_compiler():
 
 def drop(x, key, keep_prob=0.7, block_size=3, shared_mask=False):
     shape = (x.shape[0], 1 if shared_mask else x.shape[1], *x.shape[2:])
-    gamma = torch.tensor(seed_rate(keep_prob, block_size, x.shape[2:]))
+    gamma = torch.tensor(
+        seed_rate(keep_prob=keep_prob, block_size=block_size, feature_size=x.shape[2:])
+    )
     block = (block_size, block_size)
     return traced.drop_units(x, gamma, torch.tensor(key), shape, block)
 
@@ -50,7 +51,9 @@ def test_is_the_sparse_path_bit_for_bit(shared_mask, layout):
     geometry = BlockGeometry(
         (3, 1 if shared_mask else 4, 9, 11), (3, 3), 4 if shared_mask else 1
     )
-    gamma = torch.tensor(seed_rate(0.7, 3, (9, 11))).item()
+    gamma = torch.tensor(
+        seed_rate(keep_prob=0.7, block_size=3, feature_size=(9, 11))
+    ).item()
     results = []
     for function in (
         lambda x: drop(x, 5, shared_mask=shared_mask),
@@ -79,12 +82,12 @@ def test_operators_are_registered_as_torch_asks():
     ):
         torch.library.opcheck(operator.default, (gamma, key, [2, 3, 9, 8], [3, 3]))
     solve = torch.ops.dropblock_mm.solve_gamma.default
-    torch.library.opcheck(solve, (torch.tensor(0.9), 3, [9, 8]))
+    torch.library.opcheck(solve, (torch.tensor(0.9), [3, 3], [9, 8]))
 
 
 @pytest.mark.parametrize('calibrated', [False, True])
 def test_fake_tensors_and_the_meta_device(calibrated):
-    layer = DropBlock2d(0.9, 3, calibrated=calibrated)
+    layer = DropBlock2d(keep_prob=0.9, block_size=3, calibrated=calibrated)
     with FakeTensorMode(allow_non_fake_inputs=True):
         x = torch.randn(2, 3, 8, 9, requires_grad=True)
         layer(x).sum().backward()
@@ -132,7 +135,7 @@ def test_one_graph_while_keep_prob_changes_200_times():
 @pytest.mark.parametrize('backend', BACKENDS)
 @pytest.mark.parametrize('calibrated', [False, True])
 def test_compiled_forward_and_backward_share_a_mask(backend, calibrated):
-    layer = DropBlock2d(0.7, 3, calibrated=calibrated)
+    layer = DropBlock2d(keep_prob=0.7, block_size=3, calibrated=calibrated)
     compiled = torch.compile(lambda x: layer(x * 2), backend=backend, fullgraph=True)
     masks = []
     for _ in range(3):
@@ -149,7 +152,7 @@ def test_compiled_forward_and_backward_share_a_mask(backend, calibrated):
 
 @pytest.mark.parametrize('backend', BACKENDS)
 def test_compiled_graphs_keep_no_mask_for_backward(backend):
-    layer = DropBlock2d(0.7, 3)
+    layer = DropBlock2d(keep_prob=0.7, block_size=3)
     compiled = torch.compile(lambda x: layer(x), backend=backend, fullgraph=True)
     x = torch.randn(2, 64, 20, 20, requires_grad=True)
     saved = []
@@ -164,7 +167,7 @@ def test_compiled_graphs_keep_no_mask_for_backward(backend):
 
 
 def test_one_graph_for_every_size():
-    layer = DropBlock2d(0.7, 7)
+    layer = DropBlock2d(keep_prob=0.7, block_size=7)
     counter = CompileCounter()
     compiled = torch.compile(layer, backend=counter, fullgraph=True, dynamic=True)
     for size in [(20, 23), (21, 9), (7, 40), (5, 5), (33, 8)]:  # 5: block is clamped
@@ -177,7 +180,7 @@ def test_one_graph_for_every_size():
 
 @pytest.mark.parametrize('backend', BACKENDS)
 def test_checkpointing_inside_a_compiled_graph(backend):
-    layer = DropBlock2d(0.5, 3)
+    layer = DropBlock2d(keep_prob=0.5, block_size=3)
 
     def function(x):
         return checkpoint(lambda x: layer(x.sin()), x, use_reentrant=False)
@@ -220,7 +223,9 @@ def test_export_in_eval_is_that_of_the_plain_model():
 
 def test_onnx_export_in_eval_has_no_trace(tmp_path):
     pytest.importorskip('onnx', reason='ONNX export needs the onnx package')
-    model = nn.Sequential(nn.Conv2d(3, 4, 1), DropBlock2d(0.5, 3), nn.ReLU()).eval()
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 1), DropBlock2d(keep_prob=0.5, block_size=3), nn.ReLU()
+    ).eval()
     file = tmp_path / 'model.onnx'
     torch.onnx.export(model, (torch.randn(1, 3, 8, 8),), file, dynamo=False)
     import onnx
@@ -231,7 +236,9 @@ def test_onnx_export_in_eval_has_no_trace(tmp_path):
 
 
 def test_export_in_training_keeps_one_operator():
-    model = nn.Sequential(nn.Conv2d(3, 4, 1), DropBlock2d(0.5, 3)).train()
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 1), DropBlock2d(keep_prob=0.5, block_size=3)
+    ).train()
     program = torch.export.export(model, (torch.randn(1, 3, 8, 8),))
     targets = [str(node.target) for node in program.graph.nodes]
     assert sum('dropblock_mm' in target for target in targets) == 1
@@ -240,10 +247,12 @@ def test_export_in_training_keeps_one_operator():
 def test_compiled_keep_rate_is_that_of_the_formula():
     torch.manual_seed(3)
     compiled = torch.compile(
-        lambda x: drop_block_2d(x, 0.8, 5), backend='aot_eager', fullgraph=True
+        lambda x: drop_block_2d(x, keep_prob=0.8, block_size=5),
+        backend='aot_eager',
+        fullgraph=True,
     )
     x = torch.ones(512, 1, 20, 20)
     rates = (compiled(x) != 0).double().mean(dim=(1, 2, 3))
-    expected = expected_keep_rate(0.8, 5, (20, 20))
+    expected = expected_keep_rate(keep_prob=0.8, block_size=5, feature_size=(20, 20))
     standard_error = rates.std().item() / len(rates) ** 0.5
     assert abs(rates.mean().item() - expected) < 5 * standard_error

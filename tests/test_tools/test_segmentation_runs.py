@@ -53,7 +53,7 @@ def check_schedule(rows, iterations):
     for step, row in logged.items():
         expected = 1 - 0.1 * (step - 1) / (iterations - 1)
         assert row['keep_prob'] == pytest.approx(expected, abs=1e-6)
-    assert 0.85 < logged[iterations]['effective_keep_rate/decode_head'] < 1
+    assert 0.85 < logged[iterations]['target_keep_rate.decode_head'] < 1
 
 
 def metrics(work_dir):

@@ -20,7 +20,7 @@ def check(logged, iterations):
     assert [line['step'] for line in trained] == list(range(1, iterations + 1))
     assert all(line['loss'] < 10 for line in trained)
     assert trained[-1]['keep_prob'] == pytest.approx(0.9)
-    assert trained[-1]['effective_keep_rate/backbone.layer4'] < 1
+    assert trained[-1]['target_keep_rate.backbone.layer4'] < 1
     (evaluated,) = [line for line in logged if 'pascal_voc/mAP' in line]
     return evaluated
 

@@ -16,7 +16,7 @@ from mmengine.registry import HOOKS
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from dropblock_mm import DropBlock2d, DropBlockInjectionHook, KeepProbScheduleHook
+from dropblock_mm import InjectionHook, KeepProbScheduleHook, ScheduledDrop
 from dropblock_mm.analysis.sites.stock_models import builder
 from dropblock_mm.injection import inject_targets
 
@@ -88,9 +88,9 @@ def add_drop_block(model: nn.Module, cfg: Config) -> int:
         if 'dropblock_mm' in str(hook.get('type'))
     ]
     for hook in hooks:
-        if isinstance(hook, DropBlockInjectionHook):
+        if isinstance(hook, InjectionHook):
             inject_targets(model, hook.targets)
-    layers = [m for m in model.modules() if isinstance(m, DropBlock2d)]
+    layers = [m for m in model.modules() if isinstance(m, ScheduledDrop)]
     for hook in hooks:
         if isinstance(hook, KeepProbScheduleHook):
             for layer in layers:

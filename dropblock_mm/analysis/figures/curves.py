@@ -10,7 +10,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from dropblock_mm import expected_keep_rate
 from dropblock_mm.analysis.figures.style import BLUE, GREEN, GREY, ORANGE, RED, Picture
-from dropblock_mm.hooks.schedules import (
+from dropblock_mm.layers.schedules import (
     SCHEDULES,
     Interval,
     keep_prob_at,
@@ -106,7 +106,12 @@ def draw_keep_rates(seed: int) -> Picture:
 def rate_curve(block_size: int, calibrated: bool) -> list[float]:
     """The exact expected keep rate at every nominal one."""
     return [
-        expected_keep_rate(nominal, block_size, RATE_MAP, calibrated=calibrated)
+        expected_keep_rate(
+            keep_prob=nominal,
+            block_size=block_size,
+            feature_size=RATE_MAP,
+            calibrated=calibrated,
+        )
         for nominal in NOMINAL
     ]
 

@@ -49,8 +49,9 @@ def draw_mask(
     """
     generator = torch.Generator().manual_seed(seed)
     ones = torch.ones(1, *shape)
-    kept = drop_block_2d(ones, KEEP_PROB, block_size, generator=generator)[0] > 0
-    expected = expected_keep_rate(KEEP_PROB, block_size, shape[1:])
+    options = dict(keep_prob=KEEP_PROB, block_size=block_size)
+    kept = drop_block_2d(ones, **options, generator=generator)[0] > 0
+    expected = expected_keep_rate(**options, feature_size=shape[1:])
     return kept, Rates(KEEP_PROB, expected, kept.float().mean().item())
 
 
@@ -61,8 +62,10 @@ def one_block(
     grid = [length - block_size + 1 for length in size]
     seeds = torch.zeros(1, 1, *grid, dtype=torch.bool)
     seeds[0, 0, corner[0], corner[1]] = True
-    ones = torch.ones(1, 1, *size)
-    return drop_block_2d(ones, KEEP_PROB, block_size, seeds=seeds)[0, 0] > 0
+    kept = drop_block_2d(
+        torch.ones(1, 1, *size), keep_prob=KEEP_PROB, block_size=block_size, seeds=seeds
+    )
+    return kept[0, 0] > 0
 
 
 def draw_block_sizes(seed: int) -> Picture:

@@ -60,9 +60,9 @@ def plot_metric(panel: Axes, log: TrainingLog) -> None:
 def plot_keep_rates(panel: Axes, log: TrainingLog) -> None:
     """Draw keep_prob as scheduled, and the share of units that was really kept."""
     panel.set(ylabel='share of units kept', title='DropBlock, scheduled and applied')
-    effective = 'effective_keep_rate'
+    effective, of_target = 'effective_keep_rate', 'target_keep_rate.'
     targets = sorted(
-        {key for row in log.train for key in row if key.startswith(f'{effective}/')}
+        {key for row in log.train for key in row if key.startswith(of_target)}
     )
     steps, values = log.series('keep_prob')
     if not steps:
@@ -70,7 +70,7 @@ def plot_keep_rates(panel: Axes, log: TrainingLog) -> None:
         return
     panel.plot(steps, values, '--', color='black', label='keep_prob (scheduled)')
     for key in targets:
-        panel.plot(*log.series(key), lw=1, alpha=0.8, label=key.replace('/', ', '))
+        panel.plot(*log.series(key), lw=1, alpha=0.8, label=key.replace('.', ', ', 1))
     label = f'{effective} (all targets)'
     panel.plot(*log.series(effective), color='tab:red', lw=1.5, label=label)
     panel.legend(frameon=False, loc='lower left')

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.hooks import RemovableHandle
 
 from dropblock_mm.injection.sites import Site
 
@@ -42,25 +43,14 @@ def watch_maps(sites: Sequence[Site]) -> Iterator[list[list[MapSize]]]:
             site.layer.train(mode)
 
 
-def _watch(site: Site, seen: list[MapSize]) -> Any:
+def _watch(site: Site, seen: list[MapSize]) -> RemovableHandle:
     def note(value: Any) -> None:
         if isinstance(value, Tensor) and value.dim() == 4:
             size = (value.shape[1], value.shape[2], value.shape[3])
             if size not in seen:
                 seen.append(size)
 
-    def note_output(module: nn.Module, inputs: Any, output: Any) -> None:
-        note(output)
-
-    def note_input(module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        note(inputs[0])
-
-    place = site.place
-    if place.after is not None:
-        return place.after.register_forward_hook(note_output)
-    if place.slot is not None or place.branch is not None:
-        return site.layer.register_forward_pre_hook(note_input)
-    return place.owner.register_forward_pre_hook(note_input)
+    return site.place.way.watch(note)
 
 
 def build_on_meta(build: Callable[[], nn.Module]) -> nn.Module:

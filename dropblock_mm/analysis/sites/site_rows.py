@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import torch
 from torch import nn
@@ -11,37 +12,38 @@ from torch import nn
 from dropblock_mm.analysis.sites.dry_run import MapSize, to_cpu, watch_maps
 from dropblock_mm.analysis.sites.part_runs import run_parts
 from dropblock_mm.injection.sites import Site
-from dropblock_mm.ops import seed_rate
-from dropblock_mm.ops.rates import keep_rate_of_gamma
+from dropblock_mm.injection.targets import options_of
+from dropblock_mm.layers import ScheduledDrop
 
 CPU_SIDE = 256
 
 
 @dataclass
 class MapRow:
-    """What DropBlock does on maps of one size."""
+    """What a layer does on maps of one size; what it says of them is in ``facts``."""
 
     channels: int
     height: int
     width: int
-    gamma: float
     expected_keep_rate: float
-    covers_map: bool
+    facts: dict[str, Any]
 
 
 @dataclass
 class SiteRow:
-    """A site as it is printed."""
+    """A site as it is printed.
+
+    ``settings`` are the options that differ from the defaults, ``options`` are all.
+    """
 
     module: str
     place: str
     kind: str
     target: str
-    block_size: int
+    layer: str
     keep_prob: float
-    gamma_scale: float
-    calibrated: bool
-    shared_mask: bool
+    settings: dict[str, Any]
+    options: dict[str, Any]
     frozen: bool
     input_size: tuple[int, int] | None = None
     maps: list[MapRow] = field(default_factory=list)
@@ -56,21 +58,31 @@ class Report:
     sites: list[SiteRow]
     notes: list[str]
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return what is written as JSON: options and facts are keys like others."""
+        return asdict(self) | {'sites': [_flat(asdict(site)) for site in self.sites]}
+
+
+def _flat(site: dict[str, Any]) -> dict[str, Any]:
+    del site['settings']  # are among the options
+    options, maps = site.pop('options'), site.pop('maps')
+    return {**site, **options, 'maps': [m.pop('facts') | m for m in maps]}
+
 
 def site_row(site: Site, keep_prob: float) -> SiteRow:
     """Put down the settings of a site."""
     layer = site.layer
     own = layer.final_keep_prob
+    names = [name for name in options_of(type(layer)) if hasattr(layer, name)]
     return SiteRow(
         module=site.module,
         place=site.place.name,
         kind=site.place.kind,
         target=site.target.module,
-        block_size=layer.block_size,
+        layer=type(layer).__name__,
         keep_prob=keep_prob if own is None else own,
-        gamma_scale=layer.gamma_scale,
-        calibrated=layer.calibrated,
-        shared_mask=layer.shared_mask,
+        settings=layer.settings(),
+        options={name: getattr(layer, name) for name in names} | layer.settings(),
         frozen=site.frozen,
     )
 
@@ -130,9 +142,9 @@ def _measure_on(
     with watch_maps(sites) as maps:
         problems = run_parts(model, torch.zeros(2, 3, *size, device=device))
     missing = {}
-    for row, sizes in zip(rows, maps, strict=True):
+    for site, row, sizes in zip(sites, rows, maps, strict=True):
         if sizes and not row.maps:
-            row.maps = [map_row(row, size_of_map) for size_of_map in sizes]
+            row.maps = [map_row(site.layer, row.keep_prob, found) for found in sizes]
             row.input_size = size
         if not row.maps:
             part = row.module.partition('.')[0]
@@ -141,21 +153,13 @@ def _measure_on(
     return missing
 
 
-def map_row(row: SiteRow, size: MapSize) -> MapRow:
-    """Compute what the site does on maps of one size."""
+def map_row(layer: ScheduledDrop, keep_prob: float, size: MapSize) -> MapRow:
+    """Compute what a layer does on maps of one size."""
     channels, height, width = size
-    gamma = seed_rate(
-        row.keep_prob,
-        row.block_size,
-        (height, width),
-        gamma_scale=row.gamma_scale,
-        calibrated=row.calibrated,
-    )
     return MapRow(
         channels=channels,
         height=height,
         width=width,
-        gamma=gamma,
-        expected_keep_rate=keep_rate_of_gamma(gamma, row.block_size, (height, width)),
-        covers_map=row.block_size >= max(height, width),
+        expected_keep_rate=layer.expected_keep_rate(keep_prob, (height, width)),
+        facts=layer.facts(keep_prob, (height, width)),
     )

@@ -16,6 +16,7 @@ from dropblock_mm.injection.adapters.kinds import (
     is_norm,
     is_other_activation,
     is_sigmoid,
+    parts_of,
     pools_whole_map,
 )
 from dropblock_mm.injection.places import Place
@@ -69,7 +70,7 @@ def conv_norm_unit(unit: Any) -> list[Place] | None:
     norm: Any = getattr(unit, 'bn', getattr(unit, 'norm', None))
     if not (is_conv(getattr(unit, 'conv', None)) and is_norm(norm)):
         return None
-    rest = [m for m in unit.children() if m is not unit.conv and m is not norm]
+    rest = [m for m in parts_of(unit).values() if m not in (unit.conv, norm)]
     commutes = all(isinstance(m, COMMUTING_ACTIVATIONS) for m in rest)
     return [Place(unit, 'conv', after=norm if commutes else unit)]
 

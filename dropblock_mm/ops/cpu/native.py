@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dropblock_mm.ops.geometry import BlockGeometry
+from dropblock_mm.ops.plan import BlockGeometry
 
 try:
     _native: Any = importlib.import_module('dropblock_mm.ops.cpu._native')
@@ -30,7 +30,7 @@ def place_seeds(uniform: Tensor, mean_gap: float, geometry: BlockGeometry) -> Te
         len(uniform),
         mean_gap,
         geometry.num_positions,
-        *geometry.plane,
+        *geometry.volume,
         corners.data_ptr(),
     )
     return corners[:seeds]
@@ -38,7 +38,7 @@ def place_seeds(uniform: Tensor, mean_gap: float, geometry: BlockGeometry) -> Te
 
 def count_dropped(corners: Tensor, geometry: BlockGeometry) -> int:
     """See :func:`dropblock_mm.ops.cpu.torch_loops.count_dropped`."""
-    return _native.count_dropped(corners.data_ptr(), len(corners), *geometry.plane)
+    return _native.count_dropped(corners.data_ptr(), len(corners), *geometry.volume)
 
 
 def fill_blocks(
@@ -51,8 +51,8 @@ def fill_blocks(
         byte,
         corners.data_ptr(),
         len(corners),
-        *geometry.plane,
+        *geometry.volume,
         geometry.shape[1],
         geometry.shared_over,
-        *out.stride(),
+        *geometry.volume_strides(out.stride()),
     )

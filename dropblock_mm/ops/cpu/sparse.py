@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from dropblock_mm.ops.cpu import native, torch_loops
-from dropblock_mm.ops.geometry import BlockGeometry, apply_steps
+from dropblock_mm.ops.plan import BlockGeometry, Plan, apply_steps
+from dropblock_mm.ops.random_numbers import draw_key
 
 # The two do the same, and draw the same seeds from the same random numbers.
 loops = native if native.IS_BUILT else torch_loops
@@ -49,6 +50,32 @@ class SeedDraw:
         return sample_corners(self.geometry, self.gamma, generator)
 
 
+def drop(
+    x: Tensor,
+    plan: Plan,
+    keep_prob: float | Tensor,
+    seeds: Tensor | None = None,
+    generator: torch.Generator | None = None,
+) -> tuple[Tensor, int]:
+    """Drop blocks, as :func:`dropblock_mm.ops.dense.drop` has it, on the CPU.
+
+    Returns:
+        tuple[Tensor, int]: Tensor[N, C, *size], ``x`` itself where nothing is to be
+        dropped and else a fresh one, and the number of units kept.
+    """
+    geometry = plan.geometry
+    if seeds is not None:
+        positions = seeds.flatten().nonzero().flatten()
+        return drop_blocks(x, corners_at(positions, geometry), geometry)
+    gamma = plan.gamma(keep_prob)
+    if gamma == 0.0:
+        return x, x.numel()
+    if keeps_corners(gamma, x.element_size(), geometry):
+        return drop_blocks(x, sample_corners(geometry, gamma, generator), geometry)
+    key = int(draw_key(x.device, generator))
+    return drop_blocks(x, SeedDraw(geometry, gamma, key), geometry)
+
+
 def sample_corners(
     geometry: BlockGeometry, gamma: float, generator: torch.Generator | None = None
 ) -> Tensor:
@@ -64,7 +91,7 @@ def sample_corners(
         generator: Source of randomness; torch's default one if None.
 
     Returns:
-        Tensor: LongTensor[S], each block's top left unit as an index into the
+        Tensor: LongTensor[S], each block's first unit as an index into the
         flattened mask, increasing; one may come twice.
     """
     if gamma > _MANY_SEEDS:
@@ -94,11 +121,11 @@ def corners_at(positions: Tensor, geometry: BlockGeometry) -> Tensor:
 
     Args:
         positions: LongTensor[S], places of seeds, counted in the order (image,
-            channel, row, column) of the planes' seed grids.
+            channel, slice, row, column) of the planes' seed grids.
         geometry: The map and the blocks.
 
     Returns:
-        Tensor: LongTensor[S], each block's top left unit as an index into the
+        Tensor: LongTensor[S], each block's first unit as an index into the
         flattened mask.
     """
     return apply_steps(positions, geometry.corner_steps)
@@ -116,13 +143,13 @@ def drop_blocks(
     """Zero the blocks of ``seeds`` in ``x`` and normalise by count.
 
     Args:
-        x: Tensor[N, C, H, W].
+        x: Tensor[N, C, *size].
         seeds: LongTensor[S], the blocks' corners (:func:`corners_at`), which are
             kept for backward, or a draw, which backward repeats.
         geometry: The map and the blocks.
 
     Returns:
-        tuple[Tensor, int]: Tensor[N, C, H, W], a fresh one, and the number of
+        tuple[Tensor, int]: Tensor[N, C, *size], a fresh one, and the number of
         units kept.
     """
     corners = seeds.corners() if isinstance(seeds, SeedDraw) else seeds
@@ -136,7 +163,7 @@ def drop_mask(draw: SeedDraw) -> tuple[Tensor, int]:
     """Return the mask of a draw, and the number of units it keeps.
 
     Returns:
-        tuple[Tensor, int]: BoolTensor[N, C, H, W], True where a unit is dropped,
+        tuple[Tensor, int]: BoolTensor[N, C, *size], True where a unit is dropped,
         and a count of the mask's units.
     """
     geometry, corners = draw.geometry, draw.corners()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dropblock_mm.ops.geometry import BlockGeometry, apply_steps
+from dropblock_mm.ops.plan import BlockGeometry, apply_steps
 
 # A mask of bytes is counted 8 bytes at a time. Each of the 8 lanes of a 64-bit
 # sum may reach 255 before it carries into its neighbour.
@@ -54,7 +54,7 @@ def fill_blocks(
     """Write a value into the blocks of a tensor.
 
     Args:
-        out: Tensor[N, C, H, W] that owns its memory, with any strides.
+        out: Tensor[N, C, *size] that owns its memory, with any strides.
         corners: LongTensor[S], increasing; see :func:`place_seeds`.
         geometry: The map and the blocks.
         byte: What every byte becomes: 0, or 1 for a mask.

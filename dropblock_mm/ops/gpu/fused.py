@@ -8,12 +8,16 @@ written but the output.
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import _disable_current_modes
+
+from dropblock_mm.ops.plan import Plan
+from dropblock_mm.ops.random_numbers import draw_key
+from dropblock_mm.ops.torch_private import without_modes
 
 # Triton's code generator needs tensor cores' generation or later.
 _OLDEST_CAPABILITY = (7, 0)
@@ -52,7 +56,7 @@ def _failure(device: torch.device) -> str:
     try:
         from dropblock_mm.ops.gpu import kernels
 
-        with _disable_current_modes():  # kernels cannot read fake tensors
+        with without_modes():  # kernels cannot read fake tensors
             x = torch.ones(1, 1, 1, 1, device=device)
             gamma = torch.zeros((), device=device)
             key = torch.zeros((), dtype=torch.int64, device=device)
@@ -61,6 +65,35 @@ def _failure(device: torch.device) -> str:
     except Exception as error:  # compilers raise what they like
         return f'Triton fails ({type(error).__name__}: {error})'.split('\n')[0]
     return ''
+
+
+def drop(
+    x: Tensor,
+    plan: Plan,
+    keep_prob: float | Tensor,
+    seeds: Tensor | None = None,
+    generator: torch.Generator | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Drop blocks, as :func:`dropblock_mm.ops.dense.drop` has it, by the kernels.
+
+    ``x`` may have two sides at most.
+    """
+    gamma = plan.device_gamma(keep_prob, x.device)
+    key = draw_key(x.device, generator)
+    shape, block = as_map(plan.geometry.shape, plan.geometry.block)
+    if x.dim() == 4:
+        return drop_units(x, gamma, key, shape, block, seeds)
+    seeds = None if seeds is None else seeds.unsqueeze(2)
+    out, kept = drop_units(x.unsqueeze(2), gamma, key, shape, block, seeds)
+    return out.squeeze(2), kept
+
+
+def as_map(shape: Sequence[int], block: Sequence[int]) -> tuple[MaskShape, Block]:
+    """Return (N, C, H, W) and a block's height and width, of a map or a line."""
+    images, channels, *size = shape
+    height, width = size if len(size) == 2 else (1, *size)
+    block_height, block_width = block if len(block) == 2 else (1, *block)
+    return (images, channels, height, width), (block_height, block_width)
 
 
 def drop_units(

@@ -26,7 +26,7 @@ def test_draws_every_curve(work_dir):
         'loss_cls',
         'loss (total)',
         'keep_prob (scheduled)',
-        'effective_keep_rate, backbone.layer4',
+        'target_keep_rate, backbone.layer4',
         'effective_keep_rate (all targets)',
     ]
     (curve,) = accuracy.lines

@@ -5,10 +5,10 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dropblock_mm import ops
+from dropblock_mm.ops import cpu
 from dropblock_mm.ops.cpu import native, sparse
 from dropblock_mm.ops.cpu.sparse import SeedDraw
-from dropblock_mm.ops.geometry import BlockGeometry
+from dropblock_mm.ops.plan import BlockGeometry
 
 sizes = st.integers(1, 9)
 shapes = st.tuples(sizes, sizes, sizes, sizes)
@@ -24,7 +24,7 @@ def loops(request, monkeypatch):
     """Do everything with the loops in C, and again with tensor operations."""
     if request.param == 'native' and not native.IS_BUILT:
         pytest.skip('dropblock_mm was installed without a C compiler')
-    monkeypatch.setattr(sparse, 'loops', getattr(ops, request.param))
+    monkeypatch.setattr(sparse, 'loops', getattr(cpu, request.param))
 
 
 def sample_positions(number, gamma):

@@ -206,7 +206,12 @@ def test_gamma_0_drops_nothing_and_gamma_1_everything(size, block_size):
 def test_drops_whole_blocks_inside_the_map(size, block_size):
     """Every dropped unit lies in a full block of dropped units."""
     shape = (4, 16, *size)
-    mask = dropped(shape, seed_rate(0.7, block_size, size), 11, block_size)
+    mask = dropped(
+        shape,
+        seed_rate(keep_prob=0.7, block_size=block_size, feature_size=size),
+        11,
+        block_size,
+    )
     block = clamp_block(block_size, size)
     full = mask.unfold(2, block[0], 1).unfold(3, block[1], 1).all(-1).all(-1)
     assert full.any()
@@ -263,10 +268,12 @@ def test_number_of_seeds_in_a_plane_is_binomial():
     ],
 )
 def test_keep_rate(size, block_size, keep_prob, planes):
-    gamma = seed_rate(keep_prob, block_size, size)
+    gamma = seed_rate(keep_prob=keep_prob, block_size=block_size, feature_size=size)
     mask = dropped((planes, 1, *size), gamma, 31, block_size)
     rates = 1 - mask.view(planes, -1).double().mean(1)  # independent planes
-    expected = expected_keep_rate(keep_prob, block_size, size)
+    expected = expected_keep_rate(
+        keep_prob=keep_prob, block_size=block_size, feature_size=size
+    )
     standard_error = rates.std().item() / planes**0.5
     assert abs(rates.mean().item() - expected) < 5 * standard_error
 
@@ -399,7 +406,7 @@ def test_the_gpu_and_the_cpu_agree(layout, dtype):
     x = LAYOUTS[layout](torch.randn(4, 8, 40, 40, device=DEVICE).to(dtype))
     seeds = random_seeds(x.shape, 7, 0.003, False)
     out, _ = drop(x, 0.5, 1, 7, seeds=seeds)
-    expected = drop_block_2d(x.cpu(), 0.9, 7, seeds=seeds.cpu())
+    expected = drop_block_2d(x.cpu(), keep_prob=0.9, block_size=7, seeds=seeds.cpu())
     assert torch.equal(out.cpu(), expected)
 
 

@@ -77,7 +77,9 @@ def test_cells_cover_the_seeds_grid(size, block_size):
 
 @given(sizes, st.integers(1, 450))
 def test_the_cut_is_made_for_the_gamma_of_equation_1(size, block_size):
-    gamma = seed_rate(1.0 - tiling.DROP_RATE, block_size, size)
+    gamma = seed_rate(
+        keep_prob=1.0 - tiling.DROP_RATE, block_size=block_size, feature_size=size
+    )
     expected = tiling.expected_rate(size, clamp_block(block_size, size))
     assert min(expected, 1.0) == pytest.approx(gamma)
 

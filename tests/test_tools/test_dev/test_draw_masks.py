@@ -11,7 +11,7 @@ import torch
 from PIL import Image, ImageChops
 
 from dropblock_mm import drop_block_2d, expected_keep_rate
-from dropblock_mm.hooks.schedules import keep_prob_at, resolve_interval
+from dropblock_mm.layers.schedules import keep_prob_at, resolve_interval
 
 ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = ROOT / 'tools' / 'dev' / 'draw_masks.py'
@@ -85,11 +85,13 @@ def test_titles_say_the_rates_of_masks_that_the_op_draws(script, pictures):
     for axes, block_size in zip(panels, script['BLOCK_SIZES'], strict=True):
         kept = drop_block_2d(
             torch.ones(shape),
-            script['KEEP_PROB'],
-            block_size,
+            keep_prob=script['KEEP_PROB'],
+            block_size=block_size,
             generator=torch.Generator().manual_seed(script['SEED']),
         ).bool()
-        expected = expected_keep_rate(script['KEEP_PROB'], block_size, shape[2:])
+        expected = expected_keep_rate(
+            keep_prob=script['KEEP_PROB'], block_size=block_size, feature_size=shape[2:]
+        )
         assert axes.get_title().endswith(
             f'nominal {script["KEEP_PROB"]:.3f}, expected {expected:.3f}, '
             f'drawn {kept.float().mean():.3f}'
@@ -145,7 +147,10 @@ def test_keep_rates_are_the_exact_ones(script, pictures):
             for x, y in zip(nominal[::10], rates[::10], strict=True):
                 options = dict(calibrated=calibrated)
                 expected = expected_keep_rate(
-                    x, block_size, script['RATE_MAP'], **options
+                    keep_prob=x,
+                    block_size=block_size,
+                    feature_size=script['RATE_MAP'],
+                    **options,
                 )
                 assert y == expected
             if calibrated:

@@ -46,7 +46,9 @@ def run_block_size(settings: Settings) -> Section:
         table.rows.append(
             {
                 'block_size': size,
-                'expected': expected_keep_rate(KEEP_PROB, size, case.shape[2:]),
+                'expected': expected_keep_rate(
+                    keep_prob=KEEP_PROB, block_size=size, feature_size=case.shape[2:]
+                ),
                 'ours_ms': times(ours[str(size)]),
                 'growth': ratios(ours[str(size)], ours['1']),
                 'dense_ms': times(dense[str(size)]),

@@ -37,7 +37,12 @@ def run(settings: Settings) -> Section:
             for case in CASES
         ],
     )
-    exact = {key(case): expected_keep_rate(*case) for case in CASES}
+    exact = {
+        key(case): expected_keep_rate(
+            keep_prob=case[0], block_size=case[1], feature_size=case[2]
+        )
+        for case in CASES
+    }
     table.rows.append({'name': 'exact expectation', **exact})
     for way in (peers.OURS, peers.DENSE, *others):
         calls = settings.calls * (OUR_CALLS if way.ours else 1)

@@ -94,13 +94,15 @@ def of_function(name: str, function: Function, **flags: bool) -> Implementation:
 OURS = Implementation('dropblock_mm', DropBlock2d, ours=True)
 OURS_SHARED = Implementation(
     'dropblock_mm shared',
-    lambda keep_prob, size: DropBlock2d(keep_prob, size, shared_mask=True),
+    lambda keep_prob, size: DropBlock2d(
+        keep_prob=keep_prob, block_size=size, shared_mask=True
+    ),
     shared=True,
     ours=True,
 )
 OUR_FUNCTION = of_function(
     'dropblock_mm.drop_block_2d',
-    lambda x, p, b: drop_block_2d(x, 1.0 - p, b),
+    lambda x, p, b: drop_block_2d(x, keep_prob=1.0 - p, block_size=b),
     ours=True,
 )
 DENSE = of_function('dense algorithm', dense_drop_block)

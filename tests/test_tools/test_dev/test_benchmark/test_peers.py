@@ -28,7 +28,7 @@ def test_dense_algorithm_reaches_the_exact_rate(part):
     kept = part('peers').dense_drop_block(ones, 0.2, 5) != 0
     rates = kept.double().mean(dim=(1, 2, 3))
     error = rates.std() / math.sqrt(len(rates))
-    expected = expected_keep_rate(0.8, 5, (20, 20))
+    expected = expected_keep_rate(keep_prob=0.8, block_size=5, feature_size=(20, 20))
     assert abs(rates.mean() - expected) < 5 * error
 
 

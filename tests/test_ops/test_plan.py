@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dropblock_mm.ops.geometry import BlockGeometry, apply_steps, steps_between
+from dropblock_mm.ops.plan import BlockGeometry, apply_steps, steps_between
 
 sizes = st.integers(1, 9)
 shapes = st.tuples(sizes, sizes, sizes, sizes)

@@ -1,0 +1,158 @@
+"""Which path drops the blocks of a tensor; docs/en/design.md has the table."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+
+from dropblock_mm.errors import RefusedStateError, RefusedTypeError, RefusedValueError
+from dropblock_mm.ops import dense, traced
+from dropblock_mm.ops.arguments import BlockSize
+from dropblock_mm.ops.cpu import sparse
+from dropblock_mm.ops.gpu import fused
+from dropblock_mm.ops.plan import Plan, cached_plan, make_plan
+from dropblock_mm.ops.torch_private import (
+    is_compiling,
+    is_recorded,
+    is_transformed,
+    is_transforming,
+)
+
+# drop(x, plan, keep_prob, seeds, generator) -> (out, kept), see dense.drop.
+Path = Callable[..., tuple[Tensor, Tensor | int]]
+
+_SHAPES = {
+    1: 'a batch of sequences of features, (N, C, L)',
+    2: 'a batch of feature maps, (N, C, H, W)',
+    3: 'a batch of volumes of features, (N, C, D, H, W)',
+}
+
+
+def drop_checked(
+    x: Tensor,
+    keep_prob: float | Tensor,
+    block_size: BlockSize,
+    gamma_scale: float,
+    calibrated: bool,
+    shared_mask: bool,
+    seeds: Tensor | None = None,
+    generator: torch.Generator | None = None,
+    *,
+    dims: int = 2,
+) -> tuple[Tensor, Tensor | int]:
+    """Drop blocks of a tensor with ``dims`` sides, given options that were checked.
+
+    Returns:
+        tuple[Tensor, Tensor | int]: The output, and the number of units kept: an int
+        where a plain tensor is on the CPU, elsewhere a 0-dim LongTensor.
+    """
+    _check_input(x, dims)
+    # While torch.func transforms, memory that is new is followed too.
+    transformed = is_transforming() or is_transformed(x, keep_prob, seeds)
+    plain = not transformed and _is_plain(x)
+    if not plain:
+        _refuse_exports()
+    if x.numel() == 0:
+        return x, 0 if plain else torch.zeros((), dtype=torch.int64, device=x.device)
+    planned = cached_plan if plain else make_plan  # symbolic sizes have no hash
+    plan = planned(x.shape, block_size, gamma_scale, calibrated, shared_mask)
+    if seeds is not None:
+        _check_seeds(seeds, plan, x.device)
+    drop = dense.drop if transformed else _path_of(x, plain, draws=seeds is None)
+    return drop(x, plan, keep_prob, seeds, generator)
+
+
+def _is_plain(x: Tensor) -> bool:
+    """Tell whether ``x`` holds numbers: not while compiling, not a fake tensor."""
+    return type(x) in (Tensor, Parameter) and not is_compiling() and not is_recorded()
+
+
+def _path_of(x: Tensor, plain: bool, draws: bool) -> Path:
+    fast = _fast_path_of(x, plain, draws)
+    if fast is None and draws:
+        _say_that_it_is_slow(x.device)
+    return fast or dense.drop
+
+
+def _fast_path_of(x: Tensor, plain: bool, draws: bool) -> Path | None:
+    on_host = x.device.type in ('cpu', 'meta')
+    has_kernel = not on_host and x.dim() < 5 and fused.is_available(x.device)
+    if plain and x.device.type == 'cpu':
+        return sparse.drop
+    if plain and has_kernel:
+        return fused.drop
+    return traced.drop if draws and (on_host or has_kernel) else None
+
+
+@torch.compiler.assume_constant_result  # said while compiling: graphs cannot
+def _say_that_it_is_slow(device: torch.device) -> None:
+    _warn_once(device.type, fused.why_not(device) or 'no kernel is for volumes')
+
+
+@lru_cache(maxsize=8)
+def _warn_once(device_type: str, reason: str) -> None:
+    warnings.warn(
+        f'DropBlock takes its slow path on {device_type!r} devices, with a mask as '
+        f'large as the input: {reason}.',
+        stacklevel=_levels_to_user(),
+    )
+
+
+def _levels_to_user() -> int:
+    """Return how many calls ago the code is that is neither torch's nor ours."""
+    frame, levels = inspect.currentframe(), 0
+    while frame is not None and _is_within(frame.f_globals):
+        frame, levels = frame.f_back, levels + 1
+    return levels
+
+
+def _is_within(names: dict[str, Any]) -> bool:
+    return str(names.get('__name__')).split('.')[0] in ('dropblock_mm', 'torch')
+
+
+def _check_input(x: Tensor, dims: int) -> None:
+    if x.dim() != dims + 2:
+        raise RefusedValueError(
+            f'x has shape {tuple(x.shape)}. DropBlock needs {_SHAPES[dims]}.'
+        )
+    if not x.is_floating_point():
+        raise RefusedTypeError(
+            f'x has dtype {x.dtype}. DropBlock needs a floating dtype.'
+        )
+    if torch.jit.is_tracing():
+        raise RefusedStateError(
+            'torch.jit.trace would record one mask for good, as would the export to '
+            'ONNX by way of it, so DropBlock in training mode cannot be traced. Call '
+            'model.eval() before tracing.'
+        )
+
+
+def _refuse_exports() -> None:
+    if torch.onnx.is_in_onnx_export():
+        raise RefusedStateError(
+            'The model is in training mode, and ONNX has no operator for DropBlock. '
+            'Call model.eval() before exporting.'
+        )
+
+
+def _check_seeds(seeds: Tensor, plan: Plan, device: torch.device) -> None:
+    expected = plan.geometry.grid_shape
+    if tuple(seeds.shape) != expected or seeds.dtype != torch.bool:
+        raise RefusedValueError(
+            f'seeds has shape {tuple(seeds.shape)} and dtype {seeds.dtype}. For this '
+            f'input and blocks of {" x ".join(map(str, plan.geometry.block))} it must '
+            f'be a bool tensor of shape {expected}: one entry for each place where a '
+            'whole block fits.'
+        )
+    if seeds.device != device:
+        raise RefusedValueError(
+            f'seeds is on {seeds.device} and x on {device}. Bring seeds there: '
+            'seeds.to(x.device).'
+        )
