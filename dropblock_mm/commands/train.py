@@ -87,6 +87,7 @@ def make_config(args: argparse.Namespace) -> Config:
     if args.auto_scale_lr:
         runs.enable_auto_scale_lr(cfg)
     runs.save_whole_checkpoints(cfg)
+    runs.advance_sampler_alone(cfg)
     runs.set_resume(cfg, args.resume)
     check_checkpoints(cfg, '--resume' if args.resume else 'load_from')
     runs.require(cfg, 'model', 'train_dataloader', 'train_cfg', 'optim_wrapper')

@@ -2,6 +2,7 @@
 
 from dropblock_mm.runs.amp import enable_amp, type_name
 from dropblock_mm.runs.arguments import KeyValues, add_common_arguments, parse
+from dropblock_mm.runs.resuming import advance_sampler_alone
 from dropblock_mm.runs.runner import build_runner
 from dropblock_mm.runs.settings import (
     enable_auto_scale_lr,
@@ -16,6 +17,7 @@ from dropblock_mm.runs.settings import (
 __all__ = [
     'KeyValues',
     'add_common_arguments',
+    'advance_sampler_alone',
     'build_runner',
     'enable_amp',
     'enable_auto_scale_lr',
