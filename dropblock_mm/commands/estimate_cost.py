@@ -39,6 +39,7 @@ from dropblock_mm.analysis.cost.step import Step
 from dropblock_mm.analysis.cost.workload import CostError, Workload, workload
 from dropblock_mm.runs.image_sizes import fixed_image_size
 from dropblock_mm.runs.messages import EXIT_STATUS, one_message
+from dropblock_mm.runs.refused_by_mmengine import refusing_what_mmengine_refuses
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -114,6 +115,12 @@ def positive(text: str) -> int:
 def estimate(name: str, args: argparse.Namespace) -> Estimate:
     """Measure one config."""
     cfg = runs.load_config(name)
+    with refusing_what_mmengine_refuses(cfg):
+        return measure(cfg, name, args)
+
+
+def measure(cfg: Config, name: str, args: argparse.Namespace) -> Estimate:
+    """Measure one config that was read."""
     runs.prepare_library(cfg)
     init_default_scope(cfg.get('default_scope') or 'mmengine')
     if args.amp:

@@ -21,7 +21,6 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from dropblock_mm import runs
 from dropblock_mm.errors import RefusedError
@@ -188,12 +187,6 @@ def make_series(args: argparse.Namespace, argv: Sequence[str]) -> Series:
     )
 
 
-def refuse(error: RefusedError) -> NoReturn:
-    """End with one message."""
-    print(f'error: {error}', file=sys.stderr, flush=True)
-    raise SystemExit(2) from None
-
-
 def end_politely() -> None:
     """Let `kill`, and a terminal that closes, end the training as Ctrl-C does."""
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
@@ -219,8 +212,6 @@ def main(argv: Sequence[str] | None = None) -> None:
                 series.show()
                 return
             failed = series.run()
-    except RefusedError as error:
-        refuse(error)
     except KeyboardInterrupt:
         told = shlex.join(['python', 'tools/reproduce.py', *argv])
         print(f'\ninterrupted; the same command goes on: {told}', flush=True)

@@ -38,6 +38,7 @@ from dropblock_mm.runs.checkpoints.safe_loading import keep_loading_safe
 from dropblock_mm.runs.checkpoints.whole_files import naming_full_disk
 from dropblock_mm.runs.checkpoints.work_dir import hold_work_dir
 from dropblock_mm.runs.messages import has_started, one_message
+from dropblock_mm.runs.refused_by_mmengine import refusing_what_mmengine_refuses
 
 LOOPS = ('train', 'val')
 
@@ -106,9 +107,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         with naming_full_disk(cfg.work_dir):
             runner = runs.build_runner(cfg)
     check_loaded_data(runner)
+    started = has_started(runner)
     try:
         with (
-            one_message(unless=has_started(runner)),
+            one_message(unless=started),
+            refusing_what_mmengine_refuses(cfg, unless=started),
             naming_full_disk(cfg.work_dir),
             hold_work_dir(runner),
             naming_bad_data(cfg, LOOPS),
