@@ -42,7 +42,8 @@ x = torch.ones(2, 8, 32, 32, requires_grad=True)
 out = dropblock_mm.drop_block_2d(x, keep_prob=0.5, block_size=3)
 out.sum().backward()
 found['kept'] = (out > 0).float().mean().item()
-found['expected'] = dropblock_mm.expected_keep_rate(0.5, 3, (32, 32))
+found['expected'] = dropblock_mm.expected_keep_rate(
+    keep_prob=0.5, block_size=3, feature_size=(32, 32))
 found['same mask'] = torch.equal(x.grad > 0, out > 0)
 
 def layers_of(model):

@@ -43,6 +43,7 @@ from dropblock_mm.data_checks.files import (
 )
 from dropblock_mm.errors import RefusedError
 from dropblock_mm.runs.messages import one_message
+from dropblock_mm.runs.refused_by_mmengine import refusing_what_mmengine_refuses
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -86,9 +87,13 @@ def check(args: argparse.Namespace) -> list[DatasetReport]:
     init_default_scope(cfg.get('default_scope') or 'mmengine')
     Image.MAX_IMAGE_PIXELS = None  # large images are no attack here
     columns = TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn()
-    with Progress(
-        *columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True
-    ) as progress:
+    console = Console(stderr=True)
+    with (
+        refusing_what_mmengine_refuses(cfg),
+        Progress(
+            *columns, TimeRemainingColumn(), console=console, transient=True
+        ) as progress,
+    ):
         reports = check_datasets(cfg.to_dict(), args.loops, args.workers, progress)
     if not reports:
         keys = ' and no '.join(f'{loop}_dataloader' for loop in args.loops)

@@ -42,6 +42,7 @@ from dropblock_mm.hooks.fragments import with_fragment
 from dropblock_mm.injection import Defaults, Target, inject_targets, parse_targets
 from dropblock_mm.runs.image_sizes import nominal_image_size
 from dropblock_mm.runs.messages import one_message
+from dropblock_mm.runs.refused_by_mmengine import refusing_what_mmengine_refuses
 
 DETECTION_SIZE = (800, 1344)  # of most of mmdet's configs, where one says nothing
 
@@ -86,9 +87,10 @@ def make_report(args: argparse.Namespace) -> Report:
     cfg = runs.load_config(args.config, extend=with_fragment(args.dropblock))
     runs.prepare_library(cfg)
     init_default_scope(cfg.get('default_scope') or 'mmengine')
-    targets, keep_prob = find_targets(cfg, args)
-    plain = ConfigDict(without(cfg.model, WEIGHTS))
-    model = build_on_meta(lambda: MODELS.build(plain))
+    with refusing_what_mmengine_refuses(cfg):
+        targets, keep_prob = find_targets(cfg, args)
+        plain = ConfigDict(without(cfg.model, WEIGHTS))
+        model = build_on_meta(lambda: MODELS.build(plain))
     sites = inject_targets(model, targets)
     height, width = args.input_size or nominal_image_size(cfg) or DETECTION_SIZE
     rows = [site_row(site, keep_prob) for site in sites]

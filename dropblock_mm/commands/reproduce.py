@@ -21,7 +21,7 @@ import warnings
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from dropblock_mm.commands.arguments import add_common_arguments, positive
 from dropblock_mm.errors import RefusedError
@@ -187,12 +187,6 @@ def make_series(args: argparse.Namespace, argv: Sequence[str]) -> Series:
     )
 
 
-def refuse(error: RefusedError) -> NoReturn:
-    """End with one message."""
-    print(f'error: {error}', file=sys.stderr, flush=True)
-    raise SystemExit(2) from None
-
-
 def end_politely() -> None:
     """Let `kill`, and a terminal that closes, end the training as Ctrl-C does."""
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
@@ -222,8 +216,6 @@ def main(argv: Sequence[str] | None = None) -> None:
                 series.show()
                 return
             failed = series.run()
-    except RefusedError as error:
-        refuse(error)
     except KeyboardInterrupt:
         again = typed('reproduce', *argv)
         print(f'\ninterrupted; the same command goes on: {again}', flush=True)

@@ -214,12 +214,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     from dropblock_mm.runs.checkpoints.safe_loading import keep_loading_safe
     from dropblock_mm.runs.coco_eval import match_faster
     from dropblock_mm.runs.messages import has_started, one_message
+    from dropblock_mm.runs.refused_by_mmengine import refusing_what_mmengine_refuses
 
     keep_loading_safe()
     with one_message():
         cfg = make_config(args)
         runner = runs.build_runner(cfg)
-    with one_message(unless=has_started(runner)), naming_bad_data(cfg, LOOPS):
+    started = has_started(runner)
+    with (
+        one_message(unless=started),
+        refusing_what_mmengine_refuses(cfg, unless=started),
+        naming_bad_data(cfg, LOOPS),
+    ):
         if args.out and not is_segmentation(cfg):
             dump_predictions(runner, cfg, args.out)
         if args.coco_eval == 'faster':

@@ -9,10 +9,10 @@ from typing import Any
 
 from mmengine.config import Config
 
-from dropblock_mm.config_files import resolve_config
 from dropblock_mm.errors import MissingPackageError, RefusedValueError
 from dropblock_mm.runs.amp import type_name
 from dropblock_mm.runs.checkpoints.resume import latest_checkpoint
+from dropblock_mm.runs.reading import read_config, refusing_unreadable_configs
 
 _INSTALLED_BY = {'mmseg': 'mmsegmentation'}
 
@@ -37,10 +37,11 @@ def load_config(
     """
     options = options or {}
     late = {k: v for k, v in options.items() if k.startswith('custom_hooks.')}
-    cfg = Config.fromfile(resolve_config(name))
+    cfg = read_config(name)
     _merge(cfg, {k: v for k, v in options.items() if k not in late})
     if extend is not None:
-        cfg = extend(cfg)
+        with refusing_unreadable_configs('what is added to it', content=()):
+            cfg = extend(cfg)
     _merge(cfg, late)
     return cfg
 
