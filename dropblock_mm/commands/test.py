@@ -17,7 +17,7 @@ from mmengine.runner import Runner
 
 from dropblock_mm import runs
 from dropblock_mm.data_checks.build_errors import naming_bad_data
-from dropblock_mm.data_checks.check import check_data
+from dropblock_mm.data_checks.quick import check_data
 from dropblock_mm.errors import RefusedError
 from dropblock_mm.runs.checkpoints.config_weights import check_checkpoints
 from dropblock_mm.runs.checkpoints.safe_loading import keep_loading_safe

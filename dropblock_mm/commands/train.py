@@ -22,9 +22,9 @@ from mmengine.config import Config
 
 from dropblock_mm import runs
 from dropblock_mm.data_checks.build_errors import naming_bad_data
-from dropblock_mm.data_checks.check import check_data
 from dropblock_mm.data_checks.failed_batch import naming_failed_batch
 from dropblock_mm.data_checks.loaded import check_loaded_data
+from dropblock_mm.data_checks.quick import check_data
 from dropblock_mm.hooks.fragments import (
     seed_ranks_apart,
     uses_drop_block,

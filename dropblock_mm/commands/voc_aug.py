@@ -33,7 +33,7 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
-from dropblock_mm.data_checks.listed_files import read_names
+from dropblock_mm.data_checks.name_lists import read_names
 from dropblock_mm.datasets.voc_aug import check_label_map, encode, read_label_map
 from dropblock_mm.errors import RefusedError
 
