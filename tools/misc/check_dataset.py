@@ -1,6 +1,8 @@
 """Look at all data of a config, and say what is wrong; see ``--help``."""
 
+import sys
+
 from dropblock_mm.commands.check_dataset import main
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())
