@@ -1,6 +1,7 @@
 """The layout of classification, as mmpretrain's data set reads it."""
 
 import os
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ class CustomDataset(BaseDataset):
 
 
 class ImageNet(CustomDataset):
-    METAINFO = {'classes': ('cat', 'dog')}
+    METAINFO: ClassVar = dict(classes=('cat', 'dog'))
 
     def __init__(self, data_root='', split='', data_prefix='', ann_file='', **options):
         super().__init__(data_root, data_prefix, ann_file, **options)
@@ -183,7 +184,7 @@ def test_a_link_into_itself_ends(root):
 
 
 def test_classes_that_differ_between_splits(root):
-    """Labels are numbered by the folders: 'dog' is 1 in training and 0 in evaluation."""
+    """Folders number the labels: a dog is 1 in training and 0 in evaluation."""
     for path in sorted((root / 'val/cat').iterdir()):
         path.unlink()
     (root / 'val/cat').rmdir()

@@ -39,7 +39,8 @@ def is_number(value: Any) -> bool:
     )
 
 
-def _is_size(value: Any) -> bool:
+def is_size(value: Any) -> bool:
+    """Tell whether it can be a width or a height."""
     return is_number(value) and value > 0
 
 
@@ -59,8 +60,8 @@ _RULES: dict[str, dict[str, Callable[[Any], bool]]] = {
     'images': {
         'id': _is_id,
         'file_name': _is_text,
-        'width': _is_size,
-        'height': _is_size,
+        'width': is_size,
+        'height': is_size,
     },
     'annotations': {
         'id': _is_id,

@@ -7,11 +7,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from dropblock_mm.data_checks.annotations.coco import (
-    coco_labels,
-    coco_problems,
-    has_keys,
-)
+from dropblock_mm.data_checks.annotations.coco import coco_labels, coco_problems
+from dropblock_mm.data_checks.annotations.coco_values import is_size
 from dropblock_mm.data_checks.entries import DataSetEntry
 from dropblock_mm.data_checks.jobs import Job
 from dropblock_mm.data_checks.json_files import read_json
@@ -118,6 +115,6 @@ def _images(
     for image in content['images']:
         name = image.get('file_name') if isinstance(image, dict) else None
         if isinstance(name, str) and name:
-            sized = has_keys(image, ('width', 'height'))
-            size = (image['width'], image['height']) if sized else None
-            yield os.path.join(folder, name), size
+            width, height = image.get('width'), image.get('height')
+            sized = is_size(width) and is_size(height)
+            yield os.path.join(folder, name), (width, height) if sized else None
