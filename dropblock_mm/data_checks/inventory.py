@@ -67,7 +67,7 @@ def _data_set(
     """Describe an innermost data set."""
     bases = _bases(config.get('type', ''), scope)
     layout = _owner(bases, 'load_data_list')
-    config = _with_split(config) if layout == 'CustomDataset' else config
+    config = _as_mmpretrain(config) if layout == 'CustomDataset' else config
     holders = (vars(base).get('METAINFO') for base in bases)
     own: Mapping[str, Any] = next((held for held in holders if held), {})
     steps, loads = _pipeline(config.get('pipeline') or ())
@@ -89,19 +89,23 @@ def _data_set(
     )
 
 
-def _with_split(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Take mmpretrain's ``split`` of ImageNet for the paths that it stands for."""
-    split = config.get('split')
-    if not split:
-        return config
-    listed = f'meta/{split}.txt'
-    found = os.path.isfile(os.path.join(config.get('data_root') or '', listed))
-    return {
-        **({'with_label': False} if split == 'test' else {}),
-        **config,
-        'data_prefix': config.get('data_prefix') or split,
-        'ann_file': config.get('ann_file') or (listed if found else ''),
-    }
+def _as_mmpretrain(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Take ImageNet's ``split`` for the paths it stands for, and ~ for the home."""
+    split, prefix = config.get('split'), config.get('data_prefix') or ''
+    listed = config.get('ann_file') or ''
+    changed: dict[str, Any] = {}
+    if split:
+        prefix = prefix or split
+        meta = f'meta/{split}.txt'
+        if os.path.isfile(os.path.join(config.get('data_root') or '', meta)):
+            listed = listed or meta
+        if split == 'test':
+            changed['with_label'] = False
+    if isinstance(prefix, str):
+        prefix = os.path.expanduser(prefix)
+    if isinstance(listed, str):
+        listed = os.path.expanduser(listed)
+    return {**config, **changed, 'data_prefix': prefix, 'ann_file': listed}
 
 
 def _resolve(

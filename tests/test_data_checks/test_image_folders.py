@@ -273,3 +273,13 @@ def test_unreadable_images(root):
         'images of 0 bytes',
         'images that cannot be decoded',
     }
+
+
+def test_the_home_folder(root, monkeypatch):
+    """mmpretrain expands ~ in a prefix and in the name of a list."""
+    monkeypatch.setenv('HOME', str(root))
+    (root / 'list.txt').write_text('cat/train0.jpg 0\n')
+    cfg = config(root, data_prefix='~/train', ann_file='~/list.txt')
+    assert found(cfg) == {}
+    cfg = config(root, data_prefix='~/no')
+    assert list(found(cfg)) == [UNUSABLE]

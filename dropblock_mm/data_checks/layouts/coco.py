@@ -15,6 +15,8 @@ from dropblock_mm.data_checks.json_files import read_json
 from dropblock_mm.data_checks.layouts.base import Layout, register
 from dropblock_mm.data_checks.problems import Problem
 
+_PARTS = ('images', 'annotations', 'categories')
+
 
 @register
 class CocoLayout(Layout):
@@ -33,8 +35,9 @@ class CocoLayout(Layout):
         if content is None:
             return
         lists = content if isinstance(content, dict) else {}
-        needed = ('images', 'categories')
-        absent = [key for key in needed if not isinstance(lists.get(key), list)]
+        # Test sets have no annotations.
+        needed = [p for p in _PARTS if p in lists or p != 'annotations']
+        absent = [part for part in needed if not isinstance(lists.get(part), list)]
         if absent:
             yield entry.annotations.problem(
                 f'not a COCO annotation file, it holds no {" and no ".join(absent)}',
