@@ -25,6 +25,7 @@ from pathlib import Path
 from mmengine.registry import init_default_scope
 from PIL import Image
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -35,11 +36,11 @@ from rich.progress import (
 
 from dropblock_mm import runs
 from dropblock_mm.commands.arguments import KeyValues
-from dropblock_mm.data_checks.files import (
+from dropblock_mm.data_checks.thorough import (
     DatasetReport,
     as_dict,
     check_datasets,
-    print_report,
+    total,
 )
 from dropblock_mm.errors import RefusedError
 from dropblock_mm.runs.messages import one_message
@@ -80,6 +81,19 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 _KEPT = 'with up to 100 names of each kind'
 
 
+class _Bars:
+    """A bar below the other for each data set."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def begin(self, description: str, total: int) -> None:
+        self._task = self._progress.add_task(description, total=total)
+
+    def advance(self) -> None:
+        self._progress.advance(self._task)
+
+
 def check(args: argparse.Namespace) -> list[DatasetReport]:
     """Read the config and check its data, with a progress bar on stderr."""
     cfg = runs.load_config(args.config, args.cfg_options)
@@ -94,11 +108,42 @@ def check(args: argparse.Namespace) -> list[DatasetReport]:
             *columns, TimeRemainingColumn(), console=console, transient=True
         ) as progress,
     ):
-        reports = check_datasets(cfg.to_dict(), args.loops, args.workers, progress)
+        bars = _Bars(progress)
+        reports = check_datasets(cfg.to_dict(), args.loops, args.workers, bars)
     if not reports:
         keys = ' and no '.join(f'{loop}_dataloader' for loop in args.loops)
         raise RefusedError(f'{args.config!r} has no {keys}. Give another config.')
     return reports
+
+
+_STYLES = {True: ('error', 'red'), False: ('warning', 'yellow')}
+
+
+def print_report(reports: Sequence[DatasetReport], console: Console) -> None:
+    """Print all data sets, errors first, and a line that sums up."""
+    for report in reports:
+        console.print(
+            f'[bold]{escape(", ".join(report.keys))}[/]: {escape(report.type)}, '
+            f'{report.images} images'
+        )
+        for finding in report.findings:
+            name, colour = _STYLES[finding.kind.is_error]
+            console.print(f'  [{colour}]{name}[/] {escape(finding.text)}')
+            console.print(f'      [dim]{escape(finding.kind.remedy)}[/]')
+        if not report.findings:
+            console.print('  nothing to complain of')
+    console.print(summary(reports))
+
+
+def summary(reports: Sequence[DatasetReport]) -> str:
+    """Say in a line how it went."""
+    errors, warnings = (total(reports, level) for level in (True, False))
+    counts = ((errors, 'error'), (warnings, 'warning'), (len(reports), 'data set'))
+    numbers = [f'{count} {name}{"s" * (count != 1)}' for count, name in counts]
+    told = f'{numbers[0]}, {numbers[1]} in {numbers[2]}.'
+    if errors:
+        return f'{told} Mend the errors before training.'
+    return f'{told} Training can start.'
 
 
 def _width() -> int:

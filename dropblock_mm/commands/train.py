@@ -63,7 +63,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def make_config(args: argparse.Namespace) -> Config:
     """Put the run's config together and check what it names."""
     from dropblock_mm import runs
-    from dropblock_mm.data_checks.check import check_data
+    from dropblock_mm.data_checks.quick import check_data
     from dropblock_mm.hooks.fragments import (
         seed_ranks_apart,
         uses_drop_block,

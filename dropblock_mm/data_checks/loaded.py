@@ -1,6 +1,6 @@
 """Looks for the files of the data sets once these are built, whatever their type.
 
-Annotation files that are too large to be read twice, and types that :mod:`.check` does
+Annotation files that are too large to be read twice, and types that the layouts does
 not know, are served here: the library has read the annotations, and names the files.
 """
 
@@ -13,8 +13,8 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from dropblock_mm.data_checks.entries import is_remote
 from dropblock_mm.data_checks.file_ends import cut_short
-from dropblock_mm.data_checks.paths import is_remote
 from dropblock_mm.errors import RefusedValueError
 
 _NAMED = 3

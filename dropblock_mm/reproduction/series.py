@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dropblock_mm.data_checks.check import check_data
+from dropblock_mm.data_checks.quick import check_data
 from dropblock_mm.reproduction import record, report
 from dropblock_mm.reproduction.commands import Launcher, next_command, shown
 from dropblock_mm.reproduction.data import make_embedded_data
