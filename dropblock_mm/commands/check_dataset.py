@@ -21,30 +21,16 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mmengine.registry import init_default_scope
-from PIL import Image
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
-
-from dropblock_mm import runs
 from dropblock_mm.commands.arguments import KeyValues
-from dropblock_mm.data_checks.thorough import (
-    DatasetReport,
-    as_dict,
-    check_datasets,
-    total,
-)
 from dropblock_mm.errors import RefusedError
-from dropblock_mm.runs.messages import one_message
-from dropblock_mm.runs.refused_by_mmengine import refusing_what_mmengine_refuses
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from dropblock_mm.data_checks.thorough import DatasetReport
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -96,6 +82,21 @@ class _Bars:
 
 def check(args: argparse.Namespace) -> list[DatasetReport]:
     """Read the config and check its data, with a progress bar on stderr."""
+    from mmengine.registry import init_default_scope
+    from PIL import Image
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    from dropblock_mm import runs
+    from dropblock_mm.data_checks.thorough import check_datasets
+    from dropblock_mm.runs.refused_by_mmengine import refusing_what_mmengine_refuses
+
     cfg = runs.load_config(args.config, args.cfg_options)
     runs.prepare_library(cfg)
     init_default_scope(cfg.get('default_scope') or 'mmengine')
@@ -121,6 +122,8 @@ _STYLES = {True: ('error', 'red'), False: ('warning', 'yellow')}
 
 def print_report(reports: Sequence[DatasetReport], console: Console) -> None:
     """Print all data sets, errors first, and a line that sums up."""
+    from rich.markup import escape
+
     for report in reports:
         console.print(
             f'[bold]{escape(", ".join(report.keys))}[/]: {escape(report.type)}, '
@@ -137,6 +140,8 @@ def print_report(reports: Sequence[DatasetReport], console: Console) -> None:
 
 def summary(reports: Sequence[DatasetReport]) -> str:
     """Say in a line how it went."""
+    from dropblock_mm.data_checks.thorough import total
+
     errors, warnings = (total(reports, level) for level in (True, False))
     counts = ((errors, 'error'), (warnings, 'warning'), (len(reports), 'data set'))
     numbers = [f'{count} {name}{"s" * (count != 1)}' for count, name in counts]
@@ -154,6 +159,12 @@ def _width() -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Check as the command line says; 1 if there are errors."""
     args = parse_args(argv)
+
+    from rich.console import Console
+
+    from dropblock_mm.data_checks.thorough import as_dict
+    from dropblock_mm.runs.messages import one_message
+
     with one_message():
         reports = check(args)
     print_report(reports, Console(highlight=False, width=_width()))

@@ -16,6 +16,7 @@ from mmengine.runner import Runner
 from dropblock_mm.data_checks.entries import is_remote
 from dropblock_mm.data_checks.file_ends import cut_short
 from dropblock_mm.errors import RefusedValueError
+from dropblock_mm.programs import typed
 
 _NAMED = 3
 
@@ -36,7 +37,7 @@ class _LoadedDataHook(Hook):
         if problems:
             raise RefusedValueError(
                 '\n  '.join(['the data cannot be used:', *problems])
-                + '\ntools/misc/check_dataset.py looks into every file.'
+                + f'\n{typed("check-dataset")} looks into every file.'
             )
 
 

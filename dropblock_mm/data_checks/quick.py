@@ -20,6 +20,7 @@ from dropblock_mm.data_checks.layouts import layout_of
 from dropblock_mm.data_checks.layouts.base import NOT_LOCAL, UNKNOWN
 from dropblock_mm.data_checks.problems import UNUSABLE, Finding, Problem, tally
 from dropblock_mm.errors import RefusedValueError
+from dropblock_mm.programs import typed
 
 # Known without a look at the files, and no flaw of theirs.
 _UNSAID = (NOT_LOCAL, UNKNOWN)
@@ -86,7 +87,7 @@ def _warn(entry: DataSetEntry, findings: Sequence[Finding]) -> None:
     if findings and os.environ.get('LOCAL_RANK', '0') == '0':
         counts = ', '.join(f'{found.count} {found.kind.title}' for found in findings)
         print(
-            f'warning: {entry.key}: {counts}. tools/misc/check_dataset.py names them.',
+            f'warning: {entry.key}: {counts}. {typed("check-dataset")} names them.',
             file=sys.stderr,
             flush=True,
         )
