@@ -19,6 +19,7 @@ from dropblock_mm.ops.cpu import sparse
 from dropblock_mm.ops.gpu import fused
 from dropblock_mm.ops.plan import Plan, cached_plan, make_plan
 from dropblock_mm.ops.torch_private import (
+    constant_for_compilers,
     is_compiling,
     is_recorded,
     is_transformed,
@@ -91,7 +92,7 @@ def _fast_path_of(x: Tensor, plain: bool, draws: bool) -> Path | None:
     return traced.drop if draws and (on_host or has_kernel) else None
 
 
-@torch.compiler.assume_constant_result  # said while compiling: graphs cannot
+@constant_for_compilers  # said while compiling: graphs cannot
 def _say_that_it_is_slow(device: torch.device) -> None:
     _warn_once(device.type, fused.why_not(device) or 'no kernel is for volumes')
 

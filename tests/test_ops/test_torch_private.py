@@ -155,3 +155,15 @@ def test_without_the_name_modes_stay(monkeypatch):
     monkeypatch.delattr(_python_dispatch, '_disable_current_modes')
     with FakeTensorMode(), torch_private.without_modes():
         assert type(torch.ones(3)) is not torch.Tensor
+
+
+def test_constants_for_compilers_are_those_of_the_public_name():
+    def ours():
+        return 1
+
+    def theirs():
+        return 1
+
+    torch.compiler.assume_constant_result(theirs)
+    assert vars(torch_private.constant_for_compilers(ours)) == vars(theirs)
+    assert vars(theirs)
