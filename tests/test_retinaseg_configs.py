@@ -76,8 +76,9 @@ def test_drop_block_is_in_the_head(name):
     assert isinstance(schedule, KeepProbScheduleHook)
     (target,) = injection.targets
     assert target.module == 'decode_head'  # paper, 4.4: better than in the backbone
-    assert target.block_size == block_size  # Table 4
-    assert (target.calibrated, target.gamma_scale) == (False, 1.0)
+    layer = target.build()
+    assert layer.block_size == block_size  # Table 4
+    assert (layer.calibrated, layer.gamma_scale) == (False, 1.0)
     assert schedule.keep_prob == 0.2  # Table 4
     assert (schedule.schedule, schedule.start_keep_prob) == ('linear', 1.0)  # section 3
 

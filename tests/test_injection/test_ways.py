@@ -24,9 +24,9 @@ from dropblock_mm.testing.toy_blocks import BasicBlock, InvertedResidual, inject
 
 LAYERS = [
     DropBlock2d(keep_prob=0.5, block_size=2),
-    Dropout(0.5),
-    SpatialDropout(0.5),
-    DropPath(0.5),
+    Dropout(keep_prob=0.5),
+    SpatialDropout(keep_prob=0.5),
+    DropPath(keep_prob=0.5),
 ]
 
 
@@ -81,14 +81,14 @@ def test_undoing_leaves_what_others_hooked(way):
     way.owner.conv1.register_forward_pre_hook(lambda *args: calls.append(args))
     way.owner.bn1.register_forward_hook(lambda *args: calls.append(args))
     way.owner.register_forward_hook(lambda *args: calls.append(args))
-    way.attach(DropPath(0.5))()
+    way.attach(DropPath(keep_prob=0.5))()
     way.owner(torch.randn(2, 4, 9, 9))
     assert len(calls) == 3
 
 
 def test_a_way_shows_what_its_layer_gets(way):
     x, seen, given = torch.randn(2, 4, 9, 9), [], []
-    layer = DropPath(1.0)
+    layer = DropPath(keep_prob=1.0)
     layer.register_forward_pre_hook(lambda m, inputs: given.append(inputs[0]))
     way.attach(layer)
     handle = way.watch(seen.append)
@@ -103,7 +103,7 @@ def test_a_slot_that_is_a_module_of_none_is_one_again():
     block = BasicBlock()
     del block.downsample
     block.register_module('downsample', None)
-    FreeSlot(block, 'downsample').attach(DropPath(0.5))()
+    FreeSlot(block, 'downsample').attach(DropPath(keep_prob=0.5))()
     assert block.downsample is None
     assert 'downsample' not in vars(block)  # where it would hide a later module
 

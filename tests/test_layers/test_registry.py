@@ -15,8 +15,8 @@ class ColumnDropout(ScheduledDrop):
     _abbr_ = 'column_dropout'
     where = 'shortcut'
 
-    def __init__(self, keep_prob, *, width=1, drop_scale=1.0, in_channels=None):
-        super().__init__(keep_prob, drop_scale=drop_scale)
+    def __init__(self, *, keep_prob, width=1, drop_scale=1.0, in_channels=None):
+        super().__init__(keep_prob=keep_prob, drop_scale=drop_scale)
         self.width = width
 
     def settings(self):

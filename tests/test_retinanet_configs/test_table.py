@@ -62,10 +62,11 @@ def test_drop_block_is_in_conv4_and_conv5(name, read):
     injection, schedule = hooks
     assert isinstance(injection, DropBlockInjectionHook)
     assert isinstance(schedule, KeepProbScheduleHook)
-    group3, group4 = injection.targets
+    modules = [target.module for target in injection.targets]
+    group3, group4 = [target.build() for target in injection.targets]
     # Paper, 4.1.1: groups 3 and 4, gamma_3 = gamma / 4
-    assert (group3.module, group3.gamma_scale) == ('backbone.layer3', 0.25)
-    assert (group4.module, group4.gamma_scale) == ('backbone.layer4', 1.0)
+    assert modules == ['backbone.layer3', 'backbone.layer4']
+    assert (group3.gamma_scale, group4.gamma_scale) == (0.25, 1.0)
     assert group3.block_size == group4.block_size == block_size  # Table 3
     assert not group3.calibrated
     assert schedule.keep_prob == 0.9  # Table 3
