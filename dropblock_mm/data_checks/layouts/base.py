@@ -66,9 +66,13 @@ class Layout:
         for folder in entry.folders.values():
             yield from folder_flaws(folder)
 
-    def files(self, entry: DataSetEntry, limit: int) -> Mapping[str, Sequence[str]]:
+    def files(self, entry: DataSetEntry, limit: int) -> Mapping[str, list[str]]:
         """Name the files that the data set will look for, by what they are."""
         return {}
+
+    def may_lack(self, entry: DataSetEntry, what: str) -> bool:
+        """Tell whether files may be absent: with ``indices``, those of the others."""
+        return entry.options.get('indices') is not None
 
     def contents(
         self, entry: DataSetEntry, files: Mapping[str, Sequence[str]], limit: int
@@ -114,7 +118,12 @@ class Layout:
         if not (entry.folders or entry.annotations):
             return Look(((NOT_LOCAL, ''),))
         files = self.files(entry, limit)
-        problems = [*missing_files(entry, files), *self.contents(entry, files, limit)]
+        needed = {w: paths for w, paths in files.items() if not self.may_lack(entry, w)}
+        problems = [
+            *([(NO_IMAGES, '')] if 'images' in files and not files['images'] else []),
+            *missing_files(needed),
+            *self.contents(entry, files, limit),
+        ]
         return Look(
             tuple(problems),
             bool(files.get('images')),
@@ -167,22 +176,13 @@ def folder_flaws(folder: DataPath) -> Iterator[str]:
         yield folder.problem('the folder is empty', 'Give the folder of the files.')
 
 
-def missing_files(
-    entry: DataSetEntry, files: Mapping[str, Sequence[str]]
-) -> Iterator[Problem]:
-    """Find files that are named and not there, or that nothing is named.
-
-    With ``indices`` the images of the others may be left out; XML files are all read.
-    """
-    partial = entry.options.get('indices') is not None
+def missing_files(files: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
+    """Find files that are named and not there."""
     folders: dict[str, dict[str, str]] = {}
     for what, paths in files.items():
-        if not paths and what == 'images':
-            yield NO_IMAGES, ''
-        if what == 'XML files' or not partial:
-            for path in paths:
-                if not os.path.isfile(path):
-                    yield missing(what), path + _other_case(path, folders)
+        for path in paths:
+            if not os.path.isfile(path):
+                yield missing(what), path + _other_case(path, folders)
 
 
 def _other_case(path: str, folders: dict[str, dict[str, str]]) -> str:

@@ -44,7 +44,7 @@ class CocoLayout(Layout):
                 'Give the file with the instances.',
             )
 
-    def files(self, entry: DataSetEntry, limit: int) -> Mapping[str, Sequence[str]]:
+    def files(self, entry: DataSetEntry, limit: int) -> Mapping[str, list[str]]:
         """Name the images in the file."""
         content, folder = self._content(entry, limit), _image_folder(entry)
         if content is None or folder is None:

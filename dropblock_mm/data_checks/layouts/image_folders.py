@@ -73,7 +73,7 @@ class ImageFoldersLayout(Layout):
         if entry.root and not entry.folders:
             yield from folder_flaws(entry.root)
 
-    def files(self, entry: DataSetEntry, limit: int) -> Mapping[str, Sequence[str]]:
+    def files(self, entry: DataSetEntry, limit: int) -> Mapping[str, list[str]]:
         """Name the images in the list, or else in the folders."""
         folder = _image_folder(entry)
         if folder is None:
@@ -121,7 +121,8 @@ def _class_folders(entry: DataSetEntry, folder: str) -> list[str]:
 
 
 def _images(entry: DataSetEntry, folder: str) -> list[str]:
-    return [p for p in _all_files(folder) if p.lower().endswith(_extensions(entry))]
+    extensions = _extensions(entry)
+    return [path for path in _all_files(folder) if path.lower().endswith(extensions)]
 
 
 def _extensions(entry: DataSetEntry) -> tuple[str, ...]:
@@ -163,8 +164,8 @@ def _of_folders(entry: DataSetEntry, folder: str) -> Iterator[Problem]:
 
 
 def _of_class_folder(entry: DataSetEntry, path: str) -> Iterator[Problem]:
-    files = _all_files(path)
-    others = [file for file in files if not file.lower().endswith(_extensions(entry))]
+    files, extensions = _all_files(path), _extensions(entry)
+    others = [file for file in files if not file.lower().endswith(extensions)]
     yield from ((OTHER_EXTENSION, file) for file in others)
     if len(others) == len(files):
         yield EMPTY_CLASS, path

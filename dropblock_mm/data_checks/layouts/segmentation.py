@@ -22,7 +22,7 @@ class SegmentationLayout(Layout):
     finder = 'BaseSegDataset'
     heads = re.compile(r'(^|\.)(decode|auxiliary)_head(\.\d+)?$')
 
-    def files(self, entry: DataSetEntry, limit: int) -> Mapping[str, Sequence[str]]:
+    def files(self, entry: DataSetEntry, limit: int) -> Mapping[str, list[str]]:
         """Name images and label maps."""
         names = _names(entry)
         found = {}

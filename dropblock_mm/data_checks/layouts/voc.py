@@ -21,7 +21,7 @@ class VocLayout(Layout):
     finder = 'XMLDataset'
     heads = re.compile(r'(^|\.)(bbox|mask)_head(\.\d+)?$')
 
-    def files(self, entry: DataSetEntry, limit: int) -> Mapping[str, Sequence[str]]:
+    def files(self, entry: DataSetEntry, limit: int) -> Mapping[str, list[str]]:
         """Name the XML file and the image of each name in the list."""
         if entry.annotations is None:
             return {}
@@ -34,6 +34,10 @@ class VocLayout(Layout):
             'XML files': [os.path.join(xmls, f'{name}.xml') for name in names],
             'images': [os.path.join(images, f'{name}.jpg') for name in names],
         }
+
+    def may_lack(self, entry: DataSetEntry, what: str) -> bool:
+        """All XML files are read, before any ``indices`` pick."""
+        return what != 'XML files' and super().may_lack(entry, what)
 
     def contents(
         self, entry: DataSetEntry, files: Mapping[str, Sequence[str]], limit: int
