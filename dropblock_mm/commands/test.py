@@ -23,6 +23,7 @@ from dropblock_mm.runs.checkpoints.config_weights import check_checkpoints
 from dropblock_mm.runs.checkpoints.safe_loading import keep_loading_safe
 from dropblock_mm.runs.coco_eval import match_faster
 from dropblock_mm.runs.messages import has_started, one_message
+from dropblock_mm.runs.nested_datasets import innermost
 from dropblock_mm.runs.refused_by_mmengine import refusing_what_mmengine_refuses
 
 LOOPS = ('test',)
@@ -124,11 +125,9 @@ def augment_test_images(cfg: Config) -> None:
             f'--tta needs {" and ".join(missing)}, which the config does not set. '
             'Add them, or leave --tta out.'
         )
-    dataset = cfg.test_dataloader.dataset
-    while 'dataset' in dataset:
-        dataset = dataset.dataset
     tta_model = cfg.get('tta_model') or flip_model()
-    dataset.pipeline = cfg.get('tta_pipeline') or flip_pipeline(dataset.pipeline)
+    for dataset in innermost(cfg.test_dataloader):
+        dataset.pipeline = cfg.get('tta_pipeline') or flip_pipeline(dataset.pipeline)
     cfg.model = ConfigDict(**tta_model, module=cfg.model)
 
 

@@ -11,6 +11,8 @@ from typing import Any
 from mmengine.registry import DATASETS
 from mmengine.utils import is_abs
 
+from dropblock_mm.runs.nested_datasets import innermost_with_keys
+
 
 @dataclass(frozen=True)
 class DataPath:
@@ -167,20 +169,8 @@ def datasets_of(config: Mapping[str, Any], loop: str) -> Iterator[DataSetConfig]
     if isinstance(loader, Mapping):
         scope = str(config.get('default_scope') or 'mmengine')
         made = tuple(_made_folders(config))
-        for key, dataset in _unwrap(loader, f'{loop}_dataloader'):
+        for key, dataset in innermost_with_keys(loader, f'{loop}_dataloader'):
             yield DataSetConfig(key, dataset, scope, made)
-
-
-def _unwrap(holder: Mapping[str, Any], key: str) -> Iterator[tuple[str, Any]]:
-    """Follow ``dataset`` and ``datasets`` to the data sets that hold neither."""
-    parts = [(f'{key}.dataset', holder.get('dataset'))]
-    listed = holder.get('datasets')
-    if isinstance(listed, (list, tuple)):
-        parts += [(f'{key}.datasets.{i}', part) for i, part in enumerate(listed)]
-    for part_key, part in parts:
-        if isinstance(part, Mapping):
-            inner = list(_unwrap(part, part_key))
-            yield from inner or [(part_key, part)]
 
 
 def evaluator_paths(config: Mapping[str, Any], loop: str) -> Iterator[DataPath]:
