@@ -119,17 +119,17 @@ def augment_test_images(cfg: Config) -> None:
     """
     from mmengine.config import ConfigDict
 
+    from dropblock_mm.runs.nested_datasets import innermost
+
     missing = [key for key in ('tta_model', 'tta_pipeline') if key not in cfg]
     if missing and cfg.get('default_scope') != 'mmdet':
         raise RefusedValueError(
             f'--tta needs {" and ".join(missing)}, which the config does not set. '
             'Add them, or leave --tta out.'
         )
-    dataset = cfg.test_dataloader.dataset
-    while 'dataset' in dataset:
-        dataset = dataset.dataset
     tta_model = cfg.get('tta_model') or flip_model()
-    dataset.pipeline = cfg.get('tta_pipeline') or flip_pipeline(dataset.pipeline)
+    for dataset in innermost(cfg.test_dataloader):
+        dataset.pipeline = cfg.get('tta_pipeline') or flip_pipeline(dataset.pipeline)
     cfg.model = ConfigDict(**tta_model, module=cfg.model)
 
 
