@@ -1,4 +1,4 @@
-"""mmcv, which has no wheels for today's torch and takes minutes to build.
+"""mmcv, which has no wheels for today's torch and takes a while to build.
 
 pip's own cache would do, but for two things: it starts an interrupted build from
 the beginning, and it hands a wheel built for one torch to another.
@@ -11,6 +11,8 @@ import shutil
 from pathlib import Path
 
 from tools.dev.environment.machine import SetUpError, check_cuda, compile_jobs
+from tools.dev.environment.mmcv_setup import WAY
+from tools.dev.environment.mmcv_source import prepared_source
 from tools.dev.environment.steps import Steps
 
 PROBE_TORCH = """
@@ -39,9 +41,13 @@ def ensure_mmcv(steps: Steps, requirement: str) -> None:
     store = wheel_store(steps, f'{torch["python"]}-torch-{torch["torch"]}-{device}')
     wheel_name = requirement.replace('-', '_').replace('==', '-')
     wheels = sorted(store.glob(f'{wheel_name}-*.whl'))
-    wheel = wheels[-1] if wheels else build_wheel(steps, requirement, store)
-    steps.pip(requirement, 'install', '--no-deps', str(wheel))
-    shutil.rmtree(steps.venv / 'mmcv_build', ignore_errors=True)
+    builds = steps.venv / 'mmcv_build'
+    if not wheels:
+        print(f'set-up: building {requirement}; its wheel is kept in {store}')
+        work = builds / f'{store.name}-{requirement}-joined'
+        wheels = [keep(build_wheel(steps, requirement, work), store)]
+    steps.pip(requirement, 'install', '--no-deps', '--no-compile', str(wheels[-1]))
+    shutil.rmtree(builds, ignore_errors=True)
 
 
 def probe_torch(steps: Steps) -> dict:
@@ -68,43 +74,27 @@ def wheel_store(steps: Steps, kind: str) -> Path:
     return store
 
 
-def build_wheel(steps: Steps, requirement: str, store: Path) -> Path:
+def build_wheel(
+    steps: Steps, requirement: str, work: Path, way: str = 'joined'
+) -> Path:
     """Build mmcv's wheel in a folder that survives an interruption.
 
     Args:
-        steps (Steps): Where to build.
+        steps (Steps): Whose Python and torch it is for.
         requirement (str): The pin.
-        store (Path): Folder that receives the wheel. Its name keeps one build's
-            objects apart from those of another torch.
+        work (Path): Where to build, apart from the builds for other torches.
+        way (str): 'joined', or 'plain' as mmcv would be built by itself.
 
     Returns:
         Path: The wheel.
     """
-    work = steps.venv / 'mmcv_build' / f'{store.name}-{requirement}'
     work.mkdir(parents=True, exist_ok=True)
-    source = unpacked_source(steps, requirement, work)
-    print(
-        f'set-up: building {requirement}, about 10 minutes on 2 cores; the wheel '
-        f'is kept in {store}',
-        flush=True,
-    )
+    source = prepared_source(steps, requirement, work)
     flags = ['-v', '--no-deps', '--no-build-isolation', '--wheel-dir', str(work)]
     jobs = os.environ.get('MAX_JOBS') or str(compile_jobs())
-    steps.pip(requirement, 'wheel', *flags, str(source), MAX_JOBS=jobs)
-    return keep(next(work.glob('*.whl')), store)
-
-
-def unpacked_source(steps: Steps, requirement: str, work: Path) -> Path:
-    """Fetch and unpack mmcv's source, once."""
-    source = work / 'source'
-    if source.is_dir():
-        return source
-    flags = ['--no-deps', '--no-build-isolation', '--no-binary', ':all:']
-    label = f'{requirement} source'
-    steps.pip(label, 'download', *flags, '--dest', str(work), requirement)
-    shutil.rmtree(work / 'unpacking', ignore_errors=True)
-    shutil.unpack_archive(next(work.glob('*.tar.gz')), work / 'unpacking')
-    return next((work / 'unpacking').iterdir()).rename(source)
+    settings = {'MAX_JOBS': jobs, WAY: way}
+    steps.pip(requirement, 'wheel', *flags, str(source), **settings)
+    return next(work.glob('*.whl'))
 
 
 def keep(wheel: Path, store: Path) -> Path:
