@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tools.dev.environment import machine, mmcv_setup, mmcv_source, mmcv_wheel
+from tools.dev.environment import (
+    machine,
+    mmcv_setup,
+    mmcv_source,
+    package_index,
+    whole,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 OPS = 'mmcv/ops/csrc/pytorch'
@@ -137,4 +143,4 @@ def test_a_version_without_a_known_sum_is_refused(tmp_path):
 @pytest.mark.parametrize('stack', ['openmmlab', 'onedl'])
 def test_the_sum_of_each_pin_is_known(stack):
     file = ROOT / 'requirements' / f'{stack}.txt'
-    assert mmcv_wheel.mmcv_requirement(file) in mmcv_source.SHA256
+    assert package_index.pinned(file, whole.MMCV[stack]) in mmcv_source.SHA256

@@ -6,7 +6,6 @@ the beginning, and it hands a wheel built for one torch to another.
 
 import json
 import os
-import re
 import shutil
 from pathlib import Path
 
@@ -23,31 +22,59 @@ print(json.dumps(dict(torch=torch.__version__, gpu=torch.cuda.is_available(),
                       python=sys.implementation.cache_tag)))
 """
 
-
-def mmcv_requirement(file: Path) -> str:
-    """The pin of mmcv, e.g. 'mmcv==2.1.0', in a stack's requirements."""
-    match = re.search(r'^(onedl-)?mmcv==\S+', file.read_text(), re.MULTILINE)
-    if match is None:
-        raise SetUpError(f'{file} has no line "mmcv==VERSION"; expected one. Add it.')
-    return match.group()
+# pkg_resources is in setuptools before 81, and warns of its end when imported.
+PROBE_TOOLS = """
+from importlib.util import find_spec
+tools = {'pkg_resources': 'setuptools<81'}
+names = ['pip', 'pkg_resources', 'wheel', 'ninja', 'psutil']
+missing = [tools.get(name, name) for name in names if find_spec(name) is None]
+print(', '.join(missing))
+raise SystemExit(bool(missing))
+"""
 
 
 def ensure_mmcv(steps: Steps, requirement: str) -> None:
     """Install mmcv, from a wheel kept from before or by building it."""
+    kind = build_kind(steps)
+    store = wheel_store(steps, kind)
+    wheels = sorted(store.glob(f'{wheel_name(requirement)}-*.whl'))
+    builds = steps.venv / 'mmcv_build'
+    # Named apart, so that one build's objects never meet those for another torch.
+    work = builds / f'build-{requirement}-{kind}'
+    wheel = wheels[-1] if wheels else build_and_keep(steps, requirement, work, store)
+    steps.pip(requirement, 'install', '--no-deps', '--no-compile', str(wheel))
+    shutil.rmtree(builds, ignore_errors=True)
+
+
+def build_and_keep(steps: Steps, requirement: str, work: Path, store: Path) -> Path:
+    """Build mmcv's wheel in the folder ``work``, and put it into ``store``."""
+    print(f'building {requirement}; its wheel is kept in {store}', flush=True)
+    return keep(build_wheel(steps, requirement, work), store)
+
+
+def wheel_name(requirement: str) -> str:
+    """How the name of a wheel of this pin begins."""
+    return requirement.replace('-', '_').replace('==', '-')
+
+
+def build_kind(steps: Steps) -> str:
+    """What a wheel is built for: the Python, the torch and the device."""
     torch = probe_torch(steps)
     if torch['gpu']:
         check_cuda(torch)
     device = f'cuda{torch["cuda"]}' if torch['gpu'] else 'cpu'
-    store = wheel_store(steps, f'{torch["python"]}-torch-{torch["torch"]}-{device}')
-    wheel_name = requirement.replace('-', '_').replace('==', '-')
-    wheels = sorted(store.glob(f'{wheel_name}-*.whl'))
-    builds = steps.venv / 'mmcv_build'
-    if not wheels:
-        print(f'set-up: building {requirement}; its wheel is kept in {store}')
-        work = builds / f'{store.name}-{requirement}-joined'
-        wheels = [keep(build_wheel(steps, requirement, work), store)]
-    steps.pip(requirement, 'install', '--no-deps', '--no-compile', str(wheels[-1]))
-    shutil.rmtree(builds, ignore_errors=True)
+    return f'{torch["python"]}-torch-{torch["torch"]}-{device}'
+
+
+def check_build_tools(steps: Steps) -> None:
+    """Stop if an environment lacks what mmcv's setup.py imports."""
+    said = steps.ask(PROBE_TOOLS)
+    if said.returncode:
+        raise SetUpError(
+            f'{steps.venv} lacks {said.stdout.strip() or said.stderr}; expected what '
+            "mmcv's build needs, beside torch. Install it: "
+            f"{steps.venv}/bin/python -m pip install 'setuptools<81' wheel ninja psutil"
+        )
 
 
 def probe_torch(steps: Steps) -> dict:
@@ -55,8 +82,8 @@ def probe_torch(steps: Steps) -> dict:
     said = steps.ask(PROBE_TORCH)
     if said.returncode:
         raise SetUpError(
-            f'torch was installed in {steps.venv} but cannot be imported; expected '
-            f'it to work. Remove {steps.venv} and run this again. It said:\n'
+            f'torch cannot be imported in {steps.venv}; expected it to work. Install '
+            f'it again, or remove {steps.venv} and run this again. It said:\n'
             f'{said.stderr}'
         )
     return json.loads(said.stdout.splitlines()[-1])
