@@ -49,7 +49,7 @@ def test_a_torchvision_of_another_torch_is_refused_with_the_remedy(monkeypatch):
 
     monkeypatch.setattr(config_weights, 'find_spec', lambda name: object())
     monkeypatch.setattr(config_weights, 'import_module', broken)
-    found = r"k='torchvision://resnet50' .* nms does not exist\. Install the version"
+    found = r"k='torchvision://resnet50' .*::nms does not exist\. Install the version"
     with pytest.raises(ValueError, match=found):
         config_weights.check_torchvision('torchvision://resnet50', 'k')
     config_weights.check_torchvision('resnet50.pth', 'k')
