@@ -12,7 +12,7 @@ from dropblock_mm.analysis.sites.dry_run import MapSize, to_cpu, watch_maps
 from dropblock_mm.analysis.sites.part_runs import run_parts
 from dropblock_mm.injection.sites import Site
 from dropblock_mm.ops import seed_rate
-from dropblock_mm.ops.rates import keep_rate_of_gamma
+from dropblock_mm.ops.rates import clamp_block, keep_rate_of_gamma
 
 CPU_SIDE = 256
 
@@ -37,7 +37,7 @@ class SiteRow:
     place: str
     kind: str
     target: str
-    block_size: int
+    block_size: int | tuple[int, ...]
     keep_prob: float
     gamma_scale: float
     calibrated: bool
@@ -157,5 +157,5 @@ def map_row(row: SiteRow, size: MapSize) -> MapRow:
         width=width,
         gamma=gamma,
         expected_keep_rate=keep_rate_of_gamma(gamma, row.block_size, (height, width)),
-        covers_map=row.block_size >= max(height, width),
+        covers_map=clamp_block(row.block_size, (height, width)) == (height, width),
     )
