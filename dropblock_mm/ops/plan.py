@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -148,7 +149,7 @@ class Plan:
         keep_prob = keep_prob.to(device, dtype)
         if self.calibrated:
             keep_rate = (1.0 - self.gamma_scale * (1.0 - keep_prob)).clamp(0.0, 1.0)
-            solve = torch.ops.dropblock_mm.solve_gamma
+            solve: Any = torch.ops.dropblock_mm.solve_gamma
             if is_transformed(keep_rate):  # vmap over rates takes plain operations
                 solve = solve_gamma_on_device
             return solve(keep_rate, self.geometry.block, self.geometry.shape[2:])

@@ -57,11 +57,12 @@ def is_transformed(*values: Any) -> bool:
         return is_transforming()
     functorch = getattr(torch._C, '_functorch', None)
     is_wrapped: Any = getattr(functorch, 'is_functorch_wrapped_tensor', _never)
-    return any(
-        is_wrapped(value) or forward_ad.unpack_dual(value).tangent is not None
-        for value in values
-        if isinstance(value, Tensor)
-    )
+    for value in values:  # a loop, for it runs at every call
+        if isinstance(value, Tensor) and (
+            is_wrapped(value) or forward_ad.unpack_dual(value).tangent is not None
+        ):
+            return True
+    return False
 
 
 @constant_for_compilers  # a compiler cannot look into C

@@ -3,6 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
+
+# How long an example takes says how busy the machine is.
+settings.register_profile('without_deadline', deadline=None)
+settings.load_profile('without_deadline')
 
 
 @pytest.fixture(scope='module')

@@ -49,13 +49,13 @@ def draw_mask(
     """
     generator = torch.Generator().manual_seed(seed)
     ones = torch.ones(1, *shape)
-    kept = drop_block_2d(
+    out = drop_block_2d(
         ones, keep_prob=KEEP_PROB, block_size=block_size, generator=generator
     )
+    kept = out[0] > 0
     expected = expected_keep_rate(
         keep_prob=KEEP_PROB, block_size=block_size, feature_size=shape[1:]
     )
-    kept = kept[0] > 0
     return kept, Rates(KEEP_PROB, expected, kept.float().mean().item())
 
 
