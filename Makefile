@@ -9,11 +9,11 @@ RUN := $(VENV)/bin/python
 BUILD_DOCS := $(RUN) -m sphinx -W --keep-going -q -b html docs/en docs/en/_build/html
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo demo-det demo-seg bench test test-all check format docs clean
+.PHONY: help env demo demo-det demo-seg bench bench-build test test-all check format docs clean
 
 help:  ## list the targets
 	@echo 'make TARGET [STACK=openmmlab|onedl] [PYTHON=python3.11] [ARGS=...]'
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' Makefile
 
 # Without PYTHON= an environment that works is kept whatever python3 is now.
 env:  ## set up the environment (every target below does, at no cost the second time)
@@ -32,6 +32,9 @@ demo-seg: env  ## only the segmentation model of the demo
 
 bench: env  ## measure speed and memory beside other implementations, on the CPU
 	@$(RUN) -m tools.dev.benchmark $(ARGS)
+
+bench-build: env  ## compare the processor time of mmcv's own build with set-up's
+	@$(RUN) -m tools.dev.bench_build --stack '$(STACK)' $(ARGS)
 
 test: env  ## run the tests, e.g. ARGS='-k packaging'
 	@$(RUN) -m pytest $(ARGS)

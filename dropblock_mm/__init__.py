@@ -25,9 +25,12 @@ if TYPE_CHECKING:
         register_block_adapter,
     )
     from dropblock_mm.layers import (
+        DropBlock1d,
         DropBlock2d,
+        DropBlock3d,
         Dropout,
         DropPath,
+        KeepProbSchedule,
         ScheduledDrop,
         SpatialDropout,
     )
@@ -41,11 +44,14 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
+    'DropBlock1d': 'layers',
     'DropBlock2d': 'layers',
+    'DropBlock3d': 'layers',
     'DropBlockInjectionHook': 'hooks',
     'DropPath': 'layers',
     'Dropout': 'layers',
     'InjectionHook': 'hooks',
+    'KeepProbSchedule': 'layers',
     'KeepProbScheduleHook': 'hooks',
     'KeepRateHook': 'hooks',
     'RetinaSegHead': 'models.decode_heads.retina_seg_head',
@@ -66,11 +72,14 @@ _HOMES = {
 }
 
 __all__ = [
+    'DropBlock1d',
     'DropBlock2d',
+    'DropBlock3d',
     'DropBlockInjectionHook',
     'DropPath',
     'Dropout',
     'InjectionHook',
+    'KeepProbSchedule',
     'KeepProbScheduleHook',
     'KeepRateHook',
     'RetinaSegHead',
@@ -92,6 +101,17 @@ __all__ = [
 ]
 
 
+# What brings the packages that a name can need beside torch.
+_BROUGHT_BY = {
+    'mmengine': 'MMEngine, which is not installed. Run pip install mmengine, or '
+    'onedl-mmengine for the maintained fork',
+    'mmcv': "MMCV, which is not installed. Run pip install 'dropblock_mm[openmmlab]', "
+    'or [onedl] for the maintained fork',
+    'mmseg': 'MMSegmentation, which is not installed. Run pip install mmsegmentation, '
+    'or onedl-mmsegmentation for the maintained fork',
+}
+
+
 def __getattr__(name: str) -> Any:
     """Import the home of a public name when it is first asked for."""
     if name not in _HOMES:
@@ -99,15 +119,15 @@ def __getattr__(name: str) -> Any:
     try:
         home = importlib.import_module(f'{__name__}.{_HOMES[name]}')
     except ModuleNotFoundError as error:
-        if error.name != 'mmengine':
+        missing = (error.name or '').partition('.')[0]
+        if missing not in _BROUGHT_BY:
             raise
         from dropblock_mm.errors import MissingPackageError
 
         raise MissingPackageError(
-            f'dropblock_mm.{name} needs MMEngine, which is not installed. Run pip '
-            'install mmengine, or onedl-mmengine for the maintained fork; the op, the '
-            'layers and inject_drop_block work without it.',
-            name='mmengine',
+            f'dropblock_mm.{name} needs {_BROUGHT_BY[missing]}; the op, the layers and '
+            'inject_drop_block work without it.',
+            name=missing,
         ) from error
     value = globals()[name] = getattr(home, name)
     return value

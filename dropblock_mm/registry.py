@@ -6,6 +6,7 @@ says ``type='dropblock_mm.X'``, so a user's config needs no ``custom_imports``.
 
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
+from mmengine.registry import LOOPS as MMENGINE_LOOPS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import Registry
 
@@ -26,4 +27,10 @@ DATASETS = Registry(
     parent=MMENGINE_DATASETS,
     scope='dropblock_mm',
     locations=['dropblock_mm.datasets'],
+)
+LOOPS = Registry(
+    'loop',
+    parent=MMENGINE_LOOPS,
+    scope='dropblock_mm',
+    locations=['dropblock_mm.runs.resuming'],
 )

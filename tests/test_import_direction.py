@@ -1,6 +1,7 @@
 """Two wings: the method imports torch alone, and runs know nothing of the method."""
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -113,6 +114,15 @@ def test_neither_wing_may_import_the_other():
     assert not any(MAY_IMPORT[room] & method for room in RUNS)
 
 
+def test_the_design_page_says_what_each_room_may_import():
+    page = (ROOT / 'docs/en/design.md').read_text()
+    text = page.partition('## How settings')[0]
+    rows = re.findall(r'^\| `(\w+)` \| .* \| ([\w, ]+) \|$', text, re.MULTILINE)
+    told = {room: set(rooms.split(', ')) for room, rooms in rows}
+    assert set(told) == METHOD | METHOD_FOR_MMENGINE | RUNS | {'datasets'}
+    assert told == {room: MAY_IMPORT[room] for room in told}
+
+
 def test_only_commands_parse_the_command_line():
     parsers = {
         module_name(f) for f in python_files(PACKAGE) if 'argparse' in {*imported(f)}
@@ -121,8 +131,12 @@ def test_only_commands_parse_the_command_line():
     assert {room_of(name) for name in parsers} == {'commands'}
 
 
-@pytest.mark.parametrize('file', python_files(f'{PACKAGE}/analysis'), ids=module_name)
-def test_analysis_returns_and_never_prints(file):
+SILENT = sorted(METHOD | METHOD_FOR_MMENGINE | {'analysis', 'datasets', 'reproduction'})
+SILENT_FILES = [f for room in SILENT for f in python_files(f'{PACKAGE}/{room}')]
+
+
+@pytest.mark.parametrize('file', SILENT_FILES, ids=module_name)
+def test_commands_print_and_these_rooms_never(file):
     calls = [
         n.func for n in ast.walk(ast.parse(file.read_text())) if isinstance(n, ast.Call)
     ]

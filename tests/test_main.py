@@ -75,11 +75,7 @@ def imported_by(start, *words):
     return json.loads(start('-c', code).stdout.splitlines()[-1])
 
 
-# print-sites and check-dataset are to follow.
-LIGHT = sorted(set(PROGRAMS) - {'print-sites', 'check-dataset'})
-
-
-@pytest.mark.parametrize('words', [[], ['trian'], *([n, '--help'] for n in LIGHT)])
+@pytest.mark.parametrize('words', [[], ['trian'], *([n, '--help'] for n in PROGRAMS)])
 def test_nothing_heavy_is_imported_to_tell_what_there_is(start, words):
     assert imported_by(start, *words) == []
 

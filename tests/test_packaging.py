@@ -17,6 +17,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from dropblock_mm.programs import PROGRAMS
+
 ROOT = Path(__file__).resolve().parents[1]
 ENGINES = ('mmengine', 'onedl-mmengine')
 
@@ -140,7 +142,7 @@ def test_it_builds_without_a_compiler(source, tmp_path):
     built = build_wheel(source, tmp_path, CC='false')
     with zipfile.ZipFile(built) as archive:
         names = archive.namelist()
-    assert 'dropblock_mm/ops/torch_loops.py' in names
+    assert 'dropblock_mm/ops/cpu/torch_loops.py' in names
     assert not any('_native' in name for name in names)
 
 
@@ -149,7 +151,7 @@ def test_with_a_compiler_the_wheel_serves_every_python(wheel):
         pytest.skip('no C compiler on the PATH')
     with zipfile.ZipFile(wheel) as archive:
         native = [name for name in archive.namelist() if '_native' in name]
-    assert native == ['dropblock_mm/ops/_native.abi3.so']
+    assert native == ['dropblock_mm/ops/cpu/_native.abi3.so']
     assert '-cp310-abi3-' in wheel.name
 
 
@@ -167,12 +169,44 @@ def test_pip_install_adds_nothing_to_torch_and_mmengine(installed, tmp_path):
     assert engines.count('mmengine') == 1
 
 
-def test_without_mmengine_the_import_says_what_to_install():
-    code = "import sys; sys.modules['mmengine'] = None; import dropblock_mm"
-    command = [sys.executable, '-c', code]
-    said = subprocess.run(command, capture_output=True, text=True, cwd=ROOT).stderr
-    assert 'dropblock_mm needs MMEngine' in said
-    assert 'pip install mmengine, or onedl-mmengine' in said
+def test_the_wheel_brings_the_commands(installed, tmp_path):
+    script = installed.parent / 'dropblock-mm'
+    listed = check_output(script, cwd=tmp_path)
+    assert listed.startswith('usage: dropblock-mm COMMAND')
+    for name in PROGRAMS:
+        assert f'  {name} ' in listed
+    said = check_output(installed, '-m', 'dropblock_mm', 'train', '--help')
+    assert said.startswith('usage: python -m dropblock_mm train ')
+    # There is no tools/ to type, and nothing of it is told.
+    said = check_output(script, 'reproduce', '--help', cwd=tmp_path)
+    assert 'dropblock-mm reproduce table3 --smoke' in said
+    assert 'python tools/' not in said
+
+
+def test_the_wheel_trains_by_its_own_commands(installed, tmp_path):
+    config = 'bccd/retinanet_r18_fpn_scratch_bccd.py'
+    code = (
+        'from pathlib import Path\n'
+        'from mmengine.config import Config\n'
+        'from dropblock_mm.config_files import config_path\n'
+        'from dropblock_mm.programs import in_clone, typed\n'
+        'from dropblock_mm.reproduction import commands\n'
+        'from dropblock_mm.reproduction.plan import Run\n'
+        'from dropblock_mm.reproduction.tables import BCCD\n'
+        f'cfg = Config.fromfile(config_path({config!r}))\n'
+        "run = Run(BCCD.rows[0], 0, Path('w'), Path('c.py'), cfg)\n"
+        'launcher = commands.Launcher()\n'
+        'command = commands.train_command(run, launcher, resume=True)\n'
+        'print(in_clone())\n'
+        "print(typed('reproduce', 'bccd'))\n"
+        'print(commands.shown(command))\n'
+    )
+    said = check_output(installed, '-c', code, cwd=tmp_path).splitlines()
+    assert said == [
+        'False',
+        'python -m dropblock_mm reproduce bccd',
+        'python -m dropblock_mm train c.py --work-dir w --resume',
+    ]
 
 
 def test_a_config_outside_the_clone_inherits_a_shipped_one(installed, tmp_path):

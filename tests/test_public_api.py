@@ -9,11 +9,14 @@ import dropblock_mm
 
 # To add a public name, add it here, to __init__.py and to docs/en/api.md.
 PUBLIC = {
+    'DropBlock1d',
     'DropBlock2d',
+    'DropBlock3d',
     'DropBlockInjectionHook',
     'DropPath',
     'Dropout',
     'InjectionHook',
+    'KeepProbSchedule',
     'KeepProbScheduleHook',
     'KeepRateHook',
     'RetinaSegHead',
@@ -44,7 +47,9 @@ REGISTERED = {
     },
     'MODELS': {
         'ChannelsLast',
+        'DropBlock1d',
         'DropBlock2d',
+        'DropBlock3d',
         'DropPath',
         'Dropout',
         'RetinaSegHead',

@@ -16,6 +16,7 @@ from torch import nn
 
 from dropblock_mm import DropBlockInjectionHook, KeepProbScheduleHook
 from dropblock_mm.registry import HOOKS
+from dropblock_mm.reproduction import tables
 
 pytest.importorskip('mmseg')
 FOLDER = Path(__file__).resolve().parents[1] / 'configs/retinaseg'
@@ -23,11 +24,19 @@ SCRATCH = 'retinaseg_r101_fpn_8xb8-500e-scratch_voc12aug-513x513.py'
 TUNED = 'retinaseg_r101_fpn_8xb8-45e_voc12aug-513x513.py'
 # Paper, Table 4: config -> (block size, mIoU)
 TABLE_4 = {
-    TUNED: (None, '74.6'),
-    SCRATCH: (None, '47.2'),
-    SCRATCH.replace('8xb8', 'dropblock-keep20-block1_8xb8'): (1, '51.0'),
-    SCRATCH.replace('8xb8', 'dropblock-keep20-block4_8xb8'): (4, '53.2'),
-    SCRATCH.replace('8xb8', 'dropblock-keep20-block16_8xb8'): (16, '53.4'),
+    name: (block, f'{row.paper["mIoU"]:.1f}')
+    for row, (name, block) in zip(
+        tables.TABLE_4.rows,
+        [
+            (TUNED, None),
+            (SCRATCH, None),
+            *(
+                (SCRATCH.replace('8xb8', f'dropblock-keep20-block{n}_8xb8'), n)
+                for n in (1, 4, 16)
+            ),
+        ],
+        strict=True,
+    )
 }
 
 
@@ -67,8 +76,9 @@ def test_drop_block_is_in_the_head(name):
     assert isinstance(schedule, KeepProbScheduleHook)
     (target,) = injection.targets
     assert target.module == 'decode_head'  # paper, 4.4: better than in the backbone
-    assert target.block_size == block_size  # Table 4
-    assert (target.calibrated, target.gamma_scale) == (False, 1.0)
+    layer = target.build()
+    assert layer.block_size == block_size  # Table 4
+    assert (layer.calibrated, layer.gamma_scale) == (False, 1.0)
     assert schedule.keep_prob == 0.2  # Table 4
     assert (schedule.schedule, schedule.start_keep_prob) == ('linear', 1.0)  # section 3
 

@@ -21,28 +21,16 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mmengine.registry import init_default_scope
-from PIL import Image
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
-
-from dropblock_mm import runs
 from dropblock_mm.commands.arguments import KeyValues
-from dropblock_mm.data_checks.files import (
-    DatasetReport,
-    as_dict,
-    check_datasets,
-    print_report,
-)
 from dropblock_mm.errors import RefusedError
-from dropblock_mm.runs.messages import one_message
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from dropblock_mm.data_checks.thorough import DatasetReport
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -79,21 +67,88 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 _KEPT = 'with up to 100 names of each kind'
 
 
+class _Bars:
+    """A bar below the other for each data set."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def begin(self, description: str, total: int) -> None:
+        self._task = self._progress.add_task(description, total=total)
+
+    def advance(self) -> None:
+        self._progress.advance(self._task)
+
+
 def check(args: argparse.Namespace) -> list[DatasetReport]:
     """Read the config and check its data, with a progress bar on stderr."""
+    from mmengine.registry import init_default_scope
+    from PIL import Image
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    from dropblock_mm import runs
+    from dropblock_mm.data_checks.thorough import check_datasets
+    from dropblock_mm.runs.refused_by_mmengine import refusing_what_mmengine_refuses
+
     cfg = runs.load_config(args.config, args.cfg_options)
     runs.prepare_library(cfg)
     init_default_scope(cfg.get('default_scope') or 'mmengine')
     Image.MAX_IMAGE_PIXELS = None  # large images are no attack here
     columns = TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn()
-    with Progress(
-        *columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True
-    ) as progress:
-        reports = check_datasets(cfg.to_dict(), args.loops, args.workers, progress)
+    console = Console(stderr=True)
+    with (
+        refusing_what_mmengine_refuses(cfg),
+        Progress(
+            *columns, TimeRemainingColumn(), console=console, transient=True
+        ) as progress,
+    ):
+        bars = _Bars(progress)
+        reports = check_datasets(cfg.to_dict(), args.loops, args.workers, bars)
     if not reports:
         keys = ' and no '.join(f'{loop}_dataloader' for loop in args.loops)
         raise RefusedError(f'{args.config!r} has no {keys}. Give another config.')
     return reports
+
+
+_STYLES = {True: ('error', 'red'), False: ('warning', 'yellow')}
+
+
+def print_report(reports: Sequence[DatasetReport], console: Console) -> None:
+    """Print all data sets, errors first, and a line that sums up."""
+    from rich.markup import escape
+
+    for report in reports:
+        console.print(
+            f'[bold]{escape(", ".join(report.keys))}[/]: {escape(report.type)}, '
+            f'{report.images} images'
+        )
+        for finding in report.findings:
+            name, colour = _STYLES[finding.kind.is_error]
+            console.print(f'  [{colour}]{name}[/] {escape(finding.text)}')
+            console.print(f'      [dim]{escape(finding.kind.remedy)}[/]')
+        if not report.findings:
+            console.print('  nothing to complain of')
+    console.print(summary(reports))
+
+
+def summary(reports: Sequence[DatasetReport]) -> str:
+    """Say in a line how it went."""
+    from dropblock_mm.data_checks.thorough import total
+
+    errors, warnings = (total(reports, level) for level in (True, False))
+    counts = ((errors, 'error'), (warnings, 'warning'), (len(reports), 'data set'))
+    numbers = [f'{count} {name}{"s" * (count != 1)}' for count, name in counts]
+    told = f'{numbers[0]}, {numbers[1]} in {numbers[2]}.'
+    if errors:
+        return f'{told} Mend the errors before training.'
+    return f'{told} Training can start.'
 
 
 def _width() -> int:
@@ -104,6 +159,12 @@ def _width() -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Check as the command line says; 1 if there are errors."""
     args = parse_args(argv)
+
+    from rich.console import Console
+
+    from dropblock_mm.data_checks.thorough import as_dict
+    from dropblock_mm.runs.messages import one_message
+
     with one_message():
         reports = check(args)
     print_report(reports, Console(highlight=False, width=_width()))

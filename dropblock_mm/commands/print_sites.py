@@ -20,30 +20,13 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mmengine.config import Config, ConfigDict
-from mmengine.registry import HOOKS, MODELS, init_default_scope
-from rich.console import Console
-from rich.markup import escape
-from rich.tree import Tree
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.tree import Tree
 
-from dropblock_mm import InjectionHook, KeepProbScheduleHook, runs
-from dropblock_mm.analysis.sites.dry_run import build_on_meta
-from dropblock_mm.analysis.sites.site_rows import (
-    MapRow,
-    Report,
-    SiteRow,
-    measure,
-    site_row,
-)
-from dropblock_mm.analysis.sites.stock_models import WEIGHTS, without
-from dropblock_mm.hooks.fragments import with_fragment
-from dropblock_mm.injection import Defaults, Target, inject_targets, parse_targets
-from dropblock_mm.runs.image_sizes import nominal_image_size
-from dropblock_mm.runs.messages import one_message
-
-DETECTION_SIZE = (800, 1344)  # of most of mmdet's configs, where one says nothing
+    from dropblock_mm.analysis.sites.site_rows import MapRow, Report, SiteRow
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -81,39 +64,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def make_report(args: argparse.Namespace) -> Report:
-    """Build the model, find its sites, run it once."""
-    cfg = runs.load_config(args.config, extend=with_fragment(args.dropblock))
-    runs.prepare_library(cfg)
-    init_default_scope(cfg.get('default_scope') or 'mmengine')
-    targets, keep_prob = find_targets(cfg, args)
-    plain = ConfigDict(without(cfg.model, WEIGHTS))
-    model = build_on_meta(lambda: MODELS.build(plain))
-    sites = inject_targets(model, targets)
-    height, width = args.input_size or nominal_image_size(cfg) or DETECTION_SIZE
-    rows = [site_row(site, keep_prob) for site in sites]
-    notes = measure(model, sites, rows, (height, width))
-    return Report(args.config, (height, width), rows, notes)
-
-
-def find_targets(cfg: Config, args: argparse.Namespace) -> tuple[list[Target], float]:
-    """Return the targets, and keep_prob at the end of training."""
-    hooks = [
-        HOOKS.build(hook)
-        for hook in cfg.get('custom_hooks') or []
-        if 'dropblock_mm' in str(hook.get('type'))
-    ]
-    injections = [h for h in hooks if isinstance(h, InjectionHook)]
-    schedules = [h for h in hooks if isinstance(h, KeepProbScheduleHook)]
-    targets = [target for hook in injections for target in hook.targets]
-    everywhere = Defaults(options={'block_size': args.block_size}, owner='print_sites')
-    return targets or parse_targets([{'module': ''}], everywhere), (
-        schedules[0].keep_prob if schedules else args.keep_prob
-    )
-
-
 def draw_tree(report: Report) -> Tree:
     """Arrange the sites by the paths of their modules."""
+    from rich.markup import escape
+    from rich.tree import Tree
+
     height, width = report.input_size
     tree = Tree(
         f'[bold]{len(report.sites)} sites[/] in {escape(report.config)}, images of '
@@ -128,6 +83,8 @@ def draw_tree(report: Report) -> Tree:
 
 
 def _branch(branches: dict[str, Tree], path: str) -> Tree:
+    from rich.markup import escape
+
     if path not in branches:
         above, _, name = path.rpartition('.')
         branches[path] = _branch(branches, above).add(f'[blue]{escape(name)}[/]')
@@ -168,6 +125,8 @@ def covers(size: MapRow) -> bool:
 
 def print_report(report: Report, console: Console) -> None:
     """Print the tree, and what could not be found out."""
+    from rich.markup import escape
+
     console.print(draw_tree(report))
     covered = sum(any(map(covers, row.maps)) for row in report.sites)
     if covered:
@@ -188,8 +147,20 @@ def _width() -> int:
 def main(argv: Sequence[str] | None = None) -> None:
     """Print the sites as the command line says."""
     args = parse_args(argv)
+
+    from rich.console import Console
+
+    from dropblock_mm.analysis.sites.config_report import report_of
+    from dropblock_mm.runs.messages import one_message
+
     with one_message():
-        report = make_report(args)
+        report = report_of(
+            args.config,
+            args.dropblock,
+            input_size=tuple(args.input_size) if args.input_size else None,
+            keep_prob=args.keep_prob,
+            block_size=args.block_size,
+        )
     text = json.dumps(report.as_dict(), indent=2)
     if args.json == '-':
         print(text)

@@ -19,8 +19,9 @@ import signal
 import sys
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from dropblock_mm.commands.arguments import add_common_arguments, positive
 from dropblock_mm.errors import RefusedError
@@ -179,16 +180,11 @@ def make_series(args: argparse.Namespace, argv: Sequence[str]) -> Series:
         Path(args.work_dir),
         Launcher(args.launcher, args.gpus or 1, args.partition),
         typed('reproduce', *argv),
+        partial(print, flush=True),
         data='the digit scenes' if embedded else data.root or '',
         smoke=args.smoke,
         embedded=embedded,
     )
-
-
-def refuse(error: RefusedError) -> NoReturn:
-    """End with one message."""
-    print(f'error: {error}', file=sys.stderr, flush=True)
-    raise SystemExit(2) from None
 
 
 def end_politely() -> None:
@@ -220,8 +216,6 @@ def main(argv: Sequence[str] | None = None) -> None:
                 series.show()
                 return
             failed = series.run()
-    except RefusedError as error:
-        refuse(error)
     except KeyboardInterrupt:
         again = typed('reproduce', *argv)
         print(f'\ninterrupted; the same command goes on: {again}', flush=True)

@@ -60,7 +60,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def make_config(args: argparse.Namespace) -> Config:
     """Put the run's config together and check what it names."""
     from dropblock_mm import runs
-    from dropblock_mm.data_checks.check import check_data
+    from dropblock_mm.data_checks.quick import check_data
     from dropblock_mm.runs.checkpoints.config_weights import check_checkpoints
 
     cfg = runs.load_config(args.config, args.cfg_options)
@@ -119,17 +119,17 @@ def augment_test_images(cfg: Config) -> None:
     """
     from mmengine.config import ConfigDict
 
+    from dropblock_mm.runs.nested_datasets import innermost
+
     missing = [key for key in ('tta_model', 'tta_pipeline') if key not in cfg]
     if missing and cfg.get('default_scope') != 'mmdet':
         raise RefusedValueError(
             f'--tta needs {" and ".join(missing)}, which the config does not set. '
             'Add them, or leave --tta out.'
         )
-    dataset = cfg.test_dataloader.dataset
-    while 'dataset' in dataset:
-        dataset = dataset.dataset
     tta_model = cfg.get('tta_model') or flip_model()
-    dataset.pipeline = cfg.get('tta_pipeline') or flip_pipeline(dataset.pipeline)
+    for dataset in innermost(cfg.test_dataloader):
+        dataset.pipeline = cfg.get('tta_pipeline') or flip_pipeline(dataset.pipeline)
     cfg.model = ConfigDict(**tta_model, module=cfg.model)
 
 
@@ -214,12 +214,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     from dropblock_mm.runs.checkpoints.safe_loading import keep_loading_safe
     from dropblock_mm.runs.coco_eval import match_faster
     from dropblock_mm.runs.messages import has_started, one_message
+    from dropblock_mm.runs.refused_by_mmengine import refusing_what_mmengine_refuses
 
     keep_loading_safe()
     with one_message():
         cfg = make_config(args)
         runner = runs.build_runner(cfg)
-    with one_message(unless=has_started(runner)), naming_bad_data(cfg, LOOPS):
+    started = has_started(runner)
+    with (
+        one_message(unless=started),
+        refusing_what_mmengine_refuses(cfg, unless=started),
+        naming_bad_data(cfg, LOOPS),
+    ):
         if args.out and not is_segmentation(cfg):
             dump_predictions(runner, cfg, args.out)
         if args.coco_eval == 'faster':

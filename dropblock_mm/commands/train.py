@@ -63,7 +63,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def make_config(args: argparse.Namespace) -> Config:
     """Put the run's config together and check what it names."""
     from dropblock_mm import runs
-    from dropblock_mm.data_checks.check import check_data
+    from dropblock_mm.data_checks.quick import check_data
     from dropblock_mm.hooks.fragments import (
         seed_ranks_apart,
         uses_drop_block,
@@ -84,6 +84,7 @@ def make_config(args: argparse.Namespace) -> Config:
     if args.auto_scale_lr:
         runs.enable_auto_scale_lr(cfg)
     runs.save_whole_checkpoints(cfg)
+    runs.advance_sampler_alone(cfg)
     runs.set_resume(cfg, args.resume)
     check_checkpoints(cfg, '--resume' if args.resume else 'load_from')
     runs.require(cfg, 'model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
@@ -105,6 +106,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from dropblock_mm.runs.checkpoints.whole_files import naming_full_disk
     from dropblock_mm.runs.checkpoints.work_dir import hold_work_dir
     from dropblock_mm.runs.messages import has_started, one_message
+    from dropblock_mm.runs.refused_by_mmengine import refusing_what_mmengine_refuses
 
     keep_loading_safe()
     with one_message():
@@ -112,9 +114,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         with naming_full_disk(cfg.work_dir):
             runner = runs.build_runner(cfg)
     check_loaded_data(runner)
+    started = has_started(runner)
     try:
         with (
-            one_message(unless=has_started(runner)),
+            one_message(unless=started),
+            refusing_what_mmengine_refuses(cfg, unless=started),
             naming_full_disk(cfg.work_dir),
             hold_work_dir(runner),
             naming_bad_data(cfg, LOOPS),

@@ -22,7 +22,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,7 +71,7 @@ def counts_told(split: Split) -> str:
     )
 
 
-def bar(what: str, total: int) -> partial[Iterable[str]]:
+def bar(what: str, total: int) -> Callable[[Iterable[str]], Iterable[str]]:
     """Return what shows a progress bar on stderr."""
     from rich.console import Console
     from rich.progress import track

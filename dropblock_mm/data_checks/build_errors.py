@@ -10,8 +10,9 @@ from typing import Any
 
 from mmengine.config import Config
 
-from dropblock_mm.data_checks.check import json_problems, refusal
-from dropblock_mm.data_checks.paths import datasets_of, evaluator_paths
+from dropblock_mm.data_checks.inventory import inventory
+from dropblock_mm.data_checks.layouts.base import annotation_file_flaws
+from dropblock_mm.data_checks.quick import refusal
 from dropblock_mm.errors import RefusedValueError
 
 
@@ -37,7 +38,8 @@ def naming_bad_data(cfg: Config, loops: Sequence[str]) -> Iterator[None]:
     except ValueError as error:
         if not _is_of_empty_dataset(error):
             raise
-        keys = ', '.join(d.key for loop in loops for d in datasets_of(cfg, loop))
+        found = inventory(cfg.to_dict(), loops)
+        keys = ', '.join(entry.key for entry in found.data_sets)
         raise RefusedValueError(
             f'no image is left of a data set (of {keys}). Their filter_cfg leaves out '
             'images without boxes, and small ones; see whether metainfo.classes are '
@@ -54,8 +56,8 @@ def _is_of_empty_dataset(error: ValueError) -> bool:
 
 
 def _broken_json(config: Mapping[str, Any], loops: Sequence[str]) -> Iterator[str]:
-    for loop in loops:
-        paths = [dataset.path('ann_file') for dataset in datasets_of(config, loop)]
-        for path in [*paths, *evaluator_paths(config, loop)]:
-            if path and path.path.endswith('.json') and os.path.isfile(path.path):
-                yield from json_problems(path, parsed_bytes=os.path.getsize(path.path))
+    found = inventory(config, loops)
+    named = [entry.annotations for entry in found.data_sets]
+    for path in [*named, *(metric.annotations for metric in found.metrics)]:
+        if path and path.path.endswith('.json') and os.path.isfile(path.path):
+            yield from annotation_file_flaws(path, os.path.getsize(path.path))

@@ -11,6 +11,8 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from dropblock_mm.programs import typed
+
 # What mmcv's LoadImageFromFile says. Out of a worker process it comes last, behind a
 # traceback that quotes the line of code.
 _UNLOADED = re.compile(r'failed to load image: (.+)')
@@ -63,7 +65,7 @@ def naming_failed_batch(runner: Runner) -> Iterator[None]:
 
 def _say(text: str) -> None:
     print(
-        f'error: {text}\ntools/misc/check_dataset.py looks into all files.',
+        f'error: {text}\n{typed("check-dataset")} looks into all files.',
         file=sys.stderr,
         flush=True,
     )

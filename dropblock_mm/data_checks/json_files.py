@@ -32,7 +32,7 @@ def json_flaw(path: str, parsed_bytes: int = PARSED_BYTES) -> str:
         return ''
     with open(path, 'rb') as file:
         head = file.read(_END_BYTES).lstrip()
-        file.seek(-_END_BYTES, os.SEEK_END)
+        file.seek(max(os.path.getsize(path) - _END_BYTES, 0))
         tail = file.read().rstrip()
     if (head[:1], tail[-1:]) in ((b'{', b'}'), (b'[', b']')):
         return ''

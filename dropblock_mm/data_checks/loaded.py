@@ -1,6 +1,6 @@
 """Looks for the files of the data sets once these are built, whatever their type.
 
-Annotation files that are too large to be read twice, and types that :mod:`.check` does
+Annotation files that are too large to be read twice, and types that the layouts does
 not know, are served here: the library has read the annotations, and names the files.
 """
 
@@ -13,9 +13,10 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from dropblock_mm.data_checks.entries import is_remote
 from dropblock_mm.data_checks.file_ends import cut_short
-from dropblock_mm.data_checks.paths import is_remote
 from dropblock_mm.errors import RefusedValueError
+from dropblock_mm.programs import typed
 
 _NAMED = 3
 
@@ -36,7 +37,7 @@ class _LoadedDataHook(Hook):
         if problems:
             raise RefusedValueError(
                 '\n  '.join(['the data cannot be used:', *problems])
-                + '\ntools/misc/check_dataset.py looks into every file.'
+                + f'\n{typed("check-dataset")} looks into every file.'
             )
 
 

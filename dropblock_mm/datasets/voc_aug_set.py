@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from PIL import Image
 from dropblock_mm.datasets.voc_aug import check_label_map, encode, read_label_map
 from dropblock_mm.errors import RefusedError
 
-Progress = Callable[[Iterable[str]], Iterator[str]]
+Progress = Callable[[Iterable[str]], Iterable[str]]
 LISTS = Path('ImageSets/Segmentation')
 MASKS = Path('SegmentationClass')
 AUGMENTED = Path('SegmentationClassAug')

@@ -15,14 +15,14 @@ from dropblock_mm.hooks.keep_rate_hook import (
 )
 from dropblock_mm.hooks.refusals import names_the_hook
 from dropblock_mm.hooks.run_phase import is_training
-from dropblock_mm.hooks.schedules import (
-    SCHEDULES,
+from dropblock_mm.layers import ScheduledDrop
+from dropblock_mm.layers.schedules import (
     Interval,
     check_interval,
+    check_schedule,
     keep_prob_at,
     resolve_interval,
 )
-from dropblock_mm.layers import ScheduledDrop
 from dropblock_mm.ops.arguments import (
     check_count,
     check_keep_prob,
@@ -82,13 +82,9 @@ class KeepProbScheduleHook(Hook):
     ) -> None:
         self.keep_prob = check_keep_prob(keep_prob)
         self.start_keep_prob = check_keep_prob(start_keep_prob, 'start_keep_prob')
-        if schedule not in SCHEDULES:
-            raise RefusedValueError(
-                f'schedule={schedule!r} is not one of '
-                f'{", ".join(map(repr, SCHEDULES))}.'
-            )
+        self.schedule = check_schedule(schedule)
         check_interval(begin, end, unit)
-        self.schedule, self.begin, self.end, self.unit = schedule, begin, end, unit
+        self.begin, self.end, self.unit = begin, end, unit
         self.num_steps = check_count(
             num_steps, 'num_steps', "Give the number of steps of schedule='step'."
         )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from dropblock_mm.errors import RefusedStateError, RefusedTypeError, RefusedValueError
+from dropblock_mm.layers.rate_and_counts import RateAndCounts
 from dropblock_mm.layers.tracers import is_traced_by_fx, one_node
 from dropblock_mm.ops.arguments import (
     DROP_RATE_NAMES,
@@ -17,26 +17,13 @@ from dropblock_mm.ops.arguments import (
     keep_prob_instead,
     names_unknown_arguments,
 )
-from dropblock_mm.ops.torch_private import (
-    beneath_transforms,
-    is_compiling,
-    is_recomputing,
-    is_transformed,
-    unwrapped,
-)
-
-# Start and dtype of each buffer. Half precision would round the rate.
-_BUFFERS = {
-    'keep_prob': (1.0, torch.float32),
-    'kept_units': (0, torch.int64),
-    'seen_units': (0, torch.int64),
-}
+from dropblock_mm.ops.torch_private import is_recomputing
 
 # Every regulariser by its name, as `layer=...` of a target names it.
 LAYERS: dict[str, type[ScheduledDrop]] = {}
 
 
-class ScheduledDrop(nn.Module):
+class ScheduledDrop(RateAndCounts):
     """A regulariser that keeps units with a probability; the identity in eval mode.
 
     A new one derives from this class, implements :meth:`drop` and
@@ -46,17 +33,10 @@ class ScheduledDrop(nn.Module):
     a page about it, "A regulariser of your own".
 
     It has no parameters and only non-persistent buffers, so a model's state_dict is
-    the same with and without it. ``keep_prob`` is a buffer because a rate that changes
-    every iteration must neither recompile a compiled model nor differ between a
-    forward pass and its recomputation under activation checkpointing. The plain number
-    beside it is what was asked for: whatever happens to the buffer (``to_empty``, the
-    meta device, half precision), it is filled from that again.
-
-    ``kept_units`` and ``seen_units`` count the units of every forward pass in training
-    mode, and a recomputed pass not again. Inside ``torch.func.vmap`` they count the
-    units of all samples: one mask for all (``randomness='same'``) counts once for each.
-    Where a model's buffers are passed to ``torch.func.functional_call``, those passed
-    are used, and count.
+    the same with and without it. ``keep_prob`` is the rate of now, and ``kept_units``
+    and ``seen_units`` count the units of every forward pass in training mode, a
+    recomputed pass not again; see
+    :class:`~dropblock_mm.layers.rate_and_counts.RateAndCounts`.
 
     Tracers of ``torch.fx`` see one node, in either mode: the layer itself.
 
@@ -72,11 +52,10 @@ class ScheduledDrop(nn.Module):
         ValueError: If an argument is outside its range.
     """
 
-    where: ClassVar[str] = 'conv'
+    where = 'conv'
 
-    keep_prob: Tensor
-    kept_units: Tensor
-    seen_units: Tensor
+    if TYPE_CHECKING:  # as in RateAndCounts
+        __jit_unused_properties__: ClassVar[list[str]]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -86,7 +65,11 @@ class ScheduledDrop(nn.Module):
                 f'{cls.__name__!r} is the name of a layer of dropblock_mm, and targets '
                 'name layers by it. Give your class another name.'
             )
-        LAYERS[cls.__name__] = cls
+        if not cls.__name__.startswith('_'):
+            LAYERS[cls.__name__] = cls
+        # TorchScript compiles every property that is not named here.
+        names = [n for c in cls.__mro__ for n, v in vars(c).items() if _is_property(v)]
+        cls.__jit_unused_properties__ = names
 
     @names_unknown_arguments
     def __init__(
@@ -96,15 +79,11 @@ class ScheduledDrop(nn.Module):
         drop_scale: float = 1.0,
         in_channels: int | None = None,
     ) -> None:
-        super().__init__()
+        final = None if keep_prob is None else check_keep_prob(keep_prob)
+        super().__init__(1.0 if final is None else final)
         self.target: str | None = None  # set by injection; names it in logs
-        self.final_keep_prob = None if keep_prob is None else check_keep_prob(keep_prob)
+        self.final_keep_prob = final
         self.drop_scale = check_gamma_scale(drop_scale, 'drop_scale')
-        self._rate = 1.0 if self.final_keep_prob is None else self.final_keep_prob
-        for name in _BUFFERS:
-            self.register_buffer(name, self._new_buffer(name), persistent=False)
-        # Memory that others make for a meta tensor holds anything.
-        self._awaits_values = self.keep_prob.is_meta
 
     def drop(self, x: Tensor, keep_prob: Tensor) -> tuple[Tensor, Tensor | int]:
         """Drop units of ``x``.
@@ -146,12 +125,6 @@ class ScheduledDrop(nn.Module):
         """
         return {} if self.drop_scale == 1.0 else {'drop_scale': self.drop_scale}
 
-    def set_keep_prob(self, keep_prob: float) -> None:
-        """Set the probability of keeping a unit, in [0, 1], from now on."""
-        self._rate = check_keep_prob(keep_prob)
-        self._make_usable(self.keep_prob.device)
-        self.keep_prob.fill_(self._rate)
-
     def forward(self, x: Tensor) -> Tensor:
         """Drop units of Tensor[N, C, ...] in training mode; see the class."""
         if torch.jit.is_scripting():  # all that TorchScript compiles
@@ -175,25 +148,11 @@ class ScheduledDrop(nn.Module):
                 'ONNX would record one mask for good. Call model.eval() before tracing '
                 'or exporting.'
             )
-        self._make_usable(x.device)
+        self.make_usable(x.device)
         out, kept = self.drop(x, self.keep_prob)
         if not is_recomputing():
-            self._count(x, kept)
+            self.count(x, kept)
         return out
-
-    def _count(self, x: Tensor, kept: Tensor | int) -> None:
-        # Compiled it is one graph; an ensemble has one count for each member.
-        if is_compiling() or is_transformed(self.kept_units):
-            self.kept_units.add_(kept)
-            self.seen_units.add_(x.numel())
-            return
-        with beneath_transforms():
-            whole, kept = unwrapped(x), unwrapped(kept)
-            masks = kept.numel() if isinstance(kept, Tensor) else 1
-            times = whole.numel() // (x.numel() * masks) if x.numel() else 1
-            total = kept.sum() if masks > 1 else kept
-            self.kept_units.add_(total * times if times > 1 else total)
-            self.seen_units.add_(whole.numel())  # `+=` would also assign the attribute
 
     def apply_to_output(
         self, module: nn.Module, inputs: tuple[Any, ...], output: Tensor
@@ -204,18 +163,6 @@ class ScheduledDrop(nn.Module):
         layer, where a closure would go on calling the original.
         """
         return self(output)
-
-    def reset_count(self) -> None:
-        """Start counting kept and seen units from zero."""
-        self._make_usable(self.keep_prob.device)
-        self.kept_units.zero_()
-        self.seen_units.zero_()
-
-    def reset_parameters(self) -> None:
-        """Give the buffers what was asked for; FSDP calls it after ``to_empty``."""
-        for name in _BUFFERS:
-            setattr(self, name, self._new_buffer(name, self.keep_prob.device))
-        self._awaits_values = self.keep_prob.is_meta
 
     def extra_repr(self) -> str:
         """Show the rate of now and every setting that differs from its default."""
@@ -232,53 +179,9 @@ class ScheduledDrop(nn.Module):
             )
         super().__setattr__(name, value)
 
-    def _apply(
-        self, fn: Callable[[Tensor], Tensor], *args: Any, **kwargs: Any
-    ) -> ScheduledDrop:
-        """Let ``to``, ``half``, ``to_empty`` and the like choose the device alone."""
-        before = {name: getattr(self, name) for name in _BUFFERS}
-        super()._apply(fn, *args, **kwargs)
-        self._place(before, self.keep_prob.device)
-        return self
 
-    def _make_usable(self, device: torch.device) -> None:
-        """See to buffers that others put in place, without the values or elsewhere."""
-        rate = self.keep_prob
-        lacks_values = self._awaits_values and device.type != 'meta'
-        if not (lacks_values or rate.device != device or _is_frozen(rate)):
-            return
-        if type(rate) is Tensor and not is_transformed(rate):
-            self._place({name: getattr(self, name) for name in _BUFFERS}, device)
-
-    def _place(self, buffers: dict[str, Tensor], device: torch.device) -> None:
-        """Have the buffers on a device: with the rate that was asked for, and counts.
-
-        On the meta device they have no values; what comes from there is made anew.
-        """
-        for name, buffer in buffers.items():
-            is_empty = buffer.is_meta or self._awaits_values
-            if is_empty and device.type != 'meta':
-                placed = self._new_buffer(name, device)
-            elif buffer.device == device and not _is_frozen(buffer):
-                placed = buffer
-            else:
-                with torch.inference_mode(False):
-                    placed = buffer.clone().to(device)
-            setattr(self, name, placed)
-        self._awaits_values = device.type == 'meta'
-
-    def _new_buffer(self, name: str, device: torch.device | None = None) -> Tensor:
-        start, dtype = _BUFFERS[name]
-        value = self._rate if name == 'keep_prob' else start
-        with torch.inference_mode(False):  # such tensors could not be written later
-            return torch.full((), value, dtype=dtype, device=device)
-
-
-def _is_frozen(buffer: Tensor) -> bool:
-    """Tell a tensor that was made in inference mode, and cannot be written outside."""
-    if is_compiling():  # compilers cannot ask
-        return False
-    return buffer.is_inference() and not torch.is_inference_mode_enabled()
+def _is_property(value: Any) -> bool:
+    return isinstance(value, property)
 
 
 def _is_ours(layer: type) -> bool:

@@ -189,14 +189,17 @@ def names_unknown_arguments(function: _Function) -> _Function:
     by_position = [p.name for p in parameters if p.name not in by_name]
     is_init = by_position[:1] == ['self']
     known = [*by_position[is_init:], *by_name]
+    names, most = frozenset(known), len(by_position)
     required = [name for name, p in by_name.items() if p.default is p.empty]
 
     @functools.wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:
+        if len(args) <= most and kwargs.keys() <= names:
+            return function(*args, **kwargs)
         owner = type(args[0]).__name__ if is_init else function.__name__
         reject_unknown(kwargs, known, owner)
-        if len(args) > len(by_position):
-            values = args[len(by_position) :]
+        if len(args) > most:
+            values = args[most:]
             named = {**dict(zip(required, values, strict=False)), **kwargs}
             raise RefusedTypeError(
                 _by_position_message(owner, by_position[is_init:], values[0], named)

@@ -12,6 +12,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from dropblock_mm.ops.plan import Plan
+from dropblock_mm.ops.random_numbers import draw_uniform
+from dropblock_mm.ops.torch_private import is_transformed
 
 _MAX_POOLS = {
     1: functional.max_pool1d,
@@ -54,12 +56,8 @@ def sample_seed_mask(
     device: torch.device,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Draw BoolTensor[shape] with probability gamma of True.
-
-    ``torch.rand`` gives multiples of 2^-24, so gamma is reached to within that.
-    """
-    uniform = torch.rand(shape, dtype=torch.float32, device=device, generator=generator)
-    return uniform < gamma
+    """Draw BoolTensor[shape] with probability gamma of True, to within 2^-24."""
+    return draw_uniform(shape, device, generator) < gamma
 
 
 def drop_mask(seeds: Tensor, block: tuple[int, ...]) -> Tensor:
@@ -107,4 +105,15 @@ def apply_mask(x: Tensor, dropped: Tensor, kept: Tensor) -> Tensor:
     scale = torch.full_like(kept, x.numel(), dtype=exact) / kept.clamp(min=1)
     # A factor on a device would be rounded to x's dtype before it multiplies.
     wide = torch.promote_types(x.dtype, torch.float32)
-    return (x.to(wide) * scale.to(wide)).to(x.dtype).masked_fill(dropped, 0)
+    return zeroed((x.to(wide) * scale.to(wide)).to(x.dtype), dropped)
+
+
+def zeroed(fresh: Tensor, dropped: Tensor) -> Tensor:
+    """Return a tensor that nobody else has, with zeros where ``dropped`` is True.
+
+    In place it keeps its memory format, where a copy would have that of the mask. But
+    vmap cannot write a mask for each sample into one tensor for all.
+    """
+    if is_transformed(fresh, dropped):
+        return fresh.masked_fill(dropped, 0)
+    return fresh.masked_fill_(dropped, 0)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from dropblock_mm.ops.dense import zeroed
+from dropblock_mm.ops.random_numbers import draw_uniform
+
 
 def drop_units(
     x: Tensor,
@@ -17,9 +20,12 @@ def drop_units(
 ) -> tuple[Tensor, Tensor]:
     """Zero what is not kept, and divide the rest by the probability of keeping it.
 
+    As ``torch.nn.functional.dropout`` and ``dropout2d`` round it, and for samples as
+    mmcv's ``DropPath`` does. Half precision is rounded once, at the end.
+
     Args:
-        x: Tensor[N, C, ...], of any floating dtype.
-        keep_prob: Probability of keeping, in [0, 1].
+        x: Tensor[N, C, ...], of any floating dtype and memory format.
+        keep_prob: Probability of keeping, in [0, 1]; if a tensor, a 0-dim one.
         drop_scale: Factor on the drop rate ``1 - keep_prob``.
         axes: How many leading axes have a draw for each index: 1 for samples, 2 for
             channels of samples, None for units.
@@ -27,25 +33,34 @@ def drop_units(
         generator: Source of randomness; the default one of x's device if None.
 
     Returns:
-        tuple[Tensor, Tensor]: Tensor like ``x``, and the number of units kept, a 0-dim
-        LongTensor on the device of ``x``.
+        tuple[Tensor, Tensor]: Tensor like ``x``, a fresh one, and the number of units
+        kept, a 0-dim LongTensor on the device of ``x``.
     """
-    probability = _probability(keep_prob, drop_scale, x.device)
+    wide = torch.promote_types(x.dtype, torch.float32)
+    probability = _probability(keep_prob, drop_scale, x.device, wide)
     if kept is None:
         axes = x.dim() if axes is None else axes
         shape = (*x.shape[:axes], *[1] * (x.dim() - axes))
-        uniform = torch.rand(shape, device=x.device, generator=generator)
-        kept = uniform < probability
-    # Multiples of 2^-24 are drawn. Nothing kept: zero, not 0 / 0.
-    wide = torch.promote_types(x.dtype, torch.float32)
-    factor = torch.where(kept, 1.0 / probability.clamp(min=1e-30), 0.0).to(wide)
-    count = kept.sum() * (x.numel() // max(kept.numel(), 1))
-    return (x * factor).to(x.dtype), count
+        kept = draw_uniform(shape, x.device, generator) < probability
+    # Where nothing can be kept a quotient would be infinite, and its gradient NaN.
+    safe = torch.where(probability > 0.0, probability, 1.0)
+    scaled = x.to(wide) / safe if axes == 1 else x.to(wide) * (1.0 / safe)
+    shared_over = x.numel() // max(kept.numel(), 1)
+    return zeroed(scaled.to(x.dtype), ~kept), kept.sum() * shared_over
 
 
 def _probability(
-    keep_prob: Tensor | float, drop_scale: float, device: torch.device
+    keep_prob: Tensor | float,
+    drop_scale: float,
+    device: torch.device,
+    wide: torch.dtype,
 ) -> Tensor:
+    """Return Tensor[] in [0, 1], of the dtype in which everything is computed."""
     if not isinstance(keep_prob, Tensor):
-        keep_prob = torch.full((), keep_prob, dtype=torch.float32, device=device)
-    return (1.0 - drop_scale * (1.0 - keep_prob)).clamp(0.0, 1.0)
+        if drop_scale != 1.0:
+            keep_prob = min(max(1.0 - drop_scale * (1.0 - keep_prob), 0.0), 1.0)
+        return torch.full((), keep_prob, dtype=wide, device=device)
+    keep_prob = keep_prob.to(device, wide)
+    if drop_scale != 1.0:  # else it would be rounded on the way there and back
+        keep_prob = (1.0 - drop_scale * (1.0 - keep_prob)).clamp(0.0, 1.0)
+    return keep_prob

@@ -18,7 +18,13 @@ from dropblock_mm.ops.arguments import BlockSize
 from dropblock_mm.ops.cpu import sparse
 from dropblock_mm.ops.gpu import fused
 from dropblock_mm.ops.plan import Plan, cached_plan, make_plan
-from dropblock_mm.ops.torch_private import is_compiling, is_recorded, is_transformed
+from dropblock_mm.ops.torch_private import (
+    constant_for_compilers,
+    is_compiling,
+    is_recorded,
+    is_transformed,
+    is_transforming,
+)
 
 # drop(x, plan, keep_prob, seeds, generator) -> (out, kept), see dense.drop.
 Path = Callable[..., tuple[Tensor, Tensor | int]]
@@ -49,9 +55,10 @@ def drop_checked(
         where a plain tensor is on the CPU, elsewhere a 0-dim LongTensor.
     """
     _check_input(x, dims)
-    transformed = is_transformed(x, keep_prob, seeds)
+    # While torch.func transforms, memory that is new is followed too.
+    transformed = is_transforming() or is_transformed(x, keep_prob, seeds)
     plain = not transformed and _is_plain(x)
-    if not plain:
+    if not plain or torch.jit.is_tracing():
         _refuse_exports()
     if x.numel() == 0:
         return x, 0 if plain else torch.zeros((), dtype=torch.int64, device=x.device)
@@ -85,7 +92,7 @@ def _fast_path_of(x: Tensor, plain: bool, draws: bool) -> Path | None:
     return traced.drop if draws and (on_host or has_kernel) else None
 
 
-@torch.compiler.assume_constant_result  # said while compiling: graphs cannot
+@constant_for_compilers  # said while compiling: graphs cannot
 def _say_that_it_is_slow(device: torch.device) -> None:
     _warn_once(device.type, fused.why_not(device) or 'no kernel is for volumes')
 
@@ -120,16 +127,23 @@ def _check_input(x: Tensor, dims: int) -> None:
         raise RefusedTypeError(
             f'x has dtype {x.dtype}. DropBlock needs a floating dtype.'
         )
-    if torch.jit.is_tracing():
-        raise RefusedStateError(
-            'torch.jit.trace would record one mask for good, as would the export to '
-            'ONNX by way of it, so DropBlock in training mode cannot be traced. Call '
-            'model.eval() before tracing.'
-        )
+
+
+@torch.compiler.assume_constant_result  # compilers take it to be False
+def is_exporting_to_onnx() -> bool:
+    """Tell an export to ONNX, by either exporter, also while compilers trace."""
+    return torch.onnx.is_in_onnx_export()
 
 
 def _refuse_exports() -> None:
-    if torch.onnx.is_in_onnx_export():
+    """Refuse what would hold one mask for good, or has no operator for masks."""
+    to_onnx = is_exporting_to_onnx()
+    if torch.jit.is_tracing() and not to_onnx:
+        raise RefusedStateError(
+            'torch.jit.trace would record one mask for good, so DropBlock in training '
+            'mode cannot be traced. Call model.eval() before tracing.'
+        )
+    if to_onnx:
         raise RefusedStateError(
             'The model is in training mode, and ONNX has no operator for DropBlock. '
             'Call model.eval() before exporting.'

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from dropblock_mm.ops.calibration import solve_gamma_on_device
 from dropblock_mm.ops.rates import (
     BlockSize,
     clamp_block,
@@ -16,6 +18,7 @@ from dropblock_mm.ops.rates import (
     seed_grid,
     solve_gamma,
 )
+from dropblock_mm.ops.torch_private import is_transformed
 
 Strides = tuple[int, ...]
 Steps = tuple[int, tuple[tuple[int, int], ...]]
@@ -146,9 +149,10 @@ class Plan:
         keep_prob = keep_prob.to(device, dtype)
         if self.calibrated:
             keep_rate = (1.0 - self.gamma_scale * (1.0 - keep_prob)).clamp(0.0, 1.0)
-            return torch.ops.dropblock_mm.solve_gamma(
-                keep_rate, self.geometry.block, self.geometry.shape[2:]
-            )
+            solve: Any = torch.ops.dropblock_mm.solve_gamma
+            if is_transformed(keep_rate):  # vmap over rates takes plain operations
+                solve = solve_gamma_on_device
+            return solve(keep_rate, self.geometry.block, self.geometry.shape[2:])
         factor = self.gamma_scale * self.gamma_per_drop_rate
         return ((1.0 - keep_prob) * factor).clamp(0.0, 1.0)
 
@@ -174,8 +178,3 @@ def make_plan(
 
 
 cached_plan = lru_cache(maxsize=1024)(make_plan)
-
-
-def draw_key(device: torch.device, generator: torch.Generator | None) -> Tensor:
-    """Return LongTensor[], the seed of a draw that backward can repeat."""
-    return torch.randint(2**63 - 1, (), device=device, generator=generator)

@@ -28,9 +28,8 @@ def reference_mask(
     mask = torch.ones(*seeds.shape[:2], *feature_size, dtype=torch.float64)
     for n, c, *corner in seeds.nonzero().tolist():
         # What reaches beyond the map is cut off: only a block larger than it does.
-        mask[
-            (n, c, *(slice(i, i + b) for i, b in zip(corner, sides, strict=False)))
-        ] = 0
+        block = [slice(i, i + b) for i, b in zip(corner, sides, strict=False)]
+        mask[(n, c, *block)] = 0
     return mask
 
 

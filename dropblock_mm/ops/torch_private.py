@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,6 +18,20 @@ from torch.autograd import forward_ad
 is_compiling: Callable[[], bool] = getattr(
     torch.compiler, 'is_compiling', lambda: False
 )
+
+
+_Function = TypeVar('_Function', bound=Callable[..., Any])
+
+
+def constant_for_compilers(function: _Function) -> _Function:
+    """Decorate a function that compilers call once, and do not look into.
+
+    The public name, ``torch.compiler.assume_constant_result``, does no more, but to
+    ask for it imports the compiler, which takes a second or more. Without the private
+    one graphs break where the function is called.
+    """
+    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return function
 
 
 def is_recomputing() -> bool:
@@ -43,14 +57,15 @@ def is_transformed(*values: Any) -> bool:
         return is_transforming()
     functorch = getattr(torch._C, '_functorch', None)
     is_wrapped: Any = getattr(functorch, 'is_functorch_wrapped_tensor', _never)
-    return any(
-        is_wrapped(value) or forward_ad.unpack_dual(value).tangent is not None
-        for value in values
-        if isinstance(value, Tensor)
-    )
+    for value in values:  # a loop, for it runs at every call
+        if isinstance(value, Tensor) and (
+            is_wrapped(value) or forward_ad.unpack_dual(value).tangent is not None
+        ):
+            return True
+    return False
 
 
-@torch.compiler.assume_constant_result  # a compiler cannot look into C
+@constant_for_compilers  # a compiler cannot look into C
 def is_transforming() -> bool:
     """Tell whether a transformation of torch.func is on, whatever it follows."""
     functorch = getattr(torch._C, '_functorch', None)

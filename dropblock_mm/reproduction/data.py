@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +14,8 @@ from mmengine.config import Config, ConfigDict
 
 from dropblock_mm.datasets import DIGIT_CLASSES, make_digit_scenes
 from dropblock_mm.errors import RefusedError
+from dropblock_mm.runs.libraries import IMAGE_FOLDERS
+from dropblock_mm.runs.nested_datasets import innermost
 
 NUM_SCENES = {'num_train': 8, 'num_val': 8}
 LOOPS = ('train', 'val', 'test')
@@ -96,14 +98,6 @@ def use_data(cfg: Config, data: Data) -> None:
         set_classes(cfg, names)
 
 
-def innermost(holder: Any) -> Iterator[ConfigDict]:
-    """Find the data sets that wrap no other, in a loader or a data set."""
-    parts = [holder.get('dataset'), *holder.get('datasets', ())]
-    for part in parts:
-        if part is not None:
-            yield from list(innermost(part)) or [part]
-
-
 def _point(loader: Any, data: Data, loop: str) -> None:
     annotations, images = data.of(loop)
     if annotations is not None or str(loader.dataset.get('type')).endswith('Scenes'):
@@ -120,7 +114,7 @@ def _point(loader: Any, data: Data, loop: str) -> None:
 
 def _set_images(dataset: ConfigDict, folder: str, loop: str) -> None:
     prefix = dataset.get('data_prefix') or {}
-    found = [key for key in ('img', 'img_path') if key in prefix]
+    found = [key for key in IMAGE_FOLDERS if key in prefix]
     if not found:
         raise RefusedError(
             f'--{loop}-images {folder!r} does not fit: the data_prefix of this data '

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dropblock_mm.data_checks.check import check_data
+from dropblock_mm.data_checks.quick import check_data
 from dropblock_mm.reproduction import record, report
 from dropblock_mm.reproduction.commands import Launcher, next_command, shown
 from dropblock_mm.reproduction.data import make_embedded_data
@@ -29,6 +30,7 @@ class Series:
         work_dir: Folder of all.
         launcher: How processes are started.
         command: As it was typed.
+        say: Told what is going on, in lines.
         data: Which data, where they are not the config's.
         smoke: Whether the numbers mean nothing.
         embedded: Where the embedded data set is to be made, if it serves.
@@ -39,19 +41,20 @@ class Series:
     work_dir: Path
     launcher: Launcher
     command: str
+    say: Callable[[str], None]
     data: str = ''
     smoke: bool = False
     embedded: str | None = None
     progress: dict[Path, Progress] = field(default_factory=dict)
 
     def show(self) -> None:
-        """Print each run's state and its next command."""
+        """Tell each run's state and its next command."""
         for run in self.plan.asked:
             progress = self.inspect(run)
-            print(f'{run}: {progress.state.value}')
+            self.say(f'{run}: {progress.state.value}')
             if progress.state is not State.FINISHED:
                 command = next_command(run, progress, self.launcher)
-                print(f'    {shown(command)}')
+                self.say(f'    {shown(command)}')
 
     def run(self) -> list[str]:
         """Run what is not finished.
@@ -68,7 +71,7 @@ class Series:
                     problem = self.carry_out(run, label, lock)
                     if problem:
                         failed.append(f'{run}: {problem}')
-                        print(f'{label}: {problem}', flush=True)
+                        self.say(f'{label}: {problem}')
                     self.write_report()
             finally:
                 self.write_report()
@@ -100,7 +103,7 @@ class Series:
         """
         progress = self.inspect(run)
         if progress.state is State.FINISHED:
-            print(f'{label}: finished before: {in_words(progress)}', flush=True)
+            self.say(f'{label}: finished before: {in_words(progress)}')
             return ''
         while progress.state is not State.FINISHED:
             before, log = progress, run.work_dir / LOG
@@ -108,9 +111,9 @@ class Series:
             status = self.execute(run, progress, label, lock)
             progress = self.progress[run.config]
             if status or progress.state is before.state:
-                print(tail(log, start))
+                self.say(tail(log, start))
                 return self.explain(status, progress, log)
-        print(f'{label}: {in_words(progress)}', flush=True)
+        self.say(f'{label}: {in_words(progress)}')
         return ''
 
     def execute(self, run: Run, progress: Progress, label: str, lock: int) -> int:
@@ -123,7 +126,7 @@ class Series:
             State.INTERRUPTED: f'goes on from {progress.checkpoint}',
             State.TRAINED: f'evaluates {progress.checkpoint}',
         }[progress.state]
-        print(f'{label}: {what}; output in {log}', flush=True)
+        self.say(f'{label}: {what}; output in {log}')
         with record.attempt(run.work_dir, shown(command)) as note:
             environment = self.launcher.environment()
             try:
@@ -177,12 +180,12 @@ class Series:
         record.write_json(self.work_dir / f'{self.table.name}.json', content)
 
     def conclude(self, failed: list[str]) -> None:
-        """Print the table, and what failed."""
-        print(f'\n{report.main_table(self.table, self.results())}\n')
-        print(f'wrote {self.work_dir / self.table.name}.md and .json')
+        """Tell the table, and what failed."""
+        self.say(f'\n{report.main_table(self.table, self.results())}\n')
+        self.say(f'wrote {self.work_dir / self.table.name}.md and .json')
         if failed:
             number = f'{len(failed)} of {len(self.plan.asked)} runs'
-            print(f'{number} failed:', *failed, sep='\n  ', flush=True)
+            self.say('\n  '.join([f'{number} failed:', *failed]))
 
 
 def in_words(progress: Progress) -> str:

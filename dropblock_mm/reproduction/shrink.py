@@ -8,7 +8,8 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from dropblock_mm.errors import RefusedError
-from dropblock_mm.reproduction.data import LOOPS, innermost
+from dropblock_mm.reproduction.data import LOOPS
+from dropblock_mm.runs.nested_datasets import innermost
 
 SMOKE = (
     'A narrow model (an eighth of the channels, random weights), at most 8 images of '

@@ -1,6 +1,7 @@
 """From a config to a runner: what is set, and what the machine needs."""
 
 from dropblock_mm.runs.amp import enable_amp, type_name
+from dropblock_mm.runs.resuming import advance_sampler_alone
 from dropblock_mm.runs.runner import build_runner
 from dropblock_mm.runs.settings import (
     enable_auto_scale_lr,
@@ -13,6 +14,7 @@ from dropblock_mm.runs.settings import (
 )
 
 __all__ = [
+    'advance_sampler_alone',
     'build_runner',
     'enable_amp',
     'enable_auto_scale_lr',

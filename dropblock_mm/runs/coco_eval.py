@@ -1,9 +1,20 @@
-"""Lets mmdet's COCO metric match boxes with faster-coco-eval instead of pycocotools."""
+"""Lets mmdet's COCO metric match boxes with faster-coco-eval instead of pycocotools.
+
+mmdet offers no argument for it: ``compute_metrics`` asks its module for ``COCOeval``.
+So that name is changed while such a call lasts, and given back whatever happens. The
+other ways are worse: the package's own ``init_as_pycocotools`` changes pycocotools for
+the whole process; a metric of ours with a ``compute_metrics`` of its own would be a
+copy of mmdet's that ages; and a copy of its function with other globals hides from
+debuggers and breaks with any change of how functions are made.
+"""
 
 from __future__ import annotations
 
 import importlib.util
-from types import FunctionType, MethodType
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from mmengine.evaluator import Evaluator
@@ -11,6 +22,9 @@ from mmengine.evaluator import Evaluator
 from dropblock_mm.errors import MissingPackageError, RefusedValueError
 
 _NAME = 'COCOeval'
+# Two metrics of ours that changed the name at the same time could not both give it
+# back as it was.
+_ONE_AT_A_TIME = threading.RLock()
 
 
 def match_faster(evaluator: Evaluator) -> None:
@@ -40,29 +54,44 @@ def match_faster(evaluator: Evaluator) -> None:
             f'test_evaluator has {names}. Leave it out.'
         )
     for metric in served:
-        metric.compute_metrics = _with_other_matcher(metric)
+        metric.compute_metrics = _matching_faster(metric)
 
 
 def _is_served(metric: Any) -> bool:
-    compute = type(metric).compute_metrics
-    names = getattr(getattr(compute, '__code__', None), 'co_names', ())
-    return _NAME in names and not getattr(metric, 'use_mp_eval', False)
+    return hasattr(_module(metric), _NAME) and not getattr(metric, 'use_mp_eval', False)
 
 
-def _with_other_matcher(metric: Any) -> MethodType:
-    """Return ``compute_metrics`` with another class under the name that it looks up.
+def _module(metric: Any) -> Any:
+    """The module whose names ``compute_metrics`` looks up."""
+    return sys.modules.get(type(metric).compute_metrics.__module__)
 
-    mmdet offers no argument for it, and its module must not change for others.
-    """
-    compute = type(metric).compute_metrics
-    function = FunctionType(
-        compute.__code__,
-        {**compute.__globals__, _NAME: _matcher()},
-        compute.__name__,
-        compute.__defaults__,
-        compute.__closure__,
-    )
-    return MethodType(function, metric)
+
+def _matching_faster(metric: Any) -> Callable[[list[Any]], Any]:
+    compute = metric.compute_metrics
+
+    def compute_metrics(results: list[Any]) -> Any:
+        """Compute the metrics, matched by faster-coco-eval."""
+        with _in_its_place(_module(metric), _matcher()):
+            return compute(results)
+
+    return compute_metrics
+
+
+@contextmanager
+def _in_its_place(module: Any, matcher: type) -> Iterator[None]:
+    """Put a class under the name, for this thread; others get what they always got."""
+    with _ONE_AT_A_TIME:
+        original, thread = getattr(module, _NAME), threading.get_ident()
+
+        def choose(*args: Any, **kwargs: Any) -> Any:
+            ours = threading.get_ident() == thread
+            return (matcher if ours else original)(*args, **kwargs)
+
+        setattr(module, _NAME, choose)
+        try:
+            yield
+        finally:
+            setattr(module, _NAME, original)
 
 
 def _matcher() -> type:

@@ -8,6 +8,8 @@ from typing import Any
 
 from mmengine.config import Config
 
+from dropblock_mm.runs.nested_datasets import outwards
+
 Size = tuple[int, int]
 
 
@@ -50,18 +52,11 @@ def transforms(cfg: Config) -> list[Mapping[str, Any]]:
     """
     return [
         step
-        for dataset in _chain((cfg.get('train_dataloader') or {}).get('dataset') or {})
+        for dataset in outwards(
+            (cfg.get('train_dataloader') or {}).get('dataset') or {}
+        )
         for step in _unfolded(dataset.get('pipeline') or [])
     ]
-
-
-def _chain(dataset: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield the first innermost data set, then what stands around it."""
-    found = [dataset]
-    while 'dataset' in found[-1] or 'datasets' in found[-1]:
-        last = found[-1]
-        found.append(last['dataset'] if 'dataset' in last else last['datasets'][0])
-    yield from reversed(found)
 
 
 def _unfolded(steps: Iterable[Any]) -> Iterator[Mapping[str, Any]]:

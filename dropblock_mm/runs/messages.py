@@ -15,36 +15,21 @@ from dropblock_mm.runs.checkpoints.whole_files import DiskFullError
 
 EXIT_STATUS = 2
 
-# Whose checks speak to the user. What other code raises keeps its traceback.
-_CHECKERS = ('mmengine.config', 'mmengine.registry', 'mmengine.utils')
-
 
 def is_user_mistake(error: BaseException) -> bool:
-    """Tell a refused argument from a bug.
+    """Tell a refusal, of the family in :mod:`dropblock_mm.errors`, from a bug.
 
-    Args:
-        error: What was raised.
-
-    Returns:
-        bool: Whether it is of the family in :mod:`dropblock_mm.errors`, or a check of
-        MMEngine's raised it.
+    What MMEngine refuses is of it too, where it is called: see
+    :func:`.refused_by_mmengine.refusing_what_mmengine_refuses`.
     """
-    if isinstance(error, RefusedError):
-        return True
-    trace = error.__traceback__
-    if trace is None or not isinstance(error, Exception):
-        return False
-    while trace.tb_next is not None:
-        trace = trace.tb_next
-    module = str(trace.tb_frame.f_globals.get('__name__'))
-    return any(module == c or module.startswith(f'{c}.') for c in _CHECKERS)
+    return isinstance(error, RefusedError)
 
 
 @contextmanager
 def one_message(unless: Callable[[], bool] = lambda: False) -> Iterator[None]:
     """End the program with status 2 and one message at a user's mistake.
 
-    A full disk is one too, at any time.
+    All else is a bug and keeps its traceback. A full disk is a mistake at any time.
 
     Args:
         unless: Asked when something was raised; if it says True the exception
@@ -57,11 +42,9 @@ def one_message(unless: Callable[[], bool] = lambda: False) -> Iterator[None]:
             unless() or not is_user_mistake(error)
         ):
             raise
-        # str() of a KeyError would quote the message and escape its newlines.
-        text = error.args[0] if isinstance(error, KeyError) else str(error)
         # Launchers start one process per GPU; one of them per machine speaks.
         if os.environ.get('LOCAL_RANK', '0') == '0':
-            print(f'error: {text}', file=sys.stderr, flush=True)
+            print(f'error: {error}', file=sys.stderr, flush=True)
         raise SystemExit(EXIT_STATUS) from None
 
 

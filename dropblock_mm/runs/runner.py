@@ -8,6 +8,7 @@ from mmengine.runner import Runner
 
 from dropblock_mm.runs.amp import fit_amp_to_device, has_accelerator
 from dropblock_mm.runs.cpu_ranks import join_ranks
+from dropblock_mm.runs.refused_by_mmengine import refusing_what_mmengine_refuses
 
 
 def build_runner(cfg: Config) -> Runner:
@@ -21,7 +22,8 @@ def build_runner(cfg: Config) -> Runner:
     turn_channels_last(cfg)
     if cfg.get('launcher', 'none') != 'none' and not has_accelerator():
         join_ranks(cfg)
-    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    with refusing_what_mmengine_refuses(cfg):
+        return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 
 
 def recompute_with_gradients(cfg: Config) -> None:

@@ -9,12 +9,11 @@ from typing import Any
 
 from mmengine.config import Config
 
-from dropblock_mm.config_files import resolve_config
 from dropblock_mm.errors import MissingPackageError, RefusedValueError
 from dropblock_mm.runs.amp import type_name
 from dropblock_mm.runs.checkpoints.resume import latest_checkpoint
-
-_INSTALLED_BY = {'mmseg': 'mmsegmentation'}
+from dropblock_mm.runs.libraries import installed_by, tune
+from dropblock_mm.runs.reading import read_config, refusing_unreadable_configs
 
 
 def load_config(
@@ -37,10 +36,11 @@ def load_config(
     """
     options = options or {}
     late = {k: v for k, v in options.items() if k.startswith('custom_hooks.')}
-    cfg = Config.fromfile(resolve_config(name))
+    cfg = read_config(name)
     _merge(cfg, {k: v for k, v in options.items() if k not in late})
     if extend is not None:
-        cfg = extend(cfg)
+        with refusing_unreadable_configs('what is added to it', content=()):
+            cfg = extend(cfg)
     _merge(cfg, late)
     return cfg
 
@@ -94,14 +94,10 @@ def prepare_library(cfg: Config) -> None:
     if importlib.util.find_spec(scope) is None:
         raise MissingPackageError(
             f'default_scope={scope!r} of the config needs the package {scope}, which '
-            f'is not installed. Install {_INSTALLED_BY.get(scope, scope)}, or correct '
+            f'is not installed. Install {installed_by(scope)}, or correct '
             'default_scope.'
         )
-    if scope == 'mmdet':
-        # Imported here: a segmentation run needs no mmdet.
-        from mmdet.utils import setup_cache_size_limit_of_dynamo
-
-        setup_cache_size_limit_of_dynamo()
+    tune(scope)
 
 
 def enable_auto_scale_lr(cfg: Config) -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from dropblock_mm.errors import RefusedFileError, RefusedValueError
+from dropblock_mm.runs.libraries import METRICS
 
 Row = dict[str, Any]
-METRICS = ('coco/bbox_mAP', 'pascal_voc/mAP', 'mIoU')
+# What an evaluation logs beside its metrics.
+_NO_METRICS = ('step', 'epoch', 'time', 'data_time')
 
 
 @dataclass(frozen=True)
@@ -35,17 +37,19 @@ class TrainingLog:
     def metric(self) -> str:
         """Return the name of the metric that tells how good the model is.
 
+        One of those that the libraries' data sets are judged by, or else the first
+        that was logged.
+
         Raises:
-            ValueError: If the run was not evaluated, or with none that is known.
+            ValueError: If the run was not evaluated, or without a number.
         """
-        found = {key for row in self.val for key in row}
-        for metric in METRICS:
+        found = {key: None for row in self.val for key in row if _is_metric(key, row)}
+        for metric in (*METRICS, *found):
             if metric in found:
                 return metric
         raise RefusedValueError(
-            f'the log has none of the metrics {", ".join(METRICS)} '
-            f'(it has: {", ".join(sorted(found)) or "no evaluation"}). Train with a '
-            'val_evaluator that gives one of them.'
+            'the log has no evaluation, or none that gave a number. Train with a '
+            'val_evaluator.'
         )
 
     def last_epoch_mean(self, key: str) -> float:
@@ -67,6 +71,10 @@ class TrainingLog:
     def is_evaluated(self) -> bool:
         """Tell whether an evaluation followed the last iteration."""
         return bool(self.val) and self.val[-1]['step'] == self.train[-1]['step']
+
+
+def _is_metric(key: str, row: Row) -> bool:
+    return key not in _NO_METRICS and isinstance(row[key], (int, float))
 
 
 def read_training_log(work_dir: Path) -> TrainingLog:

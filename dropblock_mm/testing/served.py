@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dropblock_mm import inject_drop_block
+from dropblock_mm import inject, inject_drop_block
 from dropblock_mm.injection import Site
 from dropblock_mm.injection.adapters.kinds import is_conv, is_norm
 
@@ -56,6 +56,67 @@ def check_is_served(plain: nn.Module, images: Tensor) -> tuple[list[Site], Pairs
     idle = [site for site in sites if not site.layer.seen_units]
     assert idle == [site for site in sites if site.frozen]
     return sites, uncovered(model, sites, pairs)
+
+
+@torch.no_grad()
+def check_branches(model: nn.Module, images: Tensor) -> list[Site]:
+    """Drop every residual branch: each block is to return its skip connection.
+
+    The layers stay in the model, and it in training mode.
+
+    Args:
+        model: A model that maps images to maps.
+        images: Tensor[N, C, H, W].
+
+    Returns:
+        list[Site]: The sites, one for each block.
+
+    Raises:
+        AssertionError: If a block returns anything else, or is not called.
+        ValueError: If there is no block with a skip connection.
+    """
+    sites = inject(model, [{'module': ''}], layer='DropPath', keep_prob=0.0)
+    by_block = {site.place.owner: site for site in sites}
+    skipped: list[Tensor] = []
+
+    def note_input(block: nn.Module, inputs: tuple[Any, ...]) -> None:
+        skipped[:] = [x.clone() for x in tensors_in(inputs[0])]
+
+    def note_projection(slot: nn.Module, inputs: Any, output: Tensor) -> None:
+        projections.append(output.clone())
+
+    def compare(block: nn.Module, inputs: Any, output: Any) -> None:
+        wanted, outputs = projections or skipped, tensors_in(output)
+        if getattr(block, 'concat_output', False):  # Trident's last
+            wanted = [torch.cat(wanted)]
+        wanted = wanted if len(wanted) == len(outputs) else wanted * len(outputs)
+        if by_block[block].layer.training:  # else in a frozen stage
+            for x, out in zip(wanted, outputs, strict=True):
+                act: Any = getattr(block, 'relu', torch.relu)
+                returned = (x, x.relu(), act(x.clone()))
+                assert any(torch.equal(out, y) for y in returned), type(block)
+        projections.clear()
+
+    projections: list[Tensor] = []
+    slots = [
+        getattr(block, name, None)
+        for block in by_block
+        for name in ('downsample', 'shortcut', 'proj')
+    ]
+    hooks = [block.register_forward_pre_hook(note_input) for block in by_block]
+    hooks += [block.register_forward_hook(compare) for block in by_block]
+    hooks += [
+        slot.register_forward_hook(note_projection)
+        for slot in slots
+        if isinstance(slot, nn.Module)
+    ]
+    model.train()
+    model(images)
+    for hook in hooks:
+        hook.remove()
+    idle = [site for site in sites if not site.layer.seen_units]
+    assert idle == [site for site in sites if site.frozen]
+    return sites
 
 
 @torch.no_grad()

@@ -20,9 +20,7 @@ CLASSES = ('background', 'aeroplane', 'bicycle')
 @pytest.fixture
 def part():
     """Gives a part of the tool, e.g. part('images')."""
-    return lambda name: importlib.import_module(
-        f'dropblock_mm.data_checks.files.{name}'
-    )
+    return lambda name: importlib.import_module(f'dropblock_mm.data_checks.{name}')
 
 
 @pytest.fixture

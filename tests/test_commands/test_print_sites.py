@@ -49,6 +49,36 @@ def test_the_papers_recipe_on_a_stock_config(print_sites, tmp_path):
         assert f'{channels} x {size[0]} x {size[1]}' in text
 
 
+@pytest.mark.parametrize(
+    ('fragment', 'number', 'line', 'options'),
+    [
+        (
+            'resnet_c4c5_dropout',
+            27,
+            'conv1     256 x 100 x 168  Dropout  drop_scale 0.25  keeps 0.9250',
+            dict(layer='Dropout', keep_prob=0.7, drop_scale=0.25),
+        ),
+        (
+            'resnet_c5_drop_path',
+            3,
+            'branch    2048 x 25 x 42  DropPath  keeps 0.9000',
+            dict(layer='DropPath', keep_prob=0.9, drop_scale=1.0),
+        ),
+    ],
+)
+def test_other_layers_show_what_they_do(
+    print_sites, tmp_path, fragment, number, line, options
+):
+    path = tmp_path / 'sites.json'
+    text = print_sites(RETINANET, '--dropblock', fragment, '--json', str(path))
+    assert f'{number} sites' in text
+    assert line in text
+    assert 'gamma' not in text
+    site = json.loads(path.read_text())['sites'][0]
+    assert site.items() >= options.items()
+    assert {*site['maps'][0]} == {'channels', 'height', 'width', 'expected_keep_rate'}
+
+
 def test_all_sites_where_nothing_asks_for_some(print_sites):
     text = print_sites(RETINANET, '--input-size', '128', '96', '--block-size', '3')
     lines = [line for line in text.splitlines() if 'gamma' in line]

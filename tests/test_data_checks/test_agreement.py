@@ -2,14 +2,25 @@ import json
 
 import pytest
 
-from dropblock_mm.data_checks.agreement import class_count_problems, images_of_others
-from dropblock_mm.data_checks.paths import evaluator_paths
+from dropblock_mm.data_checks.agreement import disagreements
+from dropblock_mm.data_checks.inventory import inventory
+from dropblock_mm.data_checks.layouts import Look, layout_of
 
 
 def config(model, classes=('a', 'b', 'c'), **dataset):
     dataset = dict(type='CocoDataset', metainfo=dict(classes=classes)) | dataset
     loaders = {f'{loop}_dataloader': dict(dataset=dataset) for loop in ('train', 'val')}
     return dict(default_scope='mmdet', model=model, **loaders)
+
+
+def problems(cfg, loop):
+    """What disagrees; of the files, only the ids of images are read."""
+    found = inventory(cfg, [loop])
+    looks = [
+        Look((), image_ids=layout_of(entry).image_ids(entry, 10**6))
+        for entry in found.data_sets
+    ]
+    return list(disagreements(found, looks, 10**6))
 
 
 @pytest.mark.parametrize(
@@ -33,22 +44,20 @@ def config(model, classes=('a', 'b', 'c'), **dataset):
     ],
 )
 def test_heads_need_an_output_for_each_class(model, keys):
-    problems = list(class_count_problems(config(model), 'train'))
-    assert [problem.partition('.num_classes=')[0] for problem in problems] == keys
-    assert all('has 3 classes (a, b, c' in problem for problem in problems)
+    said = problems(config(model), 'train')
+    assert [problem.partition('.num_classes=')[0] for problem in said] == keys
+    assert all('has 3 classes (a, b, c' in problem for problem in said)
 
 
 def test_classes_of_other_kinds_are_left_alone():
     """Panoptic data have things and stuff, which the heads count differently."""
     cfg = config(dict(bbox_head=dict(num_classes=2)), type='CocoPanopticDataset')
-    assert list(class_count_problems(cfg, 'train')) == []
+    assert problems(cfg, 'train') == []
 
 
 def test_segmentation_heads():
     cfg = config(dict(decode_head=dict(num_classes=2)), type='BaseSegDataset')
-    assert (
-        len(list(class_count_problems(cfg | dict(default_scope='mmseg'), 'val'))) == 1
-    )
+    assert len(problems(cfg | dict(default_scope='mmseg'), 'val')) == 1
 
 
 @pytest.mark.parametrize(('ids', 'missing'), [([1, 2, 3], 0), ([1], 1), ([7, 8], 2)])
@@ -59,7 +68,6 @@ def test_evaluators_know_the_images(tmp_path, ids, missing):
         (tmp_path / f'{name}.json').write_text(json.dumps(dict(images=images)))
     cfg = config({}, data_root=str(tmp_path), ann_file='own.json')
     cfg['val_evaluator'] = dict(type='CocoMetric', ann_file=f'{tmp_path}/other.json')
-    (path,) = evaluator_paths(cfg, 'val')
-    problems = list(images_of_others(cfg, 'val', path))
-    assert len(problems) == bool(missing)
-    assert all(f'{missing} images of val_dataloader' in text for text in problems)
+    said = problems(cfg, 'val')
+    assert len(said) == bool(missing)
+    assert all(f'{missing} images of val_dataloader' in text for text in said)

@@ -5,7 +5,7 @@ import re
 import pytest
 import torch
 
-from dropblock_mm.testing.served import check_is_served
+from dropblock_mm.testing.served import check_branches, check_is_served
 
 # (name, sites on skip connections)
 TIMM = [
@@ -45,6 +45,7 @@ def check(model, shortcuts):
     sites, missed = check_is_served(model, torch.randn(2, 3, 64, 64))
     assert sum(site.place.kind == 'shortcut' for site in sites) == shortcuts
     assert all(re.match(BESIDE, conv) for conv, _ in missed), missed
+    assert len(check_branches(model, torch.randn(2, 3, 64, 64))) == shortcuts
 
 
 @pytest.mark.parametrize(('name', 'shortcuts'), TIMM)

@@ -1,4 +1,4 @@
-from dropblock_mm import inject_drop_block
+from dropblock_mm import inject, inject_drop_block
 from dropblock_mm.injection import format_sites
 from dropblock_mm.testing.toy import toy_classifier
 
@@ -30,3 +30,31 @@ def test_report_marks_what_is_frozen():
     frozen = [row for row in rows if row.endswith('frozen')]
     assert len(frozen) == 6
     assert all('backbone.layer1' in row for row in frozen)
+
+
+def test_report_names_the_layers_where_there_are_several():
+    sites = inject(
+        toy_classifier(),
+        [
+            dict(module='backbone.layer3', layer='DropPath', grows_with_depth=True),
+            dict(module='backbone.layer4', block_size=3, shared_mask=True),
+        ],
+    )
+    title, _, header, _, *rows = format_sites(sites).splitlines()
+    assert title == 'DropPath and DropBlock at 8 sites'
+    columns = ['module', 'place', 'layer', 'drop_scale', 'block_size', 'options']
+    assert header.split() == columns
+    assert [row.split() for row in rows[:3]] == [
+        ['backbone.layer3.0', 'branch', 'DropPath', '0.5'],
+        ['backbone.layer3.1', 'branch', 'DropPath', '1'],
+        ['backbone.layer4.0', 'shortcut', 'DropBlock2d', '3', 'shared_mask'],
+    ]
+
+
+def test_report_of_one_other_layer_shows_its_settings_alone():
+    target = dict(module='backbone.layer4', drop_scale=0.25)
+    sites = inject(toy_classifier(), [target], layer='Dropout', keep_prob=0.7)
+    title, _, header, _, row, *_ = format_sites(sites).splitlines()
+    assert title == 'Dropout at 4 sites'
+    assert header.split() == ['module', 'place', 'drop_scale', 'options']
+    assert row.split() == ['backbone.layer4.0', 'conv1', '0.25', 'keep_prob', '0.7']

@@ -18,7 +18,7 @@ from dropblock_mm.analysis.sites.stock_models import (
     without,
 )
 from dropblock_mm.injection.adapters import registry as adapters
-from dropblock_mm.testing.served import check_is_served
+from dropblock_mm.testing.served import check_branches, check_is_served
 
 SPREAD = [
     'mmdet::dcnv2/faster-rcnn_r50-mdconv-c3-c5_fpn_1x_coco.py',
@@ -135,40 +135,6 @@ def backbone_of(name):
 @pytest.mark.parametrize('name', SPREAD)
 def test_a_stock_backbone_is_served(name):
     assert check_backbone(*backbone_of(name))
-
-
-def check_branches(model, images):
-    """Drop every residual branch: each block is to return its skip connection."""
-    sites = inject(model, [dict(module='')], layer='DropPath', keep_prob=0.0)
-    blocks = {site.place.owner: site for site in sites}
-    seen = []
-
-    def note_input(block, inputs):
-        first = inputs[0]
-        lists = first if isinstance(first, (list, tuple)) else [first]
-        seen.append([x.detach().clone() for x in lists])
-
-    def compare(block, inputs, outputs):
-        given = seen.pop()
-        if not blocks[block].layer.training:  # in a frozen stage
-            return
-        outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]
-        inputs = given if len(given) == len(outputs) else given * len(outputs)
-        slot = getattr(block, 'downsample', None)
-        for x, out in zip(inputs, outputs, strict=True):
-            identity = x if slot is None else slot(x)
-            returned = (identity, identity.relu())
-            assert any(torch.equal(out, wanted) for wanted in returned), type(block)
-
-    for block in blocks:
-        block.register_forward_pre_hook(note_input)
-        block.register_forward_hook(compare)
-    model.train()
-    with torch.no_grad():
-        model(images)
-    idle = [site for site in sites if not site.layer.seen_units]
-    assert idle == [site for site in sites if site.frozen]
-    return sites
 
 
 @pytest.mark.parametrize('name', SPREAD)

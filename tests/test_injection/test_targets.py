@@ -191,7 +191,7 @@ class Picky(ScheduledDrop):
     """A layer of a user's own, which needs an option and checks it in plain words."""
 
     def __init__(self, keep_prob, *, mode):
-        super().__init__(keep_prob)
+        super().__init__(keep_prob=keep_prob)
         if mode != 'good':
             raise ValueError(f'mode={mode!r} is not good.')
 

@@ -1,4 +1,4 @@
-"""Skip connections that no module stands on."""
+"""Each way in which a layer reaches its place."""
 
 import copy
 import pickle
@@ -7,8 +7,132 @@ import pytest
 import torch
 from torch import nn
 
-from dropblock_mm import detach_drop_block, inject_drop_block
-from dropblock_mm.testing.toy_blocks import InvertedResidual, inject_all
+from dropblock_mm import (
+    DropBlock2d,
+    Dropout,
+    DropPath,
+    SpatialDropout,
+    detach_drop_block,
+    inject,
+    inject_drop_block,
+    register_block_adapter,
+)
+from dropblock_mm.injection import Place, Way
+from dropblock_mm.injection.adapters import registry as adapters
+from dropblock_mm.injection.ways import AfterModule, FreeSlot, OnInput, OnSum
+from dropblock_mm.testing.toy_blocks import BasicBlock, InvertedResidual, inject_all
+
+LAYERS = [
+    DropBlock2d(keep_prob=0.5, block_size=2),
+    Dropout(keep_prob=0.5),
+    SpatialDropout(keep_prob=0.5),
+    DropPath(keep_prob=0.5),
+]
+
+
+class WholeBlock(BasicBlock):
+    """Adds its input in an expression; its branch begins with conv1."""
+
+    def forward(self, x):
+        """Map Tensor[N, C, H, W] to a map."""
+        return self.branch(x) + x
+
+
+def ways(block):
+    return {
+        'after': AfterModule(block, 'layer', block.bn1),
+        'slot': FreeSlot(block, 'downsample'),
+        'sum': OnSum(block, 'layer'),
+        'input': OnInput(block, 'layer', block.conv1),
+    }
+
+
+@pytest.fixture(params=['after', 'slot', 'sum', 'input'])
+def way(request):
+    """A way into a block of its own."""
+    torch.manual_seed(0)
+    block = BasicBlock() if request.param == 'slot' else WholeBlock()
+    return ways(block.train())[request.param]
+
+
+def state_of(block):
+    return [(name, repr(m), sorted(vars(m))) for name, m in block.named_modules()]
+
+
+@pytest.mark.parametrize('layer', LAYERS, ids=repr)
+def test_what_a_way_attaches_it_undoes(way, layer):
+    layer, x = copy.deepcopy(layer), torch.randn(8, 4, 9, 9)
+    before, plain = state_of(way.owner), copy.deepcopy(way.owner)(x)
+    for _ in range(2):
+        undo = way.attach(layer)
+        assert getattr(way.owner, way.child) is layer
+        assert not torch.equal(copy.deepcopy(way.owner)(x), plain)
+        assert layer.seen_units == 0  # the copy has its own
+        way.owner(x)
+        assert layer.seen_units == x.numel()
+        layer.reset_count()
+        undo()
+        assert state_of(way.owner) == before
+        assert torch.equal(copy.deepcopy(way.owner)(x), plain)
+
+
+def test_undoing_leaves_what_others_hooked(way):
+    calls = []
+    way.owner.conv1.register_forward_pre_hook(lambda *args: calls.append(args))
+    way.owner.bn1.register_forward_hook(lambda *args: calls.append(args))
+    way.owner.register_forward_hook(lambda *args: calls.append(args))
+    way.attach(DropPath(keep_prob=0.5))()
+    way.owner(torch.randn(2, 4, 9, 9))
+    assert len(calls) == 3
+
+
+def test_a_way_shows_what_its_layer_gets(way):
+    x, seen, given = torch.randn(2, 4, 9, 9), [], []
+    layer = DropPath(keep_prob=1.0)
+    layer.register_forward_pre_hook(lambda m, inputs: given.append(inputs[0]))
+    way.attach(layer)
+    handle = way.watch(seen.append)
+    way.owner(x)
+    handle.remove()
+    way.owner(x)
+    assert len(seen) == 1
+    assert torch.equal(seen[0], given[0])
+
+
+def test_a_slot_that_is_a_module_of_none_is_one_again():
+    block = BasicBlock()
+    del block.downsample
+    block.register_module('downsample', None)
+    FreeSlot(block, 'downsample').attach(DropPath(keep_prob=0.5))()
+    assert block.downsample is None
+    assert 'downsample' not in vars(block)  # where it would hide a later module
+
+
+def test_a_new_way_is_one_class(monkeypatch):
+    class BeforeModule(Way):
+        """Drop units of what the second convolution is given."""
+
+        def hook(self, layer):
+            def drop(module, inputs):
+                return (layer(inputs[0]),)
+
+            return [self.owner.conv2.register_forward_pre_hook(drop)]
+
+        def watch(self, note):
+            return self.owner.conv2.register_forward_pre_hook(
+                lambda module, inputs: note(inputs[0])
+            )
+
+    monkeypatch.setattr(adapters, '_REGISTERED', {})
+    register_block_adapter(BasicBlock)(
+        lambda block: [Place(block, 'before', way=BeforeModule(block, 'mine'))]
+    )
+    block = BasicBlock().train()
+    (site,) = inject(block, [dict(module='')], layer='Dropout', keep_prob=0.5)
+    block(torch.randn(2, 4, 9, 9))
+    assert 0 < block.mine.kept_units < block.mine.seen_units
+    detach_drop_block([site])
+    assert not hasattr(block, 'mine')
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pickle
 import pytest
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.optim.swa_utils import AveragedModel
 
 from dropblock_mm import inject_drop_block
@@ -155,6 +156,14 @@ def test_from_meta(make, materialise, build, x):
     layer = make(build)
     assert all(buffer.is_meta for buffer in layer.buffers())
     assert_keeps_its_word(materialise(layer), x)
+
+
+def test_from_fake_tensors(build, x):
+    with FakeTensorMode():
+        layer = build(RATE)
+    for name, buffer in layer._buffers.items():
+        layer._buffers[name] = spoil((), buffer.dtype, 'cpu')
+    assert_keeps_its_word(layer, x)
 
 
 @pytest.mark.parametrize('materialise', [to_empty, put_into_the_dict, left_there])

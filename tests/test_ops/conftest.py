@@ -1,8 +1,13 @@
-"""Fixtures of the tests that run kernels."""
+"""Fixtures of the tests of ops."""
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
+
+# How long an example takes says how busy the machine is.
+settings.register_profile('without_deadline', deadline=None)
+settings.load_profile('without_deadline')
 
 
 @pytest.fixture(scope='module')
@@ -44,3 +49,24 @@ def triton_interpreter():
         tiling.choose_tile.cache_clear()
         yield
     tiling.choose_tile.cache_clear()
+
+
+@pytest.fixture(scope='session')
+def memory_formats():
+    """Return the same values in every layout that a model may hand over."""
+
+    def laid_out(x):
+        formats = {4: torch.channels_last, 5: torch.channels_last_3d}
+        doubled = torch.stack([x, x], dim=-1)
+        layouts = {
+            'contiguous': x,
+            'transposed': x.transpose(-2, -1).contiguous().transpose(-2, -1),
+            'strided': doubled[..., 0],
+            'offset': torch.cat([x, x])[x.shape[0] :],
+        }
+        if x.dim() in formats:
+            channels_last = x.contiguous(memory_format=formats[x.dim()])
+            layouts['channels_last'] = channels_last
+        return layouts
+
+    return laid_out

@@ -3,6 +3,8 @@ import pytest
 from dropblock_mm.errors import RefusedTypeError
 from dropblock_mm.ops.arguments import (
     DROP_RATE_NAMES,
+    check_block_size,
+    check_feature_size,
     names_unknown_arguments,
     reject_unknown,
 )
@@ -98,3 +100,51 @@ def test_a_rate_by_position_is_answered_with_both_readings(call, dropping, keepi
 def test_other_values_by_position_are_answered_with_the_call_by_name():
     with pytest.raises(RefusedTypeError, match=r'Write drop\(x, keep_prob=7'):
         drop(1, 7, 0.1)
+
+
+# ---- sides
+
+
+@pytest.mark.parametrize(
+    ('value', 'dims', 'checked'),
+    [(7, 2, 7), ((3, 5), 2, (3, 5)), ([3, 5, 7], 3, (3, 5, 7)), ((4,), 1, (4,))],
+)
+def test_a_block_has_one_number_or_one_for_each_side(value, dims, checked):
+    assert check_block_size(value, dims=dims) == checked
+
+
+@pytest.mark.parametrize(
+    ('value', 'error', 'text'),
+    [
+        ((3, 5, 7), ValueError, r'size=\(3, 5, 7\) has 3 sides, .* has 2\. Give 2 num'),
+        ((3,), ValueError, 'has 1 sides'),
+        ((3, 0), ValueError, r'size\[1\]=0 is below 1'),
+        ((3, 1.5), TypeError, r'size\[1\]=1\.5 is not a whole'),
+        ((True, 3), TypeError, r'size\[0\]=True'),
+        ('33', TypeError, "size='33' is not a whole"),
+    ],
+)
+def test_bad_sides_of_a_block_are_named(value, error, text):
+    with pytest.raises(error, match=text):
+        check_block_size(value, 'targets[0].block_size')
+
+
+@pytest.mark.parametrize('size', [(40,), (40, 30), (4, 30, 20), [7, 8]])
+def test_maps_have_one_to_three_sides(size):
+    assert check_feature_size(size) == tuple(size)
+
+
+@pytest.mark.parametrize(
+    ('value', 'error'),
+    [
+        (40, TypeError),
+        ((40.0, 40), TypeError),
+        ((True, 40), TypeError),
+        ((), ValueError),
+        ((1, 2, 3, 4), ValueError),
+        ((40, 0), ValueError),
+    ],
+)
+def test_bad_maps_are_named(value, error):
+    with pytest.raises(error, match='feature_size='):
+        check_feature_size(value)

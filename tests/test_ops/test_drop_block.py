@@ -1,12 +1,10 @@
-import warnings
-
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dropblock_mm import DropBlock2d, drop_block_2d, expected_keep_rate, seed_rate
-from dropblock_mm.ops import dense, drop_block, drop_block_with_count
+from dropblock_mm import drop_block_2d, expected_keep_rate, seed_rate
+from dropblock_mm.ops import dense, drop_block_with_count
 from dropblock_mm.ops.plan import make_plan
 from dropblock_mm.ops.rates import clamp_block, seed_grid
 from dropblock_mm.ops.reference import reference_drop_block, reference_mask
@@ -23,20 +21,8 @@ def random_seeds(shape, block_size, share=0.1, shared_mask=False):
     return torch.rand(shape[0], channels, *seed_grid(block_size, shape[2:])) < share
 
 
-def memory_formats(x):
-    """The same values in every layout a model may hand over."""
-    doubled = torch.stack([x, x], dim=-1)
-    return {
-        'contiguous': x,
-        'channels_last': x.contiguous(memory_format=torch.channels_last),
-        'transposed': x.transpose(2, 3).contiguous().transpose(2, 3),
-        'strided': doubled[..., 0],
-        'offset': torch.cat([x, x])[x.shape[0] :],
-    }
-
-
 @given(shapes, st.integers(1, 14), st.booleans(), st.integers(0, 2**31))
-def test_equals_the_oracle(shape, block_size, shared_mask, seed):
+def test_equals_the_oracle(memory_formats, shape, block_size, shared_mask, seed):
     torch.manual_seed(seed)
     seeds = random_seeds(shape, block_size, 0.15, shared_mask)
     values = torch.randn(shape, dtype=torch.float64)
@@ -54,7 +40,9 @@ def test_equals_the_oracle(shape, block_size, shared_mask, seed):
 
 
 @given(shapes, st.integers(1, 14), st.booleans(), st.integers(0, 2**31))
-def test_gradient_equals_the_oracle(shape, block_size, shared_mask, seed):
+def test_gradient_equals_the_oracle(
+    memory_formats, shape, block_size, shared_mask, seed
+):
     torch.manual_seed(seed)
     seeds = random_seeds(shape, block_size, 0.15, shared_mask)
     grad = torch.randn(shape)
@@ -211,7 +199,7 @@ def test_masks_are_per_channel_unless_shared():
     assert shared.any()
 
 
-def test_same_seed_same_mask_in_every_layout():
+def test_same_seed_same_mask_in_every_layout(memory_formats):
     x = torch.randn(2, 6, 12, 14)
     outputs = []
     for view in memory_formats(x).values():
@@ -275,20 +263,6 @@ def test_saves_next_to_nothing_for_backward(block_size, dtype):
     assert (out == 0).any()
 
 
-@pytest.mark.parametrize('seeded', [False, True])
-def test_functional_transforms_say_that_they_do_not_work(seeded):
-    x = torch.randn(2, 3, 8, 8)
-    seeds = random_seeds(x.shape, 3) if seeded else None
-
-    def total(x):
-        return drop_block_2d(x, keep_prob=0.5, block_size=3, seeds=seeds).sum()
-
-    with pytest.raises(RuntimeError, match='functorch'):
-        torch.func.grad(total)(x)
-    with pytest.raises(RuntimeError, match='vmap'):
-        torch.func.vmap(total)(torch.stack([x, x]))
-
-
 def test_the_default_device_is_not_where_masks_of_cpu_tensors_are_drawn():
     """Memory of another device would be written to as if it were the CPU's."""
     x = torch.ones(2, 8, 20, 20, requires_grad=True)
@@ -314,59 +288,7 @@ def test_tracing_in_training_mode_is_refused():
     assert torch.equal(traced(x), x + 1)
 
 
-# ---- devices without the fast paths
-
-
-@pytest.fixture
-def densely(monkeypatch):
-    """Take the path of devices without a fast one, as if it were the first call."""
-    drop_block._warn_once.cache_clear()
-    monkeypatch.setattr(drop_block, '_pick_path', lambda *_: drop_block._drop_densely)
-    yield
-    drop_block._warn_once.cache_clear()
-
-
-def test_the_slow_path_says_once_that_it_is_taken_and_why(densely):
-    layer = DropBlock2d(keep_prob=0.5, block_size=3)
-    x = torch.ones(2, 3, 12, 12)
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter('always')
-        drop_block_2d(x, keep_prob=0.5, block_size=3)
-        layer(x)
-    assert [warning.filename for warning in said] == [__file__]
-    assert "slow path on 'cpu' devices" in str(said[0].message)
-    assert str(said[0].message).endswith(': the fast path is for the CPU and for CUDA.')
-
-
-def test_the_slow_path_compiles_to_one_graph(densely):
-    layer, x = (
-        DropBlock2d(keep_prob=0.5, block_size=3),
-        torch.ones(2, 3, 12, 12, requires_grad=True),
-    )
-    compiled = torch.compile(layer, backend='aot_eager', fullgraph=True)
-    with pytest.warns(UserWarning, match='slow path'):
-        out = compiled(x)
-    out.sum().backward()
-    assert torch.equal(out == 0, x.grad == 0)
-
-
-@pytest.mark.filterwarnings('ignore:DropBlock takes its slow path')
-@pytest.mark.parametrize('shared_mask', [False, True])
-def test_the_slow_path_drops_and_counts_like_the_others(densely, shared_mask):
-    """Over dtypes and layouts, and with a rate that lives elsewhere than x."""
-    values = torch.ones(2, 8, 20, 20)
-    for dtype in DTYPES:
-        for name, x in memory_formats(values.to(dtype)).items():
-            x = x.detach().requires_grad_()
-            out, kept = drop_block_with_count(
-                x, keep_prob=torch.tensor(0.5), block_size=5, shared_mask=shared_mask
-            )
-            out.sum().backward()
-            dropped = out == 0
-            assert torch.equal(x.grad == 0, dropped), name
-            assert kept.item() == (~dropped).sum().item() < x.numel()
-            assert (dropped == dropped[:, :1]).all() == shared_mask
-            assert out.dtype == dtype
+# ---- rates that are tensors
 
 
 def test_a_rate_on_another_device_is_brought_to_the_input():

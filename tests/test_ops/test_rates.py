@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import pytest
@@ -16,13 +17,37 @@ NAMES = ('keep_prob', 'block_size', 'feature_size')
 
 def brute_force_keep_rate(gamma, block_size, size):
     """Visit every seed position and count whom its block covers."""
-    height, width = size
-    bh, bw = min(block_size, height), min(block_size, width)
+    sides = block_size if isinstance(block_size, tuple) else [block_size] * len(size)
+    block = [min(side, length) for side, length in zip(sides, size, strict=True)]
     covers = torch.zeros(size, dtype=torch.float64)
-    for i in range(height - bh + 1):
-        for j in range(width - bw + 1):
-            covers[i : i + bh, j : j + bw] += 1
+    places = [range(n - side + 1) for n, side in zip(size, block, strict=True)]
+    for corner in itertools.product(*places):
+        covers[tuple(slice(i, i + b) for i, b in zip(corner, block, strict=True))] += 1
     return ((1 - gamma) ** covers).mean().item()
+
+
+@st.composite
+def sides_and_blocks(draw):
+    """Maps of one to three sides, with one number for a block or one for each."""
+    size = tuple(draw(st.lists(st.integers(1, 9), min_size=1, max_size=3)))
+    block = draw(st.integers(1, 12) | st.tuples(*[st.integers(1, 12)] * len(size)))
+    return size, block
+
+
+@given(probabilities, sides_and_blocks())
+def test_equation_1_and_overlap_with_one_to_three_sides(keep_prob, case):
+    size, block = case
+    options = dict(keep_prob=keep_prob, block_size=block, feature_size=size)
+    gamma = (1 - keep_prob) * math.prod(size)
+    for k, length in enumerate(size):
+        side = min(block[k] if isinstance(block, tuple) else block, length)
+        gamma /= side * (length - side + 1)
+    assert seed_rate(**options) == pytest.approx(gamma, rel=1e-12)
+    kept = expected_keep_rate(**options)
+    assert kept == pytest.approx(brute_force_keep_rate(gamma, block, size), abs=1e-12)
+    solved = seed_rate(**options, calibrated=True)
+    reached = brute_force_keep_rate(solved, block, size)
+    assert reached == pytest.approx(keep_prob, abs=1e-9)
 
 
 @given(probabilities, blocks, sides, sides)

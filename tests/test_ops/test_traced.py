@@ -82,7 +82,7 @@ def test_operators_are_registered_as_torch_asks():
     ):
         torch.library.opcheck(operator.default, (gamma, key, [2, 3, 9, 8], [3, 3]))
     solve = torch.ops.dropblock_mm.solve_gamma.default
-    torch.library.opcheck(solve, (torch.tensor(0.9), 3, [9, 8]))
+    torch.library.opcheck(solve, (torch.tensor(0.9), [3, 3], [9, 8]))
 
 
 @pytest.mark.parametrize('calibrated', [False, True])
@@ -233,6 +233,36 @@ def test_onnx_export_in_eval_has_no_trace(tmp_path):
     graph = onnx.load(file).graph
     assert [node.op_type for node in graph.node] == ['Conv', 'Relu']
     assert not [value.name for value in graph.initializer if 'keep' in value.name]
+
+
+class DropsTwice(nn.Module):
+    def forward(self, x):
+        return drop_block_2d(x * 2, keep_prob=0.5, block_size=3)
+
+
+@pytest.mark.filterwarnings('ignore::DeprecationWarning')
+@pytest.mark.parametrize('dynamo', [False, True])
+def test_onnx_export_in_training_says_what_to_do(tmp_path, dynamo):
+    pytest.importorskip('onnx', reason='ONNX export needs the onnx package')
+    if dynamo:
+        pytest.importorskip('onnxscript', reason='this exporter needs onnxscript')
+    options = {} if dynamo else dict(training=torch.onnx.TrainingMode.PRESERVE)
+    with pytest.raises(Exception, match=r'Call model\.eval\(\) before exporting'):
+        torch.onnx.export(
+            DropsTwice().train(),
+            (torch.randn(1, 3, 8, 8),),
+            tmp_path / 'model.onnx',
+            dynamo=dynamo,
+            **options,
+        )
+
+
+def test_an_export_to_onnx_is_told_while_compilers_trace(monkeypatch):
+    """Compilers take torch's own answer to be no; the exporter then goes on."""
+    monkeypatch.setattr(torch.onnx, 'is_in_onnx_export', lambda: True)
+    compiled = torch.compile(DropsTwice(), backend='eager', fullgraph=True)
+    with pytest.raises(Exception, match='in training mode, and ONNX has no operator'):
+        compiled(torch.randn(1, 3, 8, 8))
 
 
 def test_export_in_training_keeps_one_operator():

@@ -109,6 +109,8 @@ def series(part, table, toy_run, tmp_path, monkeypatch, python):
         monkeypatch.setattr(module.Series, 'prepare', lambda self: None)
         plan = part('plan').Plan(runs, runs)
         launcher = part('commands').Launcher()
-        return module.Series(table('table3'), plan, tmp_path, launcher, 'the command')
+        return module.Series(
+            table('table3'), plan, tmp_path, launcher, 'the command', print
+        )
 
     return make

@@ -87,3 +87,70 @@ def test_scripts_find_this_python_and_this_package(part):
     executable, module = done.stdout.split()
     assert Path(executable).samefile(sys.executable)
     assert module.startswith(str(ROOT))
+
+
+@pytest.fixture
+def in_a_wheel(part, monkeypatch):
+    """Where there are no scripts."""
+    monkeypatch.setattr(part('commands'), 'in_clone', lambda: False)
+
+
+def test_one_process_from_a_wheel(following, in_a_wheel):
+    train = 'python -m dropblock_mm train configs/block7_seed3.py --work-dir '
+    assert following('NEW', 'none') == f'{train}block7_seed3'
+    assert following('INTERRUPTED', 'none') == f'{train}block7_seed3 --resume'
+    assert following('TRAINED', 'none') == (
+        'python -m dropblock_mm test configs/block7_seed3.py c.pth --work-dir '
+        'block7_seed3/evaluation'
+    )
+
+
+def test_torchrun_from_a_wheel(following, in_a_wheel):
+    start = (
+        'python -m torch.distributed.run --standalone --nproc_per_node=4 '
+        '-m dropblock_mm '
+    )
+    assert following('INTERRUPTED', 'pytorch', gpus=4) == (
+        f'{start}train configs/block7_seed3.py --work-dir block7_seed3 --resume '
+        '--launcher pytorch'
+    )
+    assert following('TRAINED', 'pytorch', gpus=4) == (
+        f'{start}test configs/block7_seed3.py c.pth --work-dir '
+        'block7_seed3/evaluation --launcher pytorch'
+    )
+
+
+def test_slurm_from_a_wheel_asks_for_what_the_script_asks_for(
+    following, in_a_wheel, monkeypatch
+):
+    for name in ('GPUS_PER_NODE', 'CPUS_PER_TASK', 'SRUN_ARGS'):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv('SRUN_ARGS', '--qos=low --exclude "a b"')
+    found = following('NEW', 'slurm', gpus=16, partition='p')
+    script = (ROOT / 'tools/slurm_train.sh').read_text()
+    flags = [word.partition('=')[0] for word in found.split() if word[:2] == '--']
+    ours = ('--work-dir', '--qos', '--exclude')
+    assert all(flag in script for flag in flags if flag not in ours)
+    assert found == (
+        'srun -p p --job-name=block7_seed3 --gres=gpu:8 --ntasks=16 '
+        '--ntasks-per-node=8 --cpus-per-task=5 --kill-on-bad-exit=1 --qos=low '
+        "--exclude 'a b' python -u -m dropblock_mm train configs/block7_seed3.py "
+        '--work-dir block7_seed3 --launcher slurm'
+    )
+    assert following('TRAINED', 'slurm', gpus=16, partition='p') == (
+        'srun -p p --job-name=block7_seed3 --gres=gpu:1 python -m dropblock_mm test '
+        'configs/block7_seed3.py c.pth --work-dir block7_seed3/evaluation'
+    )
+
+
+def test_a_wheel_leaves_the_path_of_modules_alone(part, in_a_wheel, monkeypatch):
+    monkeypatch.delenv('PYTHONPATH', raising=False)
+    assert 'PYTHONPATH' not in part('commands').Launcher().environment()
+
+
+def test_no_commit_is_told_of_a_wheel(part, monkeypatch):
+    """A wheel can lie in the clone of something else."""
+    record = part('record')
+    monkeypatch.setattr(record, 'in_clone', lambda: False)
+    monkeypatch.setattr(record, '_git', lambda *words: 'of something else')
+    assert record.commit() == 'not a git clone'

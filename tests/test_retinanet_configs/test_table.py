@@ -10,6 +10,7 @@ from dropblock_mm import DropBlockInjectionHook, KeepProbScheduleHook
 from dropblock_mm.analysis.sites.dry_run import build_on_meta
 from dropblock_mm.injection import inject_targets
 from dropblock_mm.registry import HOOKS
+from dropblock_mm.reproduction import tables
 
 FOLDER = Path(__file__).resolve().parents[2] / 'configs/retinanet'
 SCRATCH = 'retinanet_r50_fpn_sepbn_8xb8-150e-scratch_coco.py'
@@ -22,12 +23,12 @@ def with_block(size):
 
 # Paper, Table 3: config -> (block size, AP, AP50, AP75)
 TABLE_3 = {
-    TUNED: (None, '36.5', '55.0', '39.1'),
-    SCRATCH: (None, '36.8', '54.6', '39.4'),
-    with_block(1): (1, '37.9', '56.1', '40.6'),
-    with_block(3): (3, '38.3', '56.4', '41.2'),
-    with_block(5): (5, '38.4', '56.4', '41.2'),
-    with_block(7): (7, '38.2', '56.0', '40.9'),
+    name: (block, *(f'{value:.1f}' for value in row.paper.values()))
+    for row, (name, block) in zip(
+        tables.TABLE_3.rows,
+        [(TUNED, None), (SCRATCH, None), *((with_block(n), n) for n in (1, 3, 5, 7))],
+        strict=True,
+    )
 }
 
 
@@ -61,10 +62,11 @@ def test_drop_block_is_in_conv4_and_conv5(name, read):
     injection, schedule = hooks
     assert isinstance(injection, DropBlockInjectionHook)
     assert isinstance(schedule, KeepProbScheduleHook)
-    group3, group4 = injection.targets
+    modules = [target.module for target in injection.targets]
+    group3, group4 = [target.build() for target in injection.targets]
     # Paper, 4.1.1: groups 3 and 4, gamma_3 = gamma / 4
-    assert (group3.module, group3.gamma_scale) == ('backbone.layer3', 0.25)
-    assert (group4.module, group4.gamma_scale) == ('backbone.layer4', 1.0)
+    assert modules == ['backbone.layer3', 'backbone.layer4']
+    assert (group3.gamma_scale, group4.gamma_scale) == (0.25, 1.0)
     assert group3.block_size == group4.block_size == block_size  # Table 3
     assert not group3.calibrated
     assert schedule.keep_prob == 0.9  # Table 3

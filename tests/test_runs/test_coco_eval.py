@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -123,6 +125,75 @@ def test_others_are_left_alone(installed, truth):
     assert 'compute_metrics' in vars(one)
     assert 'compute_metrics' not in vars(other)
     assert coco_metric.COCOeval is COCOeval
+
+
+def in_its_place(monkeypatch):
+    """Serve a metric whose computing is a stub, with a class that is none."""
+    from mmdet.evaluation.metrics import coco_metric
+
+    monkeypatch.setattr(coco_eval.importlib.util, 'find_spec', lambda name: True)
+    monkeypatch.setattr(coco_eval, '_matcher', lambda: lambda *args: ('faster', args))
+    monkeypatch.setattr(coco_metric, 'COCOeval', lambda *args: ('pycocotools', args))
+    return coco_metric
+
+
+def test_the_name_is_given_back_after_an_error(truth, monkeypatch):
+    module = in_its_place(monkeypatch)
+    original, seen = module.COCOeval, []
+
+    def fail(self, results):
+        seen.append(module.COCOeval(*results))
+        raise OSError('the disk is full')
+
+    fail.__module__ = module.__name__
+    monkeypatch.setattr(module.CocoMetric, 'compute_metrics', fail)
+    metric = module.CocoMetric(truth[0])
+    match_faster(Evaluator(metric))
+    with pytest.raises(OSError, match='disk'):
+        metric.compute_metrics([1, 2])
+    assert seen == [('faster', (1, 2))]
+    assert module.COCOeval is original
+
+
+def test_other_threads_are_left_alone(truth, monkeypatch):
+    """One that evaluates at the same moment, by another metric, gets pycocotools."""
+    module = in_its_place(monkeypatch)
+    original, seen = module.COCOeval, {}
+
+    def compute(self, results):
+        seen['here'] = module.COCOeval()[0]
+        other = threading.Thread(target=lambda: seen.update(there=module.COCOeval()[0]))
+        other.start()
+        other.join()
+
+    compute.__module__ = module.__name__
+    monkeypatch.setattr(module.CocoMetric, 'compute_metrics', compute)
+    metric = module.CocoMetric(truth[0])
+    match_faster(Evaluator(metric))
+    metric.compute_metrics([])
+    assert seen == {'here': 'faster', 'there': 'pycocotools'}
+    assert module.COCOeval is original
+
+
+def test_two_at_a_time_give_the_name_back(truth, monkeypatch):
+    module = in_its_place(monkeypatch)
+    original, seen = module.COCOeval, []
+
+    def compute(self, results):
+        time.sleep(0.2)  # the other one begins, or waits for its turn
+        seen.append(module.COCOeval()[0])
+
+    compute.__module__ = module.__name__
+    monkeypatch.setattr(module.CocoMetric, 'compute_metrics', compute)
+    metrics = [module.CocoMetric(truth[0]) for _ in range(2)]
+    match_faster(Evaluator(metrics))
+    threads = [threading.Thread(target=m.compute_metrics, args=([],)) for m in metrics]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == ['faster', 'faster']
+    assert module.COCOeval is original
 
 
 def test_it_must_be_installed(truth, monkeypatch):

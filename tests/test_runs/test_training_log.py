@@ -60,6 +60,24 @@ def test_no_evaluation_is_named(tmp_path):
         log.metric()
 
 
+@pytest.mark.parametrize(
+    ('logged', 'metric'),
+    [
+        ({'data_time': 0.1, 'aAcc': 90.0, 'mIoU': 50.0}, 'mIoU'),
+        ({'accuracy/top5': 90.0, 'accuracy/top1': 50.0}, 'accuracy/top1'),
+        # Of others, the first.
+        ({'time': 0.2, 'mine': 0.5, 'other': 0.25}, 'mine'),
+        ({'note': 'text', 'mine': 0.5}, 'mine'),
+    ],
+)
+def test_any_metric_will_do(tmp_path, logged, metric):
+    rows = [row for row in made_up_rows(last=20) if 'iter' in row]
+    write_log(tmp_path, '20200101_000000', [*rows, {**logged, 'step': 1}])
+    log = read_training_log(tmp_path)
+    assert log.metric() == metric
+    assert log.series(metric) == ([20], [logged[metric]])
+
+
 def test_knows_a_run_that_missed_its_last_evaluation(tmp_path):
     rows = made_up_rows()
     write_log(tmp_path, '20200101_000000', rows)

@@ -3,4 +3,4 @@
 from dropblock_mm.commands.estimate_cost import main
 
 if __name__ == '__main__':
-    raise SystemExit(main())
+    main()

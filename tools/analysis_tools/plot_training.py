@@ -3,4 +3,4 @@
 from dropblock_mm.commands.plot_training import main
 
 if __name__ == '__main__':
-    raise SystemExit(main())
+    main()

@@ -17,6 +17,7 @@ from dropblock_mm.analysis.cost.report import Estimate
 from dropblock_mm.analysis.cost.step import Step
 from dropblock_mm.analysis.cost.workload import CostError, Workload, workload
 from dropblock_mm.runs.image_sizes import fixed_image_size
+from dropblock_mm.runs.refused_by_mmengine import refusing_what_mmengine_refuses
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,12 @@ class Settings:
 def estimate(name: str, settings: Settings) -> Estimate:
     """Measure one config."""
     cfg = runs.load_config(name)
+    with refusing_what_mmengine_refuses(cfg):
+        return measure(cfg, name, settings)
+
+
+def measure(cfg: Config, name: str, settings: Settings) -> Estimate:
+    """Measure one config that was read."""
     runs.prepare_library(cfg)
     init_default_scope(cfg.get('default_scope') or 'mmengine')
     if settings.amp:

@@ -10,7 +10,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from dropblock_mm import expected_keep_rate
 from dropblock_mm.analysis.figures.style import BLUE, GREEN, GREY, ORANGE, RED, Picture
-from dropblock_mm.hooks.schedules import (
+from dropblock_mm.layers.schedules import (
     SCHEDULES,
     Interval,
     keep_prob_at,

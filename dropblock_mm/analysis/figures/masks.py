@@ -49,9 +49,13 @@ def draw_mask(
     """
     generator = torch.Generator().manual_seed(seed)
     ones = torch.ones(1, *shape)
-    options = dict(keep_prob=KEEP_PROB, block_size=block_size)
-    kept = drop_block_2d(ones, **options, generator=generator)[0] > 0
-    expected = expected_keep_rate(**options, feature_size=shape[1:])
+    out = drop_block_2d(
+        ones, keep_prob=KEEP_PROB, block_size=block_size, generator=generator
+    )
+    kept = out[0] > 0
+    expected = expected_keep_rate(
+        keep_prob=KEEP_PROB, block_size=block_size, feature_size=shape[1:]
+    )
     return kept, Rates(KEEP_PROB, expected, kept.float().mean().item())
 
 

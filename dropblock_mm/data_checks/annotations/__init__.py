@@ -1,7 +1,8 @@
 """What can be wrong in annotation files: COCO's json, VOC's xml, lists of names."""
 
 from dropblock_mm.data_checks.annotations.coco import coco_problems
-from dropblock_mm.data_checks.annotations.problems import (
+from dropblock_mm.data_checks.annotations.voc import BoxKinds, VocNames, voc_problems
+from dropblock_mm.data_checks.problems import (
     Finding,
     Kind,
     Problem,
@@ -9,7 +10,6 @@ from dropblock_mm.data_checks.annotations.problems import (
     tally,
     warning,
 )
-from dropblock_mm.data_checks.annotations.voc import BoxKinds, VocNames, voc_problems
 
 __all__ = [
     'BoxKinds',

@@ -12,7 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from dropblock_mm.data_checks.annotations.boxes import is_box, is_outside, sticks_out
-from dropblock_mm.data_checks.annotations.problems import Problem, error, warning
+from dropblock_mm.data_checks.annotations.coco_values import (
+    WRONG_VALUE,
+    mask_problems,
+    wrong_values,
+)
+from dropblock_mm.data_checks.problems import Problem, error, warning
 
 _KEYS = {
     'images': ('id', 'file_name', 'width', 'height'),
@@ -50,8 +55,18 @@ NO_CLASS_IN_COMMON = error(
 )
 OTHER_ORDER = error(
     'classes that stand in another place than their category',
-    'Labels are numbered by the order of categories in the file. List '
-    'metainfo.classes in that order.',
+    'Labels are numbered by the order of categories in the file. Put the categories of '
+    'all files in the order of metainfo.classes; their ids may stay.',
+)
+MISSING_IN_EVALUATION = error(
+    'classes of the config that no category of the file has',
+    'Evaluation ends with an IndexError at the first box of such a class. Add the '
+    'categories to the file; they need no annotations.',
+)
+NO_ISCROWD = error(
+    'annotations without iscrowd',
+    'pycocotools evaluates with it, and the first evaluation ends with KeyError: '
+    "'iscrowd'. Give each annotation iscrowd=0.",
 )
 NO_SUCH_CATEGORY_IN_FILE = warning(
     'classes of the config that no category of the file has',
@@ -75,6 +90,7 @@ STICKS_OUT = warning(
     'boxes that stick out of their image by more than a pixel',
     'Resize cuts them off at its border. Many of them suggest sizes that are wrong.',
 )
+IGNORED = warning('annotations marked to be ignored', 'They are left out.')
 CROWD = warning(
     'crowd boxes',
     'They are no targets of training, and no misses in evaluation.',
@@ -97,7 +113,10 @@ Entry = Mapping[str, Any]
 
 
 def coco_problems(
-    content: Mapping[str, Any], classes: Sequence[str] | None
+    content: Mapping[str, Any],
+    classes: Sequence[str] | None,
+    masks: bool = False,
+    evaluates: bool = False,
 ) -> Iterator[Problem]:
     """Look through a COCO annotation file.
 
@@ -105,23 +124,56 @@ def coco_problems(
         content: The file, with 'images' and 'categories'; 'annotations' may be
             missing, as in COCO's test sets.
         classes: Of the config or the data set's class, None if not known.
+        masks (bool): Whether the pipeline loads masks.
+        evaluates (bool): Whether the data set is evaluated on.
 
     Yields:
         Problem: Each under an id or a name in the file.
     """
     parts: dict[str, list[Entry]] = {}
+    wrong_ids: dict[str, set[Any]] = {}
     for part, keys in _KEYS.items():
         listed = content.get(part) or []
-        parts[part] = [entry for entry in listed if has_keys(entry, keys)]
-        missing = [entry for entry in listed if not has_keys(entry, keys)]
-        yield from ((INCOMPLETE[part], shorten(entry)) for entry in missing)
+        whole = [entry for entry in listed if has_keys(entry, keys)]
+        yield from (
+            (INCOMPLETE[part], shorten(entry))
+            for entry in listed
+            if not has_keys(entry, keys)
+        )
+        flaws = [(entry, wrong_values(part, entry)) for entry in whole]
+        yield from ((WRONG_VALUE, text) for _, texts in flaws for text in texts)
+        wrong_ids[part] = {shorten(entry['id']) for entry, texts in flaws if texts}
+        parts[part] = [entry for entry, texts in flaws if not texts]
         yield from ((SAME_ID[part], f'id {i}') for i in repeated(parts[part], 'id'))
+    parts['annotations'] = [
+        annotation
+        for annotation in parts['annotations']
+        if shorten(annotation['image_id']) not in wrong_ids['images']
+        and shorten(annotation['category_id']) not in wrong_ids['categories']
+    ]
     yield from ((SAME_FILE, n) for n in repeated(parts['images'], 'file_name'))
     yield from ((SAME_NAME, n) for n in repeated(parts['categories'], 'name'))
-    yield from _of_classes([c['name'] for c in parts['categories']], classes)
+    names = [category['name'] for category in parts['categories']]
+    yield from _of_classes(names, classes, evaluates)
     if content.get('annotations'):
-        yield from _of_annotations(parts)
+        yield from _of_annotations(parts, classes if masks else ())
         yield from _of_the_unused(parts, classes)
+
+
+def coco_labels(
+    content: Mapping[str, Any], classes: Sequence[str] | None
+) -> tuple[str, ...]:
+    """Return the names of classes by their labels: in the order of the categories."""
+    listed = content.get('categories') or []
+    names = [entry['name'] for entry in listed if has_keys(entry, ('name',))]
+    return tuple(name for name in names if classes is None or name in classes)
+
+
+def crowd_problems(content: Mapping[str, Any]) -> Iterator[Problem]:
+    """Find what pycocotools does not evaluate, in the file of a metric."""
+    for annotation in content.get('annotations') or []:
+        if isinstance(annotation, Mapping) and 'iscrowd' not in annotation:
+            yield NO_ISCROWD, f'id {annotation.get("id")}'
 
 
 def has_keys(entry: Any, keys: Iterable[str]) -> bool:
@@ -141,7 +193,9 @@ def repeated(entries: Iterable[Entry], key: str) -> list[Any]:
     return [value for value, count in counts.items() if count > 1]
 
 
-def _of_classes(names: list[str], classes: Sequence[str] | None) -> Iterator[Problem]:
+def _of_classes(
+    names: list[str], classes: Sequence[str] | None, evaluates: bool
+) -> Iterator[Problem]:
     if classes is None:
         return
     # The order in which CocoDataset numbers them.
@@ -151,16 +205,20 @@ def _of_classes(names: list[str], classes: Sequence[str] | None) -> Iterator[Pro
         return
     yield from ((NOT_A_CLASS, name) for name in names if name not in classes)
     missing = [name for name in classes if name not in names]
-    yield from ((NO_SUCH_CATEGORY_IN_FILE, name) for name in missing)
+    kind = MISSING_IN_EVALUATION if evaluates else NO_SUCH_CATEGORY_IN_FILE
+    yield from ((kind, name) for name in missing)
     # A class that is missing in the middle moves those behind it.
     for name, category in zip(classes, labelled, strict=False):
         if name != category:
             yield OTHER_ORDER, f'{category} in the place of {name}'
 
 
-def _of_annotations(parts: Mapping[str, list[Entry]]) -> Iterator[Problem]:
+def _of_annotations(
+    parts: Mapping[str, list[Entry]], masked: Sequence[str] | None
+) -> Iterator[Problem]:
+    """Look at each; of the classes ``masked`` (None: of all) also at its mask."""
     images = {image['id']: image for image in parts['images']}
-    categories = {category['id'] for category in parts['categories']}
+    categories = {category['id']: category for category in parts['categories']}
     for annotation in parts['annotations']:
         name = f'id {annotation["id"]}'
         if annotation['id'] == 0:
@@ -171,9 +229,20 @@ def _of_annotations(parts: Mapping[str, list[Entry]]) -> Iterator[Problem]:
             yield UNKNOWN_IMAGE, f'{name}: image {annotation["image_id"]}'
         elif not is_box(annotation['bbox']):
             yield NOT_A_BOX, name
+        elif annotation.get('ignore'):
+            yield IGNORED, name
         else:
             image = images[annotation['image_id']]
-            yield from _of_box(annotation, image, f'{name} in {image["file_name"]}')
+            name = f'{name} in {image["file_name"]}'
+            found = list(_of_box(annotation, image, name))
+            yield from found
+            category = categories.get(annotation['category_id'], {}).get('name')
+            is_kept = category and not any(kind in _LEFT_OUT for kind, _ in found)
+            if is_kept and (masked is None or category in masked):
+                yield from mask_problems(annotation, name)
+
+
+_LEFT_OUT = (NO_AREA, OUTSIDE)
 
 
 def _of_box(annotation: Entry, image: Entry, name: str) -> Iterator[Problem]:

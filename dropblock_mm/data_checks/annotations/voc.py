@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from dropblock_mm.data_checks.annotations.boxes import is_outside, sticks_out
-from dropblock_mm.data_checks.annotations.problems import Kind, Problem, error, warning
+from dropblock_mm.data_checks.problems import Kind, Problem, error, warning
 
 BROKEN_XML = error(
     'XML files that are cut short or not XML', 'Copy or download them again.'
@@ -20,6 +20,10 @@ BROKEN_XML = error(
 UNREADABLE_OBJECT = error(
     'objects without a name or without a bndbox of numbers',
     'The data set cannot be read so. Correct them.',
+)
+BAD_DIFFICULT = error(
+    'objects whose difficult is no whole number',
+    'The data set cannot be read so. Write 0 or 1, or leave <difficult> out.',
 )
 NO_AREA = error(
     'boxes without an area',
@@ -162,9 +166,19 @@ def voc_problems(path: str, names: VocNames, kinds: BoxKinds) -> Iterator[Proble
             continue
         names.add(name)
         place = f'{name} in {path}'
-        if node.findtext('difficult', '0').strip() == '1':
+        difficult = _whole_number(node.findtext('difficult', '0'))
+        if difficult is None:
+            yield BAD_DIFFICULT, f'object {index} of {path}'
+        elif difficult:
             yield DIFFICULT, place
         yield from _of_box(corners, size, kinds, place)
+
+
+def _whole_number(text: str) -> int | None:
+    try:
+        return int(text)
+    except ValueError:
+        return None
 
 
 def image_size(root: ElementTree.Element) -> tuple[int, int] | None:

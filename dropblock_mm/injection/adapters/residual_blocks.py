@@ -35,9 +35,9 @@ _SUM_FLAGS = (
     'has_skip',
     'skip_connect',
 )
-# What some blocks apply to the whole branch, wherever it stands among their children:
-# OpenMMLab's, timm's and torchvision's stochastic depth.
-_LAST = ('drop_path', 'stochastic_depth')
+# Stochastic depth of OpenMMLab's, timm's and torchvision's blocks. A place before it is
+# as good, and some blocks inherit one that they never call.
+_STOCHASTIC_DEPTH = ('drop_path', 'stochastic_depth')
 # What may come between the last norm and the sum in blocks with a slot: gates.
 _GATES = ('se', 'se_layer')
 
@@ -134,11 +134,11 @@ def _branch(block: Any, slot: str = '') -> Place:
 
 
 def _last_of_branch(block: Any, slot: str) -> nn.Module:
-    parts = {name: part for name, part in parts_of(block).items() if name != slot}
+    left_out = (slot, *_STOCHASTIC_DEPTH)
+    parts = {name: p for name, p in parts_of(block).items() if name not in left_out}
     plugins = getattr(block, 'after_conv3_plugin_names', None)  # mmdet's and mmseg's
-    named = [name for name in (*_LAST, *(plugins or [])) if name in parts]
-    if named:
-        return parts[named[0] if named[0] in _LAST else named[-1]]
+    if plugins:
+        return parts[plugins[-1]]
     numbered = {n: p for n, p in parts.items() if is_norm(p) and re.search(r'\d$', n)}
     if slot and numbered and not _starts_with_norm(block):
         # ResNet and its kin. Res2Net has lists of earlier norms behind the last one.

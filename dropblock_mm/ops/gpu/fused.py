@@ -15,8 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dropblock_mm.ops.plan import Plan, draw_key
-from dropblock_mm.ops.torch_private import without_modes
+from dropblock_mm.ops.plan import Plan
+from dropblock_mm.ops.random_numbers import draw_key
+from dropblock_mm.ops.torch_private import constant_for_compilers, without_modes
 
 # Triton's code generator needs tensor cores' generation or later.
 _OLDEST_CAPABILITY = (7, 0)
@@ -25,7 +26,7 @@ MaskShape = tuple[int, int, int, int]
 Block = tuple[int, int]
 
 
-@torch.compiler.assume_constant_result  # compilers ask, and need not look inside
+@constant_for_compilers  # compilers ask, and need not look inside
 def is_available(device: torch.device) -> bool:
     """Tell whether the kernels run on a device: CUDA or ROCm, with Triton."""
     return not why_not(device)

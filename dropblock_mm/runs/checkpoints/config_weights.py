@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -60,19 +61,34 @@ def pretrained_weights(model: Any, key: str = 'model') -> Iterator[tuple[str, st
 
 
 def check_torchvision(path: str, key: str) -> None:
-    """Refuse weights that only torchvision knows the address of, if it is absent.
+    """Refuse weights that only torchvision knows the address of, if it cannot say.
+
+    torchvision's compiled part belongs to one build of torch. Beside another, such as
+    a torch for the CPU where torchvision is for CUDA, it is left out without a word,
+    and the import ends with ``operator torchvision::nms does not exist``.
 
     Args:
         path: The weights, such as 'torchvision://resnet50'.
         key: The config key they were given under, for the message.
 
     Raises:
-        ValueError: torchvision is needed and not installed.
+        ValueError: torchvision is needed, and not installed or built for another torch.
     """
-    named = path.startswith(('torchvision://', 'modelzoo://'))
-    if named and find_spec('torchvision') is None:
+    if not path.startswith(('torchvision://', 'modelzoo://')):
+        return
+    remedy = (
+        f'Install the version that belongs to torch {torch.__version__}, from where '
+        f'that came from, or give a file: --cfg-options {key}=FILE.'
+    )
+    if find_spec('torchvision') is None:
         raise RefusedValueError(
             f'{key}={path!r} needs the package torchvision, which is not installed. '
-            f'Install the version that belongs to torch {torch.__version__}, or give '
-            f'a file: --cfg-options {key}=FILE.'
+            f'{remedy}'
         )
+    try:
+        import_module('torchvision')
+    except (ImportError, RuntimeError) as error:
+        raise RefusedValueError(
+            f'{key}={path!r} needs the package torchvision, and the one that is '
+            f'installed does not work with torch {torch.__version__}: {error}. {remedy}'
+        ) from error

@@ -8,7 +8,7 @@ from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
-from mmengine.runner import BaseLoop, Runner
+from mmengine.runner import Runner
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
@@ -33,16 +33,20 @@ class ActivationCheckpointingHook(Hook):
         ValueError: Before training, if there is no such module.
     """
 
-    # After EMAHook, whose copy of the model must not call modules of the original.
+    # After others that look at the modules.
     priority = 'LOWEST'
 
     def __init__(self, modules: str | Sequence[str]) -> None:
         self.modules = [modules] if isinstance(modules, str) else list(modules)
         self._wrapped = False
 
-    def before_run(self, runner: Runner) -> None:
-        """Wrap the modules, once, and if this run trains."""
-        if self._wrapped or not isinstance(runner._train_loop, BaseLoop):
+    def before_train(self, runner: Runner) -> None:
+        """Wrap the modules, once.
+
+        Before the loop begins, which is after ``before_run``: there EMAHook copies the
+        model, and the copy must not call modules of the original.
+        """
+        if self._wrapped:
             return
         self._wrapped = True
         model: Any = runner.model

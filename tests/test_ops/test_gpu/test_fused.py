@@ -1,6 +1,7 @@
 """The autograd function around the kernels, on the GPU if there is one."""
 
 import time
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,8 +10,9 @@ from hypothesis import strategies as st
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from dropblock_mm import drop_block_2d
-from dropblock_mm.ops import dense, drop_block, drop_block_with_count, traced
+from dropblock_mm.ops import dense, drop_block_with_count, paths, traced
 from dropblock_mm.ops.gpu import fused, kernels
+from dropblock_mm.ops.plan import make_plan
 from dropblock_mm.ops.rates import clamp_block, seed_grid, seed_rate
 
 pytestmark = pytest.mark.usefixtures('triton_interpreter')
@@ -142,24 +144,57 @@ def test_the_kernels_are_tried_before_they_are_used(monkeypatch):
     assert fused._failure(DEVICE) == reason
 
 
-def test_functional_transforms_say_that_they_do_not_work(monkeypatch):
-    monkeypatch.setattr(drop_block, '_pick_path', lambda *_: drop_block._drop_fused)
+def test_transformed_tensors_do_not_reach_the_kernels(monkeypatch):
+    monkeypatch.setattr(paths, '_path_of', lambda *_, **__: fused.drop)
     x = torch.randn(2, 3, 8, 8, device=DEVICE)
-    for transform in (torch.func.grad, torch.func.vmap):
-        with pytest.raises(RuntimeError, match='cannot transform'):
-            transform(
-                lambda x: drop_block_2d(
-                    x.view(-1, 3, 8, 8), keep_prob=0.5, block_size=3
-                ).sum()
-            )(x)
+    seeds = torch.rand(2, 3, 6, 6, device=DEVICE) < 0.1
+
+    def function(x):
+        return drop_block_2d(x, keep_prob=0.5, block_size=3, seeds=seeds)
+
+    plain = function(x)  # by the kernels
+    assert torch.equal(torch.func.jvp(function, (x,), (x,))[1], plain)
+    assert torch.equal(torch.func.vmap(function)(x[None])[0], plain)
 
 
-@pytest.mark.parametrize(('reason', 'path'), [('', 'fused'), ('no', 'densely')])
+@pytest.mark.parametrize('seeded', [False, True])
+@pytest.mark.parametrize('shared_mask', [False, True])
+def test_lines_are_maps_of_height_1(shared_mask, seeded):
+    channels = 1 if shared_mask else 4
+    seeds = torch.rand(3, channels, 18, device=DEVICE) < 0.1 if seeded else None
+    results = []
+    for shape, sides in (((3, 4, 20), (3,)), ((3, 4, 1, 20), (1, 3))):
+        torch.manual_seed(0)
+        leaf = torch.randn(shape, device=DEVICE, requires_grad=True)
+        grad = torch.randn(shape, device=DEVICE)
+        torch.manual_seed(1)
+        plan = make_plan(shape, sides, 1.0, False, shared_mask)
+        given = seeds if seeds is None else seeds.view(3, channels, *shape[2:-1], 18)
+        out, kept = fused.drop(leaf, plan, 0.6, given)
+        out.backward(grad)
+        assert out.shape == leaf.shape
+        assert kept.item() == (out != 0).sum().item() < leaf.numel()
+        results.append((out.flatten(), leaf.grad.flatten()))
+    assert torch.equal(results[0][0], results[1][0])
+    assert torch.equal(results[0][1], results[1][1])
+
+
+def test_compilers_are_given_the_mask_of_a_line():
+    gamma, key = on_device(0.04), on_device(11)
+    dropped, kept = traced._drop_mask_on_cuda(gamma, key, [2, 4, 30], [5])
+    as_map, map_kept = traced._drop_mask_on_cuda(gamma, key, [2, 4, 1, 30], [1, 5])
+    assert torch.equal(dropped, as_map.squeeze(2))
+    assert kept == map_kept < 240
+    again = traced._drop_mask_again_on_cuda(gamma, key, [2, 4, 30], [5])
+    assert torch.equal(again, dropped)
+
+
+@pytest.mark.parametrize(('reason', 'path'), [('', fused.drop), ('no', dense.drop)])
+@pytest.mark.filterwarnings('ignore:DropBlock takes its slow path')
 def test_where_the_kernels_fail_the_dense_path_is_taken(monkeypatch, reason, path):
     monkeypatch.setattr(fused, 'why_not', lambda device: reason)
-    cuda = torch.device('cuda')
-    picked = drop_block._pick_path(cuda, plain=True, draws=True)
-    assert picked is getattr(drop_block, f'_drop_{path}')
+    on_cuda = SimpleNamespace(device=torch.device('cuda'), dim=lambda: 4)
+    assert paths._path_of(on_cuda, plain=True, draws=True) is path
 
 
 def test_compilers_do_not_look_into_the_question(monkeypatch):

@@ -32,6 +32,7 @@ def test_torchvisions_weights_need_torchvision(installed, monkeypatch):
     monkeypatch.setattr(
         config_weights, 'find_spec', lambda name: object() if installed else None
     )
+    monkeypatch.setattr(config_weights, 'import_module', lambda name: None)
     key = 'model.backbone.init_cfg.checkpoint'
     if installed:
         config_weights.check_torchvision('torchvision://resnet50', key)
@@ -40,3 +41,15 @@ def test_torchvisions_weights_need_torchvision(installed, monkeypatch):
         ValueError, match=rf"{key}='torchvision://resnet50' needs the pa"
     ):
         config_weights.check_torchvision('torchvision://resnet50', key)
+
+
+def test_a_torchvision_of_another_torch_is_refused_with_the_remedy(monkeypatch):
+    def broken(name):
+        raise RuntimeError('operator torchvision::nms does not exist')
+
+    monkeypatch.setattr(config_weights, 'find_spec', lambda name: object())
+    monkeypatch.setattr(config_weights, 'import_module', broken)
+    found = r"k='torchvision://resnet50' .*::nms does not exist\. Install the version"
+    with pytest.raises(ValueError, match=found):
+        config_weights.check_torchvision('torchvision://resnet50', 'k')
+    config_weights.check_torchvision('resnet50.pth', 'k')

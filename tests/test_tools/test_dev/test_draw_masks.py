@@ -11,7 +11,7 @@ import torch
 from PIL import Image, ImageChops
 
 from dropblock_mm import drop_block_2d, expected_keep_rate
-from dropblock_mm.hooks.schedules import keep_prob_at, resolve_interval
+from dropblock_mm.layers.schedules import keep_prob_at, resolve_interval
 
 ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = ROOT / 'tools' / 'dev' / 'draw_masks.py'

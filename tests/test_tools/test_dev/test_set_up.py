@@ -1,6 +1,8 @@
 """The set-up script's decisions; that it works is shown by the tests running."""
 
 import importlib
+import json
+import socket
 import subprocess
 import sys
 import threading
@@ -138,6 +140,138 @@ def test_the_cuda_compiler_must_be_of_torchs_version(machine, tmp_path, release,
             machine.check_cuda(torch)
 
 
+@pytest.fixture
+def gpu_without_toolkit(machine, monkeypatch, tmp_path):
+    """A machine with a GPU's device file and nothing of CUDA."""
+    (tmp_path / 'nvidiactl').touch()
+    monkeypatch.setattr(machine, 'NVIDIA', tmp_path / 'nvidiactl')
+    monkeypatch.setattr(machine.shutil, 'which', lambda name: None)
+    monkeypatch.setattr(machine, 'CUDA', tmp_path / 'no-cuda')
+    for name in ('CUDA_HOME', 'CUDA_PATH', 'CUDA_VISIBLE_DEVICES'):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def test_a_gpu_without_a_toolkit_is_refused_before_torch_is_fetched(
+    machine, gpu_without_toolkit
+):
+    with pytest.raises(machine.SetUpError, match='CUDA_VISIBLE_DEVICES= make'):
+        machine.check_gpu_compiler()
+
+
+def test_a_hidden_gpu_needs_no_toolkit(machine, gpu_without_toolkit, monkeypatch):
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
+    machine.check_gpu_compiler()
+
+
+def test_a_toolkit_is_found_by_cuda_home(machine, gpu_without_toolkit, monkeypatch):
+    (gpu_without_toolkit / 'bin').mkdir()
+    (gpu_without_toolkit / 'bin' / 'nvcc').touch()
+    monkeypatch.setenv('CUDA_HOME', str(gpu_without_toolkit))
+    machine.check_gpu_compiler()
+
+
+@pytest.fixture
+def memory(machine, monkeypatch, tmp_path):
+    """Sets how much memory is free, in kB."""
+
+    def set_to(available, swap):
+        text = f'MemTotal: 9 kB\nMemAvailable: {available} kB\nSwapFree: {swap} kB\n'
+        (tmp_path / 'meminfo').write_text(text)
+        monkeypatch.setattr(machine, 'MEMORY', tmp_path / 'meminfo')
+
+    return set_to
+
+
+def test_too_little_memory_is_refused(machine, memory):
+    memory(1_000_000, 0)
+    with pytest.raises(machine.SetUpError, match=r'1\.0 GB of memory are free'):
+        machine.check_memory()
+
+
+def test_swap_space_counts(machine, memory):
+    memory(1_000_000, 2_000_000)
+    machine.check_memory()
+
+
+def test_there_are_no_more_compilers_than_memory_for_them(machine, memory, monkeypatch):
+    monkeypatch.setattr(machine.os, 'sched_getaffinity', lambda pid: set(range(64)))
+    memory(8_000_000, 0)
+    assert machine.compile_jobs() == 3
+    memory(100_000, 0)
+    assert machine.compile_jobs() == 1
+
+
+@pytest.fixture
+def no_proxy_named(part, monkeypatch):
+    for name in part('package_index').PROXIES:
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_a_proxy_that_does_not_answer_is_named_without_its_password(
+    part, machine, monkeypatch, no_proxy_named
+):
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))  # not listening, so nobody answers
+        address = f'http://me:secret@127.0.0.1:{free.getsockname()[1]}'
+        monkeypatch.setenv('HTTPS_PROXY', address)
+        with pytest.raises(machine.SetUpError, match='HTTPS_PROXY') as error:
+            part('package_index').check_proxy()
+    assert 'secret' not in str(error.value)
+    assert 'env -u HTTPS_PROXY make' in str(error.value)
+
+
+def test_a_proxy_that_answers_is_fine(part, monkeypatch, no_proxy_named):
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        monkeypatch.setenv('https_proxy', f'127.0.0.1:{server.getsockname()[1]}')
+        part('package_index').check_proxy()
+
+
+class Index:
+    """A pip that finds torch with these needs, or says this on stderr."""
+
+    def __init__(self, needs=(), stderr=''):
+        self.needs, self.stderr = list(needs), stderr
+
+    def ask_pip(self, *args):
+        if self.stderr:
+            return SimpleNamespace(returncode=1, stderr=self.stderr)
+        found = [{'metadata': {'name': 'torch', 'requires_dist': self.needs}}]
+        report = Path(args[args.index('--report') + 1])
+        report.write_text(json.dumps({'install': found}))
+        return SimpleNamespace(returncode=0, stderr='')
+
+
+def test_an_index_out_of_reach_is_one_message(part, machine, tmp_path):
+    said = 'WARNING: Location x is ignored\nERROR: Tunnel connection failed: 403'
+    with pytest.raises(machine.SetUpError) as error:
+        part('package_index').check_index(Index(stderr=said), 'torch==9', tmp_path)
+    assert 'pip finds no torch==9' in str(error.value)
+    assert str(error.value).endswith('ERROR: Tunnel connection failed: 403')
+
+
+@pytest.mark.parametrize('needs', [(), ('filelock', 'triton~=3.8.0')])
+def test_the_build_for_the_cpu_needs_less_disk(part, monkeypatch, tmp_path, needs):
+    monkeypatch.setattr(part('package_index'), 'CUDA_GB', 10**9)
+    part('package_index').check_index(Index(needs), 'torch==9', tmp_path)
+
+
+def test_the_build_for_cuda_is_refused_on_a_small_disk(
+    part, machine, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(part('package_index'), 'CUDA_GB', 10**9)
+    index = Index(['filelock', 'nvidia-cudnn-cu13==9.1 ; platform_system == "Linux"'])
+    with pytest.raises(machine.SetUpError, match='torch==9, a build for CUDA'):
+        part('package_index').check_index(index, 'torch==9', tmp_path)
+
+
+def test_a_file_in_the_environments_place_is_one_message(part, machine, monkeypatch):
+    whole = part('whole')
+    monkeypatch.setitem(whole.STACKS, 'openmmlab', 'setup.py')
+    with pytest.raises(machine.SetUpError, match=r'setup\.py cannot be made'):
+        whole.ensure_environment('openmmlab', keep_python=True)
+
+
 def test_the_stamp_depends_on_stack_and_python(part):
     stamp = part('whole').stamp_of
     assert stamp('openmmlab', '3.11') == stamp('openmmlab', '3.11')
@@ -153,7 +287,7 @@ def test_a_vanished_python_means_a_new_environment(part, tmp_path):
 @pytest.mark.parametrize('stack', ['openmmlab', 'onedl'])
 def test_each_stack_pins_its_mmcv(part, stack):
     file = ROOT / 'requirements' / f'{stack}.txt'
-    assert 'mmcv==' in part('mmcv_wheel').mmcv_requirement(file)
+    assert 'mmcv==' in part('package_index').pinned(file, part('whole').MMCV[stack])
 
 
 def test_torch_finds_ninja_of_the_environment(part, tmp_path):

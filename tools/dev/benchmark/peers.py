@@ -91,7 +91,11 @@ def of_function(name: str, function: Function, **flags: bool) -> Implementation:
     return Implementation(name, lambda k, b: FunctionLayer(function, k, b), **flags)
 
 
-OURS = Implementation('dropblock_mm', DropBlock2d, ours=True)
+OURS = Implementation(
+    'dropblock_mm',
+    lambda keep_prob, size: DropBlock2d(keep_prob=keep_prob, block_size=size),
+    ours=True,
+)
 OURS_SHARED = Implementation(
     'dropblock_mm shared',
     lambda keep_prob, size: DropBlock2d(

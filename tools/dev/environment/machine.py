@@ -11,7 +11,10 @@ from pathlib import Path
 
 SUPPORTED = ((3, 10), (3, 11), (3, 12))
 FREE_GB = 4
-GB_PER_COMPILER = 2
+# The most that one compiler took, and a little for the rest.
+GB_PER_COMPILER = 2.5
+NVIDIA, MEMORY = Path('/dev/nvidiactl'), Path('/proc/meminfo')
+CUDA = Path('/usr/local/cuda')
 
 
 class SetUpError(Exception):
@@ -25,24 +28,70 @@ def check_machine(making_venv: bool, place: Path) -> None:
         making_venv (bool): Whether this very Python will be the environment's.
         place (Path): Where the environment will be.
     """
-    here = f'Python {sys.version.split()[0]} ({sys.executable})'
     if making_venv and sys.version_info[:2] not in SUPPORTED:
         raise SetUpError(
-            f'{here} is not supported; expected 3.10, 3.11 or 3.12. '
+            f'{described_python()} is not supported; expected 3.10, 3.11 or 3.12. '
             'Name one: PYTHON=python3.11 make ...'
         )
-    missing = missing_packages(making_venv)
-    if missing:
-        raise SetUpError(
-            f'to build mmcv, {here} lacks {" and ".join(missing)}. Install what is '
-            f'missing: sudo apt install {" ".join(missing.values())}'
-        )
+    check_compiler(making_venv)
     free = shutil.disk_usage(place).free / 1e9
     if free < FREE_GB:
         raise SetUpError(
             f'{free:.1f} GB are free at {place}; expected at least {FREE_GB} GB '
-            '(10 GB with the CUDA build of torch). Free some, or clone elsewhere.'
+            '(12 GB with the CUDA build of torch). Free some, or clone elsewhere.'
         )
+    check_memory()
+    check_gpu_compiler()
+
+
+def check_memory() -> None:
+    """Stop if not even one compiler of mmcv's largest file fits the memory."""
+    free = free_memory_gb()
+    if free < GB_PER_COMPILER:
+        raise SetUpError(
+            f'{free:.1f} GB of memory are free; expected at least {GB_PER_COMPILER} '
+            'GB, to build mmcv. End other programs, or add swap space.'
+        )
+
+
+def free_memory_gb() -> float:
+    """Memory that programs can have, swap space included."""
+    found = re.findall(
+        r'^(?:MemAvailable|SwapFree):\s*(\d+)', MEMORY.read_text(), re.MULTILINE
+    )
+    return sum(map(int, found)) * 1024 / 1e9
+
+
+def check_gpu_compiler() -> None:
+    """Stop if there is a GPU and clearly no CUDA compiler, before torch is fetched.
+
+    What :func:`check_cuda` finds out later, from torch itself, is more exact.
+    """
+    hidden = os.environ.get('CUDA_VISIBLE_DEVICES') in ('', '-1')
+    homes = [os.environ.get('CUDA_HOME'), os.environ.get('CUDA_PATH')]
+    places = [Path(home) for home in [*homes, CUDA] if home]
+    has_nvcc = any((place / 'bin/nvcc').is_file() for place in places)
+    if NVIDIA.exists() and not hidden and not has_nvcc and not shutil.which('nvcc'):
+        raise SetUpError(
+            'this machine has a GPU, but no CUDA compiler (nvcc); expected one, to '
+            "build mmcv. Install the CUDA toolkit of torch's CUDA version and set "
+            'CUDA_HOME, or set up for the CPU: CUDA_VISIBLE_DEVICES= make ...'
+        )
+
+
+def check_compiler(making_venv: bool = True) -> None:
+    """Stop if this Python cannot compile its extensions on this machine."""
+    missing = missing_packages(making_venv)
+    if missing:
+        raise SetUpError(
+            f'to build mmcv, {described_python()} lacks {" and ".join(missing)}. '
+            f'Install what is missing: sudo apt install {" ".join(missing.values())}'
+        )
+
+
+def described_python() -> str:
+    """The version and the place of the Python that runs this."""
+    return f'Python {sys.version.split()[0]} ({sys.executable})'
 
 
 def missing_packages(making_venv: bool) -> dict[str, str]:
@@ -62,8 +111,7 @@ def missing_packages(making_venv: bool) -> dict[str, str]:
 
 def compile_jobs() -> int:
     """How many compilers fit the cores and the memory."""
-    pages, page_size = os.sysconf('SC_AVPHYS_PAGES'), os.sysconf('SC_PAGE_SIZE')
-    by_memory = int(pages * page_size / 1e9 / GB_PER_COMPILER)
+    by_memory = int(free_memory_gb() / GB_PER_COMPILER)
     return max(1, min(len(os.sched_getaffinity(0)), by_memory))
 
 

@@ -1,4 +1,4 @@
-"""mmcv, which has no wheels for today's torch and takes minutes to build.
+"""mmcv, which has no wheels for today's torch and takes a while to build.
 
 pip's own cache would do, but for two things: it starts an interrupted build from
 the beginning, and it hands a wheel built for one torch to another.
@@ -6,11 +6,12 @@ the beginning, and it hands a wheel built for one torch to another.
 
 import json
 import os
-import re
 import shutil
 from pathlib import Path
 
 from tools.dev.environment.machine import SetUpError, check_cuda, compile_jobs
+from tools.dev.environment.mmcv_setup import WAY
+from tools.dev.environment.mmcv_source import prepared_source
 from tools.dev.environment.steps import Steps
 
 PROBE_TORCH = """
@@ -21,27 +22,59 @@ print(json.dumps(dict(torch=torch.__version__, gpu=torch.cuda.is_available(),
                       python=sys.implementation.cache_tag)))
 """
 
-
-def mmcv_requirement(file: Path) -> str:
-    """The pin of mmcv, e.g. 'mmcv==2.1.0', in a stack's requirements."""
-    match = re.search(r'^(onedl-)?mmcv==\S+', file.read_text(), re.MULTILINE)
-    if match is None:
-        raise SetUpError(f'{file} has no line "mmcv==VERSION"; expected one. Add it.')
-    return match.group()
+# pkg_resources is in setuptools before 81, and warns of its end when imported.
+PROBE_TOOLS = """
+from importlib.util import find_spec
+tools = {'pkg_resources': 'setuptools<81'}
+names = ['pip', 'pkg_resources', 'wheel', 'ninja', 'psutil']
+missing = [tools.get(name, name) for name in names if find_spec(name) is None]
+print(', '.join(missing))
+raise SystemExit(bool(missing))
+"""
 
 
 def ensure_mmcv(steps: Steps, requirement: str) -> None:
     """Install mmcv, from a wheel kept from before or by building it."""
+    kind = build_kind(steps)
+    store = wheel_store(steps, kind)
+    wheels = sorted(store.glob(f'{wheel_name(requirement)}-*.whl'))
+    builds = steps.venv / 'mmcv_build'
+    # Named apart, so that one build's objects never meet those for another torch.
+    work = builds / f'build-{requirement}-{kind}'
+    wheel = wheels[-1] if wheels else build_and_keep(steps, requirement, work, store)
+    steps.pip(requirement, 'install', '--no-deps', '--no-compile', str(wheel))
+    shutil.rmtree(builds, ignore_errors=True)
+
+
+def build_and_keep(steps: Steps, requirement: str, work: Path, store: Path) -> Path:
+    """Build mmcv's wheel in the folder ``work``, and put it into ``store``."""
+    print(f'building {requirement}; its wheel is kept in {store}', flush=True)
+    return keep(build_wheel(steps, requirement, work), store)
+
+
+def wheel_name(requirement: str) -> str:
+    """How the name of a wheel of this pin begins."""
+    return requirement.replace('-', '_').replace('==', '-')
+
+
+def build_kind(steps: Steps) -> str:
+    """What a wheel is built for: the Python, the torch and the device."""
     torch = probe_torch(steps)
     if torch['gpu']:
         check_cuda(torch)
     device = f'cuda{torch["cuda"]}' if torch['gpu'] else 'cpu'
-    store = wheel_store(steps, f'{torch["python"]}-torch-{torch["torch"]}-{device}')
-    wheel_name = requirement.replace('-', '_').replace('==', '-')
-    wheels = sorted(store.glob(f'{wheel_name}-*.whl'))
-    wheel = wheels[-1] if wheels else build_wheel(steps, requirement, store)
-    steps.pip(requirement, 'install', '--no-deps', str(wheel))
-    shutil.rmtree(steps.venv / 'mmcv_build', ignore_errors=True)
+    return f'{torch["python"]}-torch-{torch["torch"]}-{device}'
+
+
+def check_build_tools(steps: Steps) -> None:
+    """Stop if an environment lacks what mmcv's setup.py imports."""
+    said = steps.ask(PROBE_TOOLS)
+    if said.returncode:
+        raise SetUpError(
+            f'{steps.venv} lacks {said.stdout.strip() or said.stderr}; expected what '
+            "mmcv's build needs, beside torch. Install it: "
+            f"{steps.venv}/bin/python -m pip install 'setuptools<81' wheel ninja psutil"
+        )
 
 
 def probe_torch(steps: Steps) -> dict:
@@ -49,8 +82,8 @@ def probe_torch(steps: Steps) -> dict:
     said = steps.ask(PROBE_TORCH)
     if said.returncode:
         raise SetUpError(
-            f'torch was installed in {steps.venv} but cannot be imported; expected '
-            f'it to work. Remove {steps.venv} and run this again. It said:\n'
+            f'torch cannot be imported in {steps.venv}; expected it to work. Install '
+            f'it again, or remove {steps.venv} and run this again. It said:\n'
             f'{said.stderr}'
         )
     return json.loads(said.stdout.splitlines()[-1])
@@ -68,43 +101,27 @@ def wheel_store(steps: Steps, kind: str) -> Path:
     return store
 
 
-def build_wheel(steps: Steps, requirement: str, store: Path) -> Path:
+def build_wheel(
+    steps: Steps, requirement: str, work: Path, way: str = 'joined'
+) -> Path:
     """Build mmcv's wheel in a folder that survives an interruption.
 
     Args:
-        steps (Steps): Where to build.
+        steps (Steps): Whose Python and torch it is for.
         requirement (str): The pin.
-        store (Path): Folder that receives the wheel. Its name keeps one build's
-            objects apart from those of another torch.
+        work (Path): Where to build, apart from the builds for other torches.
+        way (str): 'joined', or 'plain' as mmcv would be built by itself.
 
     Returns:
         Path: The wheel.
     """
-    work = steps.venv / 'mmcv_build' / f'{store.name}-{requirement}'
     work.mkdir(parents=True, exist_ok=True)
-    source = unpacked_source(steps, requirement, work)
-    print(
-        f'set-up: building {requirement}, about 10 minutes on 2 cores; the wheel '
-        f'is kept in {store}',
-        flush=True,
-    )
+    source = prepared_source(steps, requirement, work)
     flags = ['-v', '--no-deps', '--no-build-isolation', '--wheel-dir', str(work)]
     jobs = os.environ.get('MAX_JOBS') or str(compile_jobs())
-    steps.pip(requirement, 'wheel', *flags, str(source), MAX_JOBS=jobs)
-    return keep(next(work.glob('*.whl')), store)
-
-
-def unpacked_source(steps: Steps, requirement: str, work: Path) -> Path:
-    """Fetch and unpack mmcv's source, once."""
-    source = work / 'source'
-    if source.is_dir():
-        return source
-    flags = ['--no-deps', '--no-build-isolation', '--no-binary', ':all:']
-    label = f'{requirement} source'
-    steps.pip(label, 'download', *flags, '--dest', str(work), requirement)
-    shutil.rmtree(work / 'unpacking', ignore_errors=True)
-    shutil.unpack_archive(next(work.glob('*.tar.gz')), work / 'unpacking')
-    return next((work / 'unpacking').iterdir()).rename(source)
+    settings = {'MAX_JOBS': jobs, WAY: way}
+    steps.pip(requirement, 'wheel', *flags, str(source), **settings)
+    return next(work.glob('*.whl'))
 
 
 def keep(wheel: Path, store: Path) -> Path:

@@ -48,7 +48,14 @@ class Steps:
 
     def ask(self, code: str) -> subprocess.CompletedProcess[str]:
         """Run a few lines of Python in the environment and keep what they print."""
-        command = [str(self.venv / 'bin/python'), '-c', code]
+        return self._answer('-c', code)
+
+    def ask_pip(self, *args: str) -> subprocess.CompletedProcess[str]:
+        """Run pip and keep what it says, for questions that are quickly answered."""
+        return self._answer('-m', 'pip', *args)
+
+    def _answer(self, *args: str) -> subprocess.CompletedProcess[str]:
+        command = [str(self.venv / 'bin/python'), *args]
         return subprocess.run(command, capture_output=True, text=True)
 
     def _follow(self, progress: Progress, args: tuple, extra_env: dict) -> int:

@@ -4,22 +4,35 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from tools.dev.environment.machine import SetUpError, check_machine
-from tools.dev.environment.mmcv_wheel import ensure_mmcv, mmcv_requirement
+from tools.dev.environment.mmcv_wheel import ensure_mmcv
+from tools.dev.environment.package_index import check_index, check_proxy, pinned
 from tools.dev.environment.steps import Steps
 
 ROOT = Path(__file__).resolve().parents[3]
 REQUIREMENTS = ROOT / 'requirements'
 STACKS = {'openmmlab': '.venv', 'onedl': '.venv-onedl'}
+MMCV = {'openmmlab': 'mmcv', 'onedl': 'onedl-mmcv'}
+
+HAS_TORCH = """
+import importlib.util
+raise SystemExit(importlib.util.find_spec('torch') is None)
+"""
 
 PROBE_ALL = """
-import mmdet, mmseg, dropblock_mm
+try:
+    import torchvision
+except RuntimeError as error:
+    raise SystemExit(
+        f'torchvision does not belong to this torch ({error}). Remove the '
+        'environment, and let torch and torchvision come from the same place.'
+    )
+import mmdet, mmseg, mmpretrain, dropblock_mm
 from mmcv.ops import get_compiling_cuda_version as compiled, nms
 import torch
 if torch.cuda.is_available() and compiled() == 'not available':
@@ -43,7 +56,13 @@ def ensure_environment(stack: str, keep_python: bool) -> None:
     venv = ROOT / STACKS[stack]
     if is_ready(venv, stack, keep_python):
         return
-    venv.mkdir(exist_ok=True)
+    try:
+        venv.mkdir(exist_ok=True)
+    except OSError as error:
+        raise SetUpError(
+            f'{venv} cannot be made ({error.strerror}); expected a folder or nothing '
+            'there, in a clone that you may write. Move it away, or clone elsewhere.'
+        ) from error
     with exclusive(venv) as lock:
         if not is_ready(venv, stack, keep_python):  # while waiting for the lock
             set_up(venv, stack, keep_python, lock)
@@ -99,6 +118,7 @@ def set_up(venv: Path, stack: str, keep_python: bool, lock: int) -> None:
     """Do the steps in order; each of them is quick when it was done before."""
     version = usable_version(venv, keep_python)
     check_machine(making_venv=version is None, place=ROOT)
+    check_proxy()
     print(
         f'set-up of {venv.name} (stack {stack}); it may be interrupted and run '
         f'again. Log: {venv.name}/set_up.log',
@@ -129,10 +149,14 @@ def install(steps: Steps, stack: str) -> None:
     """Install torch, then mmcv built against it, then everything else."""
     names = ['build.txt', 'common.txt', f'{stack}.txt']
     build, common, own = (str(REQUIREMENTS / name) for name in names)
-    steps.pip('torch and build tools', 'install', '-r', build, '-c', common)
-    ensure_mmcv(steps, mmcv_requirement(Path(own)))
+    if steps.ask(HAS_TORCH).returncode:
+        check_index(steps, pinned(Path(build), 'torch'), ROOT)
+    # Without bytecode: Python makes that of the few modules that are ever imported.
+    install = ['install', '--no-compile']
+    steps.pip('torch and build tools', *install, '-r', build, '-c', common)
+    ensure_mmcv(steps, pinned(Path(own), MMCV[stack]))
     everything = [word for file in (build, common, own) for word in ('-r', file)]
-    steps.pip('libraries', 'install', '--no-build-isolation', *everything)
+    steps.pip('libraries', *install, '--no-build-isolation', *everything)
     # No dependencies: the pins above are the whole environment.
     editable = ['--no-deps', '--no-build-isolation', '--editable', str(ROOT)]
     steps.pip('dropblock_mm itself', 'install', *editable)
@@ -148,8 +172,7 @@ def ensure_cv2(steps: Steps) -> None:
     """
     if 'cannot open shared object' not in steps.ask('import cv2').stderr:
         return
-    pins = (REQUIREMENTS / 'common.txt').read_text()
-    versions = re.findall(r'^opencv-python==(\S+)', pins, re.MULTILINE)
+    common = REQUIREMENTS / 'common.txt'
     print('set-up: no libGL here, so OpenCV becomes opencv-python-headless')
-    headless = f'opencv-python-headless=={versions[0]}'
+    headless = pinned(common, 'opencv-python').replace('==', '-headless==')
     steps.pip('headless OpenCV', 'install', '--force-reinstall', '--no-deps', headless)

@@ -10,12 +10,10 @@ from pathlib import Path
 import mmcv
 from PIL import Image, UnidentifiedImageError
 
-from dropblock_mm.data_checks.annotations import Problem, error, warning
+from dropblock_mm.data_checks.problems import Problem, error, missing, warning
 from dropblock_mm.errors import RefusedValueError
 
-MISSING = error(
-    'images that are not there', 'Complete the data set, or correct data_prefix.'
-)
+MISSING = missing('images')
 EMPTY = error('images of 0 bytes', 'Copy or download them again.')
 BROKEN = error(
     'images that cannot be decoded', 'Training ends there. Copy or download them again.'

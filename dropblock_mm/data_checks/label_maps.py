@@ -8,11 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from dropblock_mm.data_checks.annotations import Problem, error, warning
+from dropblock_mm.data_checks.problems import Problem, error, missing, warning
 
-MISSING = error(
-    'label maps that are not there', 'Complete the data set, or correct data_prefix.'
-)
+MISSING = missing('label maps')
 BROKEN = error(
     'label maps that cannot be decoded',
     'Training ends there. Copy or download them again.',
@@ -46,6 +44,11 @@ UNKNOWN_PALETTE = warning(
 )
 ALL_IGNORED = warning(
     'label maps that are ignored as a whole', 'Nothing is learned of their images.'
+)
+FOREGROUND_IGNORED = error(
+    'data set with no pixel of a class but the first, and some that are ignored',
+    'The ignored value seems to stand for a class, and the background alone would be '
+    'learned. Write that class as 1, or set ignore_index.',
 )
 UNUSED = warning('classes without a pixel', 'Nothing is learned of them here.')
 

@@ -7,8 +7,8 @@ from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 
 from dropblock_mm.data_checks.build_errors import naming_bad_data
-from dropblock_mm.data_checks.check import check_data
 from dropblock_mm.data_checks.json_files import json_flaw
+from dropblock_mm.data_checks.quick import check_data
 
 INSTANCES = {
     'images': [

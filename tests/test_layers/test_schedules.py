@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dropblock_mm.hooks.schedules import (
+from dropblock_mm.layers.schedules import (
     SCHEDULES,
     Interval,
     check_interval,

@@ -39,6 +39,20 @@ def warning(title: str, remedy: str) -> Kind:
     return Kind(title, remedy, is_error=False)
 
 
+_NOT_THERE = ' that are not there'
+
+
+def missing(what: str) -> Kind:
+    """Make the kind of files that are named and do not exist."""
+    return error(
+        f'{what}{_NOT_THERE}', 'Complete the data set, or correct data_prefix.'
+    )
+
+
+# Each names the key of the config that is to blame, and what to do.
+UNUSABLE = error('paths or settings that cannot be used', 'Change these keys.')
+
+
 @dataclass(frozen=True)
 class Finding:
     """A kind, how often it occurs, and the first few that it is about."""
@@ -55,6 +69,19 @@ class Finding:
         more = ', ...' if self.count > len(shown) else ''
         return f'{self.count} {self.kind.title}' + (
             f' ({named}{more})' if named else ''
+        )
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong with the file that names the data, to stand behind its key."""
+        what = self.kind.title
+        if not what.endswith(_NOT_THERE):
+            return self.text
+        shown = ', '.join(map(repr, self.examples[:NAMED]))
+        more = ', ...' if self.count > NAMED else ''
+        return (
+            f'it names {self.count} {what.removesuffix(_NOT_THERE)} ({shown}{more})'
+            f'{_NOT_THERE}'
         )
 
     def as_dict(self) -> dict[str, Any]:

@@ -122,6 +122,19 @@ def resolve_interval(
     return Interval(min(round(begin * scale), last), end_iter)
 
 
+def check_schedule(name: Any) -> str:
+    """Return the name of a schedule.
+
+    Raises:
+        ValueError: If there is none of that name.
+    """
+    if name not in SCHEDULES:
+        raise RefusedValueError(
+            f'schedule={name!r} is not one of {", ".join(map(repr, SCHEDULES))}.'
+        )
+    return str(name)
+
+
 def check_interval(begin: Any, end: Any, unit: Any) -> None:
     """Check what can be checked before the length of training is known.
 

@@ -1,0 +1,66 @@
+"""What a config's sites are: its model built and run once, without weights."""
+
+from __future__ import annotations
+
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import HOOKS, MODELS, init_default_scope
+
+from dropblock_mm import InjectionHook, KeepProbScheduleHook, runs
+from dropblock_mm.analysis.sites.dry_run import build_on_meta
+from dropblock_mm.analysis.sites.site_rows import Report, measure, site_row
+from dropblock_mm.analysis.sites.stock_models import WEIGHTS, without
+from dropblock_mm.hooks.fragments import with_fragment
+from dropblock_mm.injection import Defaults, Target, inject_targets, parse_targets
+from dropblock_mm.runs.image_sizes import nominal_image_size
+from dropblock_mm.runs.refused_by_mmengine import refusing_what_mmengine_refuses
+
+DETECTION_SIZE = (800, 1344)  # of most of mmdet's configs, where one says nothing
+
+
+def report_of(
+    config: str,
+    fragment: str | None = None,
+    *,
+    input_size: tuple[int, int] | None = None,
+    keep_prob: float = 0.9,
+    block_size: int = 7,
+) -> Report:
+    """Build the model, find its sites, run it once.
+
+    Args:
+        config: A path or 'package::path'.
+        fragment: Name or file of hooks to add.
+        input_size: Height and width of the images; as the config trains if None.
+        keep_prob: Where no schedule and no target sets one.
+        block_size: Where no hook sets one.
+    """
+    cfg = runs.load_config(config, extend=with_fragment(fragment))
+    runs.prepare_library(cfg)
+    init_default_scope(cfg.get('default_scope') or 'mmengine')
+    with refusing_what_mmengine_refuses(cfg):
+        targets, keep_prob = find_targets(cfg, keep_prob, block_size)
+        plain = ConfigDict(without(cfg.model, WEIGHTS))
+        model = build_on_meta(lambda: MODELS.build(plain))
+    sites = inject_targets(model, targets)
+    height, width = input_size or nominal_image_size(cfg) or DETECTION_SIZE
+    rows = [site_row(site, keep_prob) for site in sites]
+    notes = measure(model, sites, rows, (height, width))
+    return Report(config, (height, width), rows, notes)
+
+
+def find_targets(
+    cfg: Config, keep_prob: float, block_size: int
+) -> tuple[list[Target], float]:
+    """Return the targets, and keep_prob at the end of training."""
+    hooks = [
+        HOOKS.build(hook)
+        for hook in cfg.get('custom_hooks') or []
+        if 'dropblock_mm' in str(hook.get('type'))
+    ]
+    injections = [h for h in hooks if isinstance(h, InjectionHook)]
+    schedules = [h for h in hooks if isinstance(h, KeepProbScheduleHook)]
+    targets = [target for hook in injections for target in hook.targets]
+    everywhere = Defaults(options={'block_size': block_size}, owner='print_sites')
+    return targets or parse_targets([{'module': ''}], everywhere), (
+        schedules[0].keep_prob if schedules else keep_prob
+    )

@@ -1,0 +1,245 @@
+"""Reads a config once: its data sets, metrics and heads, with every path resolved.
+
+Paths are joined as mmengine's ``BaseDataset`` joins them, and with mmpretrain's
+additions. What comes later looks at the files and asks the config nothing.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from mmengine.registry import DATASETS
+from mmengine.utils import is_abs
+
+from dropblock_mm.data_checks.entries import (
+    DataPath,
+    DataSetEntry,
+    Inventory,
+    MetricEntry,
+    is_remote,
+)
+
+
+def inventory(config: Mapping[str, Any], loops: Iterable[str]) -> Inventory:
+    """Resolve what a config says of data.
+
+    Args:
+        config: The whole config, as a dict.
+        loops: Some of 'train', 'val' and 'test'.
+
+    Returns:
+        Inventory: Data sets in the order of the loops, however deep they are wrapped.
+    """
+    scope = str(config.get('default_scope') or 'mmengine')
+    made = tuple(_made_folders(config))
+    data_sets: list[DataSetEntry] = []
+    metrics: list[MetricEntry] = []
+    for loop in loops:
+        loader = config.get(f'{loop}_dataloader')
+        loader = loader if isinstance(loader, Mapping) else {}
+        found = [
+            _data_set(loop, key, part, scope, made)
+            for key, part in _unwrapped(loader, f'{loop}_dataloader')
+        ]
+        data_sets += found
+        metrics += _metrics(config.get(f'{loop}_evaluator'), loop, found, made)
+    return Inventory(tuple(data_sets), tuple(metrics), config.get('model') or {})
+
+
+def _unwrapped(holder: Mapping[str, Any], key: str) -> Iterator[tuple[str, Any]]:
+    """Follow ``dataset`` and ``datasets`` to the data sets that hold neither."""
+    parts = [(f'{key}.dataset', holder.get('dataset'))]
+    listed = holder.get('datasets')
+    if isinstance(listed, (list, tuple)):
+        parts += [(f'{key}.datasets.{i}', part) for i, part in enumerate(listed)]
+    for part_key, part in parts:
+        if isinstance(part, Mapping):
+            inner = list(_unwrapped(part, part_key))
+            yield from inner or [(part_key, part)]
+
+
+def _data_set(
+    loop: str, key: str, config: Mapping[str, Any], scope: str, made: Sequence[str]
+) -> DataSetEntry:
+    """Describe an innermost data set."""
+    bases = _bases(config.get('type', ''), scope)
+    layout = _owner(bases, 'load_data_list')
+    config = _as_mmpretrain(config) if layout == 'CustomDataset' else config
+    holders = (vars(base).get('METAINFO') for base in bases)
+    own: Mapping[str, Any] = next((held for held in holders if held), {})
+    steps, loads = _pipeline(config.get('pipeline') or ())
+    return DataSetEntry(
+        loop=loop,
+        key=key,
+        type=str(config.get('type')),
+        layout=layout,
+        annotation_format=_owner(bases, 'parse_data_info'),
+        config=config,
+        options=_defaults(bases) | dict(config),
+        annotations=_resolve(config, key, ('ann_file',), made),
+        folders=_folders(config, key, layout, 'label maps' in loads, made),
+        root=_resolve(config, key, ('data_root',), made),
+        classes=_classes(config, own),
+        own_metainfo=own,
+        loads=loads,
+        steps=steps,
+    )
+
+
+def _as_mmpretrain(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Take ImageNet's ``split`` for the paths it stands for, and ~ for the home."""
+    split, prefix = config.get('split'), config.get('data_prefix') or ''
+    listed = config.get('ann_file') or ''
+    changed: dict[str, Any] = {}
+    if split:
+        prefix = prefix or split
+        meta = f'meta/{split}.txt'
+        if os.path.isfile(os.path.join(config.get('data_root') or '', meta)):
+            listed = listed or meta
+        if split == 'test':
+            changed['with_label'] = False
+    if isinstance(prefix, str):
+        prefix = os.path.expanduser(prefix)
+    if isinstance(listed, str):
+        listed = os.path.expanduser(listed)
+    return {**config, **changed, 'data_prefix': prefix, 'ann_file': listed}
+
+
+def _resolve(
+    config: Mapping[str, Any], key: str, names: Sequence[str], made: Sequence[str]
+) -> DataPath | None:
+    """The path under ``names``; None if there is nothing to look at on this disk."""
+    value: Any = config
+    for name in names:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    root = config.get('data_root') or ''
+    remote = (config.get('backend_args') or {}).get('backend', 'local')
+    if not isinstance(value, str) or remote != 'local':
+        return None
+    if not value and names == ('ann_file',):  # which is not joined to the root
+        return None
+    alone = is_abs(value) or not root or names == ('data_root',)
+    path = value if alone else os.path.join(root, value)
+    if not path or is_remote(path) or _is_below(path, made):
+        return None
+    said = '' if alone else f'{key}.data_root={root!r}'
+    return DataPath('.'.join((key, *names)), value, path, said)
+
+
+def _folders(
+    config: Mapping[str, Any], key: str, layout: str, maps: bool, made: Sequence[str]
+) -> dict[str, DataPath]:
+    """The folders in ``data_prefix`` that are going to be read.
+
+    mmpretrain has one as a string, its images. CocoDataset derives paths of label maps
+    from 'seg', and a config without them may have inherited it all the same.
+    """
+    prefix = config.get('data_prefix') or {}
+    if isinstance(prefix, str):
+        named = {'img_path': _resolve(config, key, ('data_prefix',), made)}
+    else:
+        named = {n: _resolve(config, key, ('data_prefix', n), made) for n in prefix}
+        if layout == 'CocoDataset' and not maps:
+            named.pop('seg', None)
+    return {name: path for name, path in named.items() if path}
+
+
+def _bases(kind: Any, scope: str) -> tuple[type, ...]:
+    """The classes of a ``type``, none if that is not registered."""
+    if not isinstance(kind, str):
+        return inspect.getmro(kind) if inspect.isclass(kind) else ()
+    found = DATASETS.get(kind if '.' in kind else f'{scope}.{kind}')
+    return inspect.getmro(found) if inspect.isclass(found) else ()
+
+
+def _owner(bases: Sequence[type], method: str) -> str:
+    return next((base for base in bases if method in vars(base)), object).__name__
+
+
+def _defaults(bases: Sequence[type]) -> dict[str, Any]:
+    """The defaults of all arguments; those of a derived class count first."""
+    found: dict[str, Any] = {}
+    for base in reversed(bases):
+        if '__init__' in vars(base) and base is not object:
+            for name, parameter in inspect.signature(base).parameters.items():
+                if parameter.default is not inspect.Parameter.empty:
+                    found[name] = parameter.default
+    return found
+
+
+def _classes(
+    config: Mapping[str, Any], own: Mapping[str, Any]
+) -> tuple[str, ...] | None:
+    """The class names, by config or else by the data set's class."""
+    given = config.get('metainfo')
+    named = given.get('classes') if isinstance(given, Mapping) else None
+    named = config.get('classes') if named is None else named
+    if isinstance(named, str) and os.path.isfile(named):
+        with open(named, encoding='utf-8') as file:
+            return tuple(line.strip() for line in file if line.strip())
+    named = own.get('classes') if named is None else named
+    return None if named is None else tuple(named)
+
+
+def _pipeline(
+    steps: Iterable[Any],
+) -> tuple[dict[str, Mapping[str, Any]], frozenset[str]]:
+    """The first step of each type, and what is loaded beside images."""
+    first: dict[str, Mapping[str, Any]] = {}
+    loads = set()
+    for step in steps:
+        step = step if isinstance(step, Mapping) else {'type': step}
+        kind = str(step.get('type')).rpartition('.')[2]
+        first.setdefault(kind, step)
+        panoptic = 'LoadPanopticAnnotations' in kind
+        if step.get('with_seg', panoptic):
+            loads.add('label maps')
+        if step.get('with_mask', False):
+            loads.add('masks')
+    return first, frozenset(loads)
+
+
+def _metrics(
+    evaluator: Any, loop: str, data_sets: Sequence[DataSetEntry], made: Sequence[str]
+) -> Iterator[MetricEntry]:
+    """The metrics of a loop, each with the data sets that it is of.
+
+    mmdet's MultiDatasetsEvaluator gives each metric one data set of a ConcatDataset,
+    in their order; all others see all data.
+    """
+    key, metrics, one_each = f'{loop}_evaluator', evaluator, False
+    if isinstance(evaluator, Mapping) and 'metrics' in evaluator:
+        key, metrics = f'{key}.metrics', evaluator['metrics']
+        one_each = str(evaluator.get('type')).endswith('MultiDatasetsEvaluator')
+    named = [(key, metrics)]
+    if isinstance(metrics, (list, tuple)):
+        named = [(f'{key}.{i}', metric) for i, metric in enumerate(metrics)]
+    for index, (name, metric) in enumerate(named):
+        if isinstance(metric, Mapping):
+            part = f'{loop}_dataloader.dataset.datasets.{index}'
+            own = [d for d in data_sets if f'{d.key}.'.startswith(f'{part}.')]
+            yield MetricEntry(
+                key=name,
+                type=str(metric.get('type')).rpartition('.')[2],
+                annotations=_resolve(metric, name, ('ann_file',), made),
+                data_sets=tuple(own if one_each else data_sets),
+            )
+
+
+def _made_folders(holder: Any) -> Iterator[str]:
+    """Folders of data that the config makes by itself when it is built."""
+    if isinstance(holder, Mapping):
+        if str(holder.get('type')).endswith('DigitScenes'):
+            yield os.path.realpath(holder.get('root', 'data/digit_scenes'))
+        holder = holder.values()
+    if not isinstance(holder, str) and isinstance(holder, Iterable):
+        for part in holder:
+            yield from _made_folders(part)
+
+
+def _is_below(path: str, folders: Iterable[str]) -> bool:
+    real = os.path.realpath(path)
+    return any(os.path.commonpath([real, folder]) == folder for folder in folders)

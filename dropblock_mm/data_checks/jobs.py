@@ -1,0 +1,59 @@
+"""One image of a data set, with all that is to be compared with it."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+
+from dropblock_mm.data_checks.annotations.voc import image_size
+from dropblock_mm.data_checks.images import Loader, check_image
+from dropblock_mm.data_checks.label_maps import LabelRule, check_label_map
+from dropblock_mm.data_checks.problems import Problem
+
+
+@dataclass(frozen=True)
+class Job:
+    """An image.
+
+    Args:
+        image: Its path.
+        loader: How training loads it.
+        size: (width, height) in the annotations, if they say.
+        xml: The VOC file that states the size, read when the job is done.
+        label_map: Path of its label map, if it has one.
+        rule: What the label map's values mean.
+    """
+
+    image: str
+    loader: Loader
+    size: tuple[int, int] | None = None
+    xml: str = ''
+    label_map: str = ''
+    rule: LabelRule | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The problems of an image, and the values in its label map."""
+
+    problems: tuple[Problem, ...]
+    values: frozenset[int] = frozenset()
+
+
+def do(job: Job) -> Outcome:
+    """Check one image and its label map."""
+    size = xml_size(job.xml) if job.xml else job.size
+    image = check_image(job.image, size, job.loader)
+    if not job.label_map or job.rule is None:
+        return Outcome(image.problems)
+    labels = check_label_map(job.label_map, image.size, job.rule)
+    return Outcome(image.problems + labels.problems, labels.values)
+
+
+def xml_size(path: str) -> tuple[int, int] | None:
+    """Return the size that a VOC file states; what is wrong with it is said before."""
+    try:
+        size = image_size(ElementTree.parse(path).getroot())
+    except (OSError, ElementTree.ParseError):
+        return None
+    return size if size and min(size) > 0 else None

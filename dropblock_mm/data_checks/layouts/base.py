@@ -1,0 +1,195 @@
+"""What a layout is asked, and in which order: paths, listed files, their contents."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from dropblock_mm.data_checks.entries import DataPath, DataSetEntry
+from dropblock_mm.data_checks.images import Loader
+from dropblock_mm.data_checks.jobs import Job
+from dropblock_mm.data_checks.json_files import json_flaw
+from dropblock_mm.data_checks.problems import UNUSABLE, Problem, error, missing, warning
+
+NO_IMAGES = error('data set without images', 'Give a list with names.')
+UNKNOWN = warning(
+    'type of data set that is unknown here',
+    'Only its annotation file and folders were looked for.',
+)
+NOT_LOCAL = warning(
+    'data set that is not on this disk',
+    'It is remote, or the config makes it when training starts.',
+)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a look at a data set found, files of pictures not opened.
+
+    Args:
+        problems: All of them.
+        usable: Whether paths and type let a further look at single files be.
+        labels: The class names by the numbers that training gives them, if known.
+        image_ids: Of COCO's files.
+    """
+
+    problems: tuple[Problem, ...]
+    usable: bool = False
+    labels: tuple[str, ...] | None = None
+    image_ids: frozenset[Any] = frozenset()
+
+
+class Layout:
+    """One way in which data lie on the disk. This one knows nothing of the data set.
+
+    A layout says which data sets it takes, which files they name, what is wrong with
+    the contents of annotations, and which jobs the thorough check has. ``limit`` is
+    always the size in bytes above which JSON files are not parsed.
+    """
+
+    #: The class whose ``load_data_list`` finds the files.
+    finder = ''
+    #: Keys of the heads in a model that predict its classes.
+    heads: re.Pattern[str] = re.compile(r'(?!)')
+
+    def takes(self, entry: DataSetEntry) -> bool:
+        """Tell whether a data set is of this layout."""
+        return bool(self.finder) and entry.layout == self.finder
+
+    def paths(self, entry: DataSetEntry, limit: int) -> Iterator[str]:
+        """Yield what is wrong with the paths of the config, each under its key."""
+        if entry.annotations:
+            yield from annotation_file_flaws(entry.annotations, limit)
+        for folder in entry.folders.values():
+            yield from folder_flaws(folder)
+
+    def files(self, entry: DataSetEntry, limit: int) -> Mapping[str, list[str]]:
+        """Name the files that the data set will look for, by what they are."""
+        return {}
+
+    def may_lack(self, entry: DataSetEntry, what: str) -> bool:
+        """Tell whether files may be absent: with ``indices``, those of the others."""
+        return entry.options.get('indices') is not None
+
+    def contents(
+        self, entry: DataSetEntry, files: Mapping[str, Sequence[str]], limit: int
+    ) -> Iterator[Problem]:
+        """Look through annotations, as far as training reads them."""
+        if self.takes(entry):
+            return
+        yield UNKNOWN, entry.type
+
+    def labels(self, entry: DataSetEntry, limit: int) -> tuple[str, ...] | None:
+        """Give the class names in the order of their labels; None if not known."""
+        return entry.classes if self.takes(entry) else None
+
+    def labels_go_to_heads(self, entry: DataSetEntry) -> bool:
+        """Tell whether heads predict its classes as they are."""
+        return self.takes(entry)
+
+    def image_ids(self, entry: DataSetEntry, limit: int) -> frozenset[Any]:
+        """Give the ids by which a metric finds the images."""
+        return frozenset()
+
+    def loader(self, entry: DataSetEntry) -> Loader:
+        """Read the pipeline's way of loading images."""
+        step, default = entry.steps.get('LoadImageFromFile', {}), Loader()
+        return Loader(
+            step.get('imdecode_backend', default.backend),
+            step.get('color_type', default.color_type),
+        )
+
+    def jobs(self, entry: DataSetEntry) -> Iterable[Job]:
+        """Give each image, with what belongs to it, to the thorough check."""
+        return ()
+
+    def afterwards(self, entry: DataSetEntry, values: set[int]) -> Iterator[Problem]:
+        """Judge the values of all label maps together."""
+        yield from ()
+
+    def look(self, entry: DataSetEntry, limit: int) -> Look:
+        """Look at all but pictures: the same for the quick and the thorough check."""
+        flaws = [*class_flaws(entry), *self.paths(entry, limit)]
+        if flaws:
+            return Look(tuple((UNUSABLE, flaw) for flaw in flaws))
+        if not (entry.folders or entry.annotations):
+            return Look(((NOT_LOCAL, ''),))
+        files = self.files(entry, limit)
+        needed = {w: paths for w, paths in files.items() if not self.may_lack(entry, w)}
+        problems = [
+            *([(NO_IMAGES, '')] if 'images' in files and not files['images'] else []),
+            *missing_files(needed),
+            *self.contents(entry, files, limit),
+        ]
+        return Look(
+            tuple(problems),
+            bool(files.get('images')),
+            self.labels(entry, limit),
+            self.image_ids(entry, limit),
+        )
+
+
+LAYOUTS: list[Layout] = []
+_LayoutType = TypeVar('_LayoutType', bound=type[Layout])
+
+
+def register(layout: _LayoutType) -> _LayoutType:
+    """Have a layout asked for the data sets that it takes (decorator)."""
+    LAYOUTS.append(layout())
+    return layout
+
+
+def class_flaws(entry: DataSetEntry) -> Iterator[str]:
+    """A tuple of one that lacks its comma is read letter by letter."""
+    given = entry.config.get('metainfo')
+    classes = given.get('classes') if isinstance(given, Mapping) else None
+    if isinstance(classes, str) and not os.path.isfile(classes):
+        yield (
+            f'{entry.key}.metainfo.classes={classes!r}: neither a file of names nor '
+            f'a tuple of them. For one class write ({classes!r},).'
+        )
+
+
+def annotation_file_flaws(annotations: DataPath, limit: int) -> Iterator[str]:
+    """Look whether an annotation file is there and whole."""
+    path = annotations.path
+    if not os.path.exists(path):
+        yield annotations.problem('no such file', 'Give the annotation file.')
+    elif os.path.isfile(path) and os.path.getsize(path) == 0:
+        yield annotations.problem('the file is empty', 'Copy or download it again.')
+    elif path.endswith('.json'):
+        flaw = json_flaw(path, limit)
+        if flaw:
+            yield annotations.problem(
+                f'not complete JSON, {flaw}', 'Copy or download it again.'
+            )
+
+
+def folder_flaws(folder: DataPath) -> Iterator[str]:
+    """Look whether a folder is there and holds anything."""
+    if not os.path.isdir(folder.path):
+        yield folder.problem('no such folder', 'Give the folder of the files.')
+    elif next(os.scandir(folder.path), None) is None:
+        yield folder.problem('the folder is empty', 'Give the folder of the files.')
+
+
+def missing_files(files: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
+    """Find files that are named and not there."""
+    folders: dict[str, dict[str, str]] = {}
+    for what, paths in files.items():
+        for path in paths:
+            if not os.path.isfile(path):
+                yield missing(what), path + _other_case(path, folders)
+
+
+def _other_case(path: str, folders: dict[str, dict[str, str]]) -> str:
+    """Say whether the file is there with its name in other letters."""
+    folder, name = os.path.split(path)
+    if folder not in folders:
+        there = os.listdir(folder or '.') if os.path.isdir(folder or '.') else []
+        folders[folder] = {other.lower(): other for other in there}
+    found = folders[folder].get(name.lower())
+    return f', which is called {found} there' if found else ''

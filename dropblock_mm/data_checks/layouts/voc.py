@@ -1,0 +1,77 @@
+"""PASCAL VOC's layout for boxes: a list of names, a folder of XML and one of images."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from dropblock_mm.data_checks.annotations.voc import BoxKinds, VocNames, voc_problems
+from dropblock_mm.data_checks.entries import DataSetEntry
+from dropblock_mm.data_checks.jobs import Job
+from dropblock_mm.data_checks.layouts.base import Layout, register
+from dropblock_mm.data_checks.name_lists import empty_lines, read_names
+from dropblock_mm.data_checks.problems import Problem
+
+
+@register
+class VocLayout(Layout):
+    """What mmdet's ``XMLDataset`` reads, ``VOCDataset`` among them."""
+
+    finder = 'XMLDataset'
+    heads = re.compile(r'(^|\.)(bbox|mask)_head(\.\d+)?$')
+
+    def files(self, entry: DataSetEntry, limit: int) -> Mapping[str, list[str]]:
+        """Name the XML file and the image of each name in the list."""
+        if entry.annotations is None:
+            return {}
+        folder = entry.folders.get('sub_data_root')
+        root = folder.path if folder else ''
+        images = os.path.join(root, entry.options['img_subdir'])
+        xmls = os.path.join(root, entry.options['ann_subdir'])
+        names = read_names(entry.annotations.path)
+        return {
+            'XML files': [os.path.join(xmls, f'{name}.xml') for name in names],
+            'images': [os.path.join(images, f'{name}.jpg') for name in names],
+        }
+
+    def may_lack(self, entry: DataSetEntry, what: str) -> bool:
+        """All XML files are read, before any ``indices`` pick."""
+        return what != 'XML files' and super().may_lack(entry, what)
+
+    def contents(
+        self, entry: DataSetEntry, files: Mapping[str, Sequence[str]], limit: int
+    ) -> Iterator[Problem]:
+        """Look through the XML files, of a subset by ``indices`` through its own."""
+        if entry.annotations:
+            yield from empty_lines(entry.annotations.path)
+        if entry.annotation_format != self.finder:
+            return
+        names = VocNames(entry.classes)
+        smallest = (entry.options.get('filter_cfg') or {}).get('bbox_min_size') or 0
+        kinds = BoxKinds.of(entry.loop == 'train', smallest)
+        for path in _used(files.get('XML files', ()), entry.options.get('indices')):
+            if os.path.isfile(path):
+                yield from voc_problems(path, names, kinds)
+        yield from names.problems()
+
+    def labels_go_to_heads(self, entry: DataSetEntry) -> bool:
+        """Tell boxes from the things and stuff of panoptic data."""
+        return entry.annotation_format in ('CocoDataset', 'XMLDataset')
+
+    def labels(self, entry: DataSetEntry, limit: int) -> tuple[str, ...] | None:
+        """Give the classes as configured, where they are boxes' own."""
+        return entry.classes if entry.annotation_format == self.finder else None
+
+    def jobs(self, entry: DataSetEntry) -> Iterator[Job]:
+        """Give each image, with the XML file that states its size."""
+        files = self.files(entry, 0)
+        for image, xml in zip(files['images'], files['XML files'], strict=True):
+            yield Job(image, self.loader(entry), xml=xml)
+
+
+def _used(paths: Sequence[str], indices: object) -> Sequence[str]:
+    """Those that ``indices`` picks, where its filter leaves none out."""
+    if isinstance(indices, int):
+        return paths[:indices] if indices >= 0 else paths[indices:]
+    return paths

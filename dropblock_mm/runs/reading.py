@@ -1,0 +1,98 @@
+"""Reads config files, and says which one cannot be read."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mmengine.config import Config
+
+from dropblock_mm.config_files import resolve_config
+from dropblock_mm.errors import RefusedError, RefusedFileError, RefusedValueError
+from dropblock_mm.runs.refused_by_mmengine import said
+
+# What MMEngine's reader raises for what a file says: keys that are reserved, given
+# twice or do not fit those they inherit; names that are not defined; modules that are
+# not there. It has no class for all of them but this one, a RuntimeError.
+_PARSING = 'ConfigParsingError'
+_CONTENT = (KeyError, TypeError, NameError, ImportError, json.JSONDecodeError)
+
+
+def read_config(name: str) -> Config:
+    """Read a config.
+
+    Args:
+        name: A path or 'package::path'.
+
+    Raises:
+        RefusedError: It cannot be read.
+    """
+    path = resolve_config(name)
+    with refusing_unreadable_configs(f'config {name!r}', path):
+        return Config.fromfile(path)
+
+
+@contextmanager
+def refusing_unreadable_configs(
+    typed: str,
+    path: str | None = None,
+    content: tuple[type[Exception], ...] = _CONTENT,
+) -> Iterator[None]:
+    """Around a call that reads config files.
+
+    Args:
+        typed: What the user typed, for messages.
+        path: Its file, to find the line of an error.
+        content: Errors that mean what a file says. A call that does more than to read
+            gives none: they might be bugs.
+
+    Raises:
+        RefusedFileError: A file of it, such as a ``_base_``, is not there.
+        RefusedValueError: It cannot be understood.
+    """
+    try:
+        yield
+    except RefusedError:
+        raise
+    except SyntaxError as error:
+        where = next(_broken(Path(path)), error) if path else error
+        raise RefusedValueError(
+            f'{typed} cannot be read: {where.filename!r}, line {where.lineno}: '
+            f'{where.msg}.'
+        ) from error
+    except OSError as error:
+        raise RefusedFileError(
+            f'{typed} cannot be read: {error}. Correct its name, or what its _base_ '
+            'says.'
+        ) from error
+    except content as error:
+        raise RefusedValueError(
+            f'{typed} cannot be read: {type(error).__name__}: {said(error)}'
+        ) from error
+    except RuntimeError as error:
+        if type(error).__name__ != _PARSING:
+            raise
+        raise RefusedValueError(f'{typed} cannot be read: {error}') from error
+
+
+def _broken(path: Path) -> Iterator[SyntaxError]:
+    """Find what MMEngine does not name: the file, the config or what it inherits."""
+    if path.suffix != '.py' or not path.is_file():
+        return
+    try:
+        tree = ast.parse(path.read_text(encoding='utf-8'), str(path))
+    except SyntaxError as error:
+        yield error
+        return
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and _assigns_base(node):
+            for part in ast.walk(node.value):
+                if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                    yield from _broken(path.parent / part.value)
+
+
+def _assigns_base(node: ast.Assign) -> bool:
+    return any(isinstance(t, ast.Name) and t.id == '_base_' for t in node.targets)

@@ -1,0 +1,121 @@
+"""Turns what MMEngine refuses into refusals of :mod:`dropblock_mm.errors`.
+
+MMEngine raises built-in errors, and Python itself the one about an argument that a
+constructor does not have. Which of them the user's config is to blame for is told by
+what they say, compared with the config, and never by where they were raised: a class
+that the config names, given an argument that the config names, is the config's fault;
+the same error of a call that the config knows nothing of is a bug, and passes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from dropblock_mm.errors import RefusedError, RefusedTypeError, RefusedValueError
+
+# What MMEngine's registries, configs and Runner say of a config that cannot be built.
+_CHECKS = {
+    KeyError: r'is not in the .*registry|must contain the key "type"',
+    TypeError: r'^type must be a str or valid type|^cfg should be a dict, ConfigDict',
+    AttributeError: r"^'ConfigDict' object has no attribute",
+    ValueError: r'should be either all None or not None',
+    FileNotFoundError: r'^file ".*" does not exist',
+    ImportError: r'^Failed to import ',
+}
+_UNEXPECTED = re.compile(r"([\w.<>]+)\(\) got an unexpected keyword argument '(\w+)'")
+_MISSING = re.compile(r'([\w.<>]+)\(\) missing \d+ required .*argument')
+_UNREGISTERED = re.compile(r'^(\S+) is not in the ')
+
+
+@contextmanager
+def refusing_what_mmengine_refuses(
+    config: Mapping[str, Any] | None = None,
+    unless: Callable[[], bool] = lambda: False,
+) -> Iterator[None]:
+    """Around calls that build something from a config.
+
+    Args:
+        config: What is built from, whole. Without it arguments cannot be judged.
+        unless: Asked when something was raised; if it says True that passes.
+
+    Raises:
+        RefusedError: For every error that the config is to blame for.
+    """
+    try:
+        yield
+    except RefusedError:
+        raise
+    except Exception as error:
+        refusal = None if unless() else _refusal(error, config or {})
+        if refusal is None:
+            raise
+        raise refusal from error
+
+
+def _refusal(error: Exception, config: Mapping[str, Any]) -> RefusedError | None:
+    text = said(error)
+    for kind, pattern in _CHECKS.items():
+        if isinstance(error, kind) and re.search(pattern, text):
+            return RefusedValueError(_without_advice(text) + _places(text, config))
+    if isinstance(error, TypeError) and _is_of_the_config(text, config):
+        return RefusedTypeError(text + _places(text, config))
+    return None
+
+
+def said(error: BaseException) -> str:
+    """What an error says; ``str`` of a KeyError quotes it and escapes its newlines."""
+    if isinstance(error, KeyError) and error.args:
+        return str(error.args[0])
+    return str(error)
+
+
+def _without_advice(text: str) -> str:
+    """MMEngine links to a page on importing modules, which is seldom the matter."""
+    return text.partition(' More details can be found at')[0]
+
+
+def _is_of_the_config(text: str, config: Mapping[str, Any]) -> bool:
+    """Whether the config names the class that was called, or what it was given."""
+    typed = [part for _, part in _dicts(config) if 'type' in part]
+    unexpected, missing = _UNEXPECTED.search(text), _MISSING.search(text)
+    if unexpected:
+        return any(unexpected[2] in part for part in typed)
+    if missing:
+        return any(_callee(missing[1]) == _bare(part['type']) for part in typed)
+    return False
+
+
+def _callee(name: str) -> str:
+    """The class in 'Class.__init__', or a function's name."""
+    return name.removesuffix('.__init__').rpartition('.')[2]
+
+
+def _bare(kind: Any) -> str:
+    return getattr(kind, '__name__', str(kind)).rpartition('.')[2]
+
+
+def _places(text: str, config: Mapping[str, Any]) -> str:
+    """Say where in the config that stands, if it is found."""
+    unexpected, unknown = _UNEXPECTED.search(text), _UNREGISTERED.search(text)
+    found: list[str] = []
+    for key, part in _dicts(config):
+        if unexpected and 'type' in part and unexpected[2] in part:
+            found.append(f'{key}{unexpected[2]}={part[unexpected[2]]!r}')
+        elif unknown and part.get('type') == unknown[1]:
+            found.append(f'{key}type={unknown[1]!r}')
+    return f' The config has {" and ".join(found[:3])}.' if found else ''
+
+
+def _dicts(part: Any, key: str = '') -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every dict in a config, with its place as 'model.backbone.'."""
+    items: Any = ()
+    if isinstance(part, Mapping):
+        yield key, part
+        items = part.items()
+    elif isinstance(part, (list, tuple)):
+        items = enumerate(part)
+    for name, inner in items:
+        yield from _dicts(inner, f'{key}{name}.')

@@ -1,0 +1,434 @@
+"""A layout is one class: what it says, both checks say."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+from mmengine.config import Config
+from PIL import Image
+
+from dropblock_mm.data_checks.entries import DataSetEntry
+from dropblock_mm.data_checks.jobs import Job
+from dropblock_mm.data_checks.layouts import LAYOUTS, Layout, layout_of, register
+from dropblock_mm.data_checks.layouts.base import UNKNOWN
+from dropblock_mm.data_checks.problems import error
+from dropblock_mm.data_checks.quick import check_data
+from dropblock_mm.data_checks.thorough import check_datasets
+
+SIDE = 32
+CLASSES = ('cat', 'dog')
+LOOPS = ['train', 'val']
+
+
+class Bars:
+    def begin(self, description, total):
+        pass
+
+    def advance(self):
+        pass
+
+
+def save_image(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    seed = int.from_bytes(str(path).encode()[-4:], 'big')
+    pixels = np.random.default_rng(seed).integers(0, 256, (SIDE, SIDE, 3))
+    Image.fromarray(pixels.astype(np.uint8)).save(path, 'JPEG')
+
+
+def box(number, image=0, category=1, **changes):
+    mask = [[4, 4, 20, 4, 20, 20]]
+    return (
+        dict(
+            id=number,
+            image_id=image,
+            category_id=category,
+            bbox=[4, 4, 16, 16],
+            area=256,
+            iscrowd=0,
+            segmentation=mask,
+        )
+        | changes
+    )
+
+
+def coco(root, *, val=(), train=(), changes=()):
+    """A config on two COCO files; pairs of a function and what it changes."""
+    for loop in LOOPS:
+        images = []
+        for i in range(2):
+            save_image(root / loop / f'{i}.jpg')
+            images.append(dict(id=i, file_name=f'{i}.jpg', width=SIDE, height=SIDE))
+        content = dict(
+            images=images,
+            annotations=[box(1), box(2, image=1, category=2)],
+            categories=[dict(id=1, name='cat'), dict(id=2, name='dog')],
+        )
+        for change in {'train': train, 'val': val}[loop]:
+            change(content)
+        (root / f'{loop}.json').write_text(json.dumps(content))
+    config = Config(
+        dict(
+            default_scope='mmdet',
+            **{
+                f'{loop}_dataloader': dict(
+                    dataset=dict(
+                        type='CocoDataset',
+                        data_root=str(root),
+                        ann_file=f'{loop}.json',
+                        data_prefix=dict(img=f'{loop}/'),
+                        metainfo=dict(classes=CLASSES),
+                        pipeline=[dict(type='LoadAnnotations', with_bbox=True)],
+                    )
+                )
+                for loop in LOOPS
+            },
+            val_evaluator=dict(type='CocoMetric', ann_file=f'{root}/val.json'),
+        )
+    )
+    for change in changes:
+        change(config)
+    return config
+
+
+def annotation(**changes):
+    """Change the first annotation; None takes a key away."""
+
+    def change(content):
+        first = content['annotations'][0]
+        first.update(changes)
+        for key, value in changes.items():
+            if value is None:
+                del first[key]
+
+    return change
+
+
+def image(**changes):
+    return lambda content: content['images'][0].update(changes)
+
+
+def category(**changes):
+    return lambda content: content['categories'][0].update(changes)
+
+
+def reverse_categories(content):
+    content['categories'].reverse()
+
+
+def drop_category(content):
+    content['categories'].pop()
+    content['annotations'].pop()
+
+
+def masks(config):
+    for loop in LOOPS:
+        steps = config[f'{loop}_dataloader'].dataset.pipeline
+        steps[0].with_mask = True
+
+
+def classes_by_val_file(config):
+    config.val_dataloader.dataset.metainfo = dict(classes=('dog', 'cat'))
+
+
+# How the data differ from sound ones, and what a refusal says; '' where there is none.
+COCO = {
+    'sound': (dict(), ''),
+    'sound masks': (dict(changes=[masks]), ''),
+    'no iscrowd to train on': (dict(train=[annotation(iscrowd=None)]), ''),
+    'no iscrowd to evaluate on': (
+        dict(val=[annotation(iscrowd=None)]),
+        'val_evaluator.ann_file=',
+    ),
+    'width as text': (dict(train=[image(width='32')]), "images id 0: width='32'"),
+    'height below 0': (dict(train=[image(height=-32)]), 'images id 0: height=-32'),
+    'a width of 0': (dict(train=[image(width=0)]), 'images id 0: width=0'),
+    'area as text': (dict(train=[annotation(area='256')]), "area='256'"),
+    'iscrowd as text': (dict(train=[annotation(iscrowd='0')]), "iscrowd='0'"),
+    'ignore as text': (dict(train=[annotation(ignore='0')]), "ignore='0'"),
+    'a list as an id': (dict(train=[annotation(id=[1])]), 'annotations id [1]: id=[1]'),
+    'a number as a name': (dict(train=[category(name=1)]), 'categories id 1: name=1'),
+    'a number as a file': (dict(train=[image(file_name=7)]), 'file_name=7'),
+    'images that are no list': (
+        dict(train=[lambda c: c.update(images={'0': 1})]),
+        'it holds no images',
+    ),
+    'a box without a polygon': (
+        dict(train=[annotation(segmentation=[])], changes=[masks]),
+        '1 objects without a mask (id 1 in 0.jpg)',
+    ),
+    'a box without segmentation': (
+        dict(val=[annotation(segmentation=None)], changes=[masks]),
+        '1 objects without a mask (id 1 in 0.jpg)',
+    ),
+    'no polygon, and no masks loaded': (dict(train=[annotation(segmentation=[])]), ''),
+    'no polygon of a box that is left out': (
+        dict(train=[annotation(segmentation=[], area=0)], changes=[masks]),
+        '',
+    ),
+    'points': (
+        dict(
+            train=[annotation(segmentation=[[4, 4], [20, 4], [20, 20]])],
+            changes=[masks],
+        ),
+        '1 objects whose polygons are lists of points',
+    ),
+    'lists of points': (
+        dict(
+            train=[annotation(segmentation=[[[4, 4], [20, 4], [20, 20]]])],
+            changes=[masks],
+        ),
+        '1 objects whose polygons are lists of points',
+    ),
+    'a line for a polygon': (
+        dict(train=[annotation(segmentation=[[4, 4, 20, 20]])], changes=[masks]),
+        '',
+    ),
+    'run lengths': (
+        dict(
+            train=[annotation(segmentation=dict(counts=[9, 1], size=[2, 5]))],
+            changes=[masks],
+        ),
+        '',
+    ),
+    'a category that evaluation lacks': (
+        dict(val=[drop_category]),
+        '1 classes of the config that no category of the file has (dog)',
+    ),
+    'a category that training lacks': (dict(train=[drop_category]), ''),
+    'categories reversed': (
+        dict(val=[reverse_categories]),
+        'Put the categories of all files in the order of metainfo.classes',
+    ),
+    'categories and classes reversed': (
+        dict(val=[reverse_categories], changes=[classes_by_val_file]),
+        'val_dataloader.dataset: its labels are the classes (dog, cat)',
+    ),
+}
+OBJECT = """<object><name>cat</name>{difficult}<bndbox><xmin>5</xmin><ymin>5</ymin>
+<xmax>20</xmax><ymax>20</ymax></bndbox></object>"""
+
+
+PLAIN = OBJECT.format(difficult='')
+
+
+def voc(root, *, names='a\nb\n', objects=PLAIN, lost=''):
+    save_image(root / 'JPEGImages/a.jpg')
+    save_image(root / 'JPEGImages/b.jpg')
+    (root / 'Annotations').mkdir()
+    size = f'<size><width>{SIDE}</width><height>{SIDE}</height></size>'
+    for name, inside in (('a', objects), ('b', PLAIN)):
+        text = f'<annotation>{size}{inside}</annotation>'
+        (root / f'Annotations/{name}.xml').write_text(text)
+    (root / 'names.txt').write_text(names)
+    if lost:
+        (root / lost).unlink()
+    dataset = dict(
+        type='XMLDataset',
+        data_root=str(root),
+        ann_file='names.txt',
+        data_prefix=dict(sub_data_root=''),
+        metainfo=dict(classes=CLASSES),
+    )
+    return Config(dict(default_scope='mmdet', train_dataloader=dict(dataset=dataset)))
+
+
+def marked(text):
+    return OBJECT.format(difficult=f'<difficult>{text}</difficult>')
+
+
+VOC = {
+    'sound': (dict(), ''),
+    'difficult': (dict(objects=marked(1)), ''),
+    'difficult with spaces': (dict(objects=marked(' 1 ')), ''),
+    'difficult is empty': (
+        dict(objects=marked('')),
+        '1 objects whose difficult is no whole number (object 0 of ',
+    ),
+    'difficult is a word': (dict(objects=marked('Unspecified')), 'object 0 of '),
+    'difficult is a fraction': (dict(objects=marked('0.0')), 'object 0 of '),
+    'an image without XML': (dict(lost='Annotations/a.xml'), 'names 1 XML files'),
+    'XML without an image': (dict(lost='JPEGImages/a.jpg'), 'names 1 images'),
+    'an empty last line': (dict(names='a\nb\n\n'), 'names.txt, line 3'),
+    'a list without a line end': (dict(names='a\nb'), ''),
+    'a list of nothing': (dict(names='\n'), 'data set without images'),
+}
+
+
+def segmentation(root, *, names='a\nb\n', lost='', suffix='.jpg'):
+    for name in 'ab':
+        save_image(root / f'images/{name}.jpg')
+        (root / 'maps').mkdir(exist_ok=True)
+        labels = np.zeros((SIDE, SIDE), dtype=np.uint8)
+        labels[:9] = 1
+        Image.fromarray(labels).save(root / f'maps/{name}.png')
+    (root / 'names.txt').write_text(names)
+    if lost:
+        (root / lost).unlink()
+    dataset = dict(
+        type='BaseSegDataset',
+        data_root=str(root),
+        ann_file='names.txt',
+        data_prefix=dict(img_path='images', seg_map_path='maps'),
+        img_suffix=suffix,
+        metainfo=dict(classes=CLASSES),
+    )
+    return Config(dict(default_scope='mmseg', train_dataloader=dict(dataset=dataset)))
+
+
+SEGMENTATION = {
+    'sound': (dict(), ''),
+    'no map': (dict(lost='maps/b.png'), 'names 1 label maps'),
+    'no image': (dict(lost='images/b.jpg'), 'names 1 images'),
+    'an empty line': (dict(names='a\n\nb\n'), 'names.txt, line 2'),
+    'a suffix in capitals': (
+        dict(suffix='.JPG'),
+        'a.JPG, which is called a.jpg there',
+    ),
+    'nothing in the list': (dict(names=''), 'names.txt'),
+}
+TABLE = [
+    pytest.param(make, options, said, id=f'{make.__name__}: {name}')
+    for make, cases in ((coco, COCO), (voc, VOC), (segmentation, SEGMENTATION))
+    for name, (options, said) in cases.items()
+]
+
+
+def verdicts(config):
+    """What the quick check says, and the errors of the thorough one."""
+    try:
+        check_data(config, LOOPS)
+        quick = ''
+    except ValueError as refused:
+        quick = str(refused)
+    reports = check_datasets(config.to_dict(), LOOPS, 0, Bars())
+    return quick, [f for report in reports for f in report.levels(True)]
+
+
+@pytest.mark.parametrize(('make', 'options', 'said'), TABLE)
+def test_both_checks_agree(tmp_path, make, options, said):
+    """On all that both look at; pictures are sound here."""
+    quick, errors = verdicts(make(tmp_path / 'data', **options))
+    assert bool(quick) == bool(errors) == bool(said)
+    if said:
+        texts = [f'{found.sentence}: {found.kind.remedy}' for found in errors]
+        assert said in quick
+        assert any(said in text for text in texts)
+        for found in errors:
+            named = (
+                found.examples if 'paths or' in found.kind.title else [found.sentence]
+            )
+            assert all(text in quick for text in named)
+
+
+def test_a_foreground_that_is_ignored(tmp_path):
+    """An exporter's masks of one class, whose value is 255."""
+    config = segmentation(tmp_path / 'data')
+    for name in 'ab':
+        path = tmp_path / f'data/maps/{name}.png'
+        labels = np.array(Image.open(path))
+        Image.fromarray(np.where(labels == 1, 255, 0).astype(np.uint8)).save(path)
+    quick, (found,) = verdicts(config)
+    assert quick == ''  # it decodes no label maps
+    assert 'no pixel of a class but the first' in found.text
+
+
+def test_each_metric_has_its_own_data_set(tmp_path):
+    """mmdet's way of evaluating on several: refused if the order is another."""
+    config = coco(tmp_path / 'data')
+    parts = [config[f'{loop}_dataloader'].dataset for loop in LOOPS]
+    content = json.loads((tmp_path / 'data/val.json').read_text())
+    for number, entry in enumerate(content['images']):
+        entry['id'] = 10 + number
+    for number, entry in enumerate(content['annotations']):
+        entry['image_id'] = 10 + number
+    (tmp_path / 'data/val.json').write_text(json.dumps(content))
+    config.val_dataloader.dataset = dict(type='ConcatDataset', datasets=parts)
+    files = [f'{tmp_path}/data/{loop}.json' for loop in LOOPS]
+
+    def metrics(order):
+        return dict(
+            type='MultiDatasetsEvaluator',
+            dataset_prefixes=['a', 'b'],
+            metrics=[dict(type='CocoMetric', ann_file=files[i]) for i in order],
+        )
+
+    config.val_evaluator = metrics([0, 1])
+    assert verdicts(config) == ('', [])
+    config.val_evaluator = metrics([1, 0])
+    quick, errors = verdicts(config)
+    assert (
+        "2 images of val_dataloader.dataset.datasets.0.ann_file='train.json'" in quick
+    )
+    assert errors
+
+
+TOO_LONG = error('tracks that are too long', 'Cut them.')
+
+
+class TrackLayout(Layout):
+    """A toy: a text file with the number of steps, beside one image."""
+
+    def takes(self, entry):
+        return entry.type == 'Tracks'
+
+    def files(self, entry, limit):
+        folder = os.path.dirname(entry.annotations.path)
+        return {'images': [os.path.join(folder, 'map.jpg')]}
+
+    def contents(self, entry, files, limit):
+        with open(entry.annotations.path, encoding='utf-8') as file:
+            if int(file.read()) > entry.options['longest']:
+                yield TOO_LONG, entry.annotations.path
+
+    def jobs(self, entry):
+        return [
+            Job(path, self.loader(entry)) for path in self.files(entry, 0)['images']
+        ]
+
+
+@pytest.fixture
+def tracks(tmp_path):
+    save_image(tmp_path / 'map.jpg')
+    (tmp_path / 'track.txt').write_text('7')
+    path = str(tmp_path / 'track.txt')
+    dataset = dict(type='Tracks', ann_file=path, longest=9)
+    return Config(dict(train_dataloader=dict(dataset=dataset)))
+
+
+@pytest.fixture
+def registered():
+    """One class makes a layout known to both checks."""
+    register(TrackLayout)
+    yield
+    LAYOUTS.pop()
+
+
+def test_a_new_layout_is_one_class(registered, tracks, tmp_path):
+    assert verdicts(tracks) == ('', [])
+    (report,) = check_datasets(tracks.to_dict(), ['train'], 0, Bars())
+    assert report.images == 1
+    tracks.train_dataloader.dataset.longest = 5
+    quick, (found,) = verdicts(tracks)
+    assert 'train_dataloader.dataset.ann_file=' in quick
+    assert '1 tracks that are too long' in quick
+    assert found.kind == TOO_LONG
+    (tmp_path / 'map.jpg').unlink()
+    assert 'it names 1 images' in verdicts(tracks)[0]
+
+
+def test_without_it_the_type_is_unknown(tracks):
+    (report,) = check_datasets(tracks.to_dict(), ['train'], 0, Bars())
+    assert [found.kind for found in report.findings] == [UNKNOWN]
+
+
+def test_every_file_of_the_folder_is_a_layout():
+    names = {type(layout).__name__ for layout in LAYOUTS}
+    assert names == {
+        'CocoLayout',
+        'VocLayout',
+        'SegmentationLayout',
+        'ImageFoldersLayout',
+    }
+    unknown = DataSetEntry('train', 'train_dataloader.dataset', 'Nothing')
+    assert type(layout_of(unknown)) is Layout

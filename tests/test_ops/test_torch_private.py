@@ -1,0 +1,169 @@
+"""What is asked of torch's private names, and what happens without them."""
+
+import ast
+from pathlib import Path
+
+import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.autograd import forward_ad
+from torch.fx.experimental import proxy_tensor
+from torch.utils import _python_dispatch
+from torch.utils.checkpoint import checkpoint
+
+import dropblock_mm
+from dropblock_mm import drop_block_2d
+from dropblock_mm.ops import torch_private
+
+PACKAGE = Path(dropblock_mm.__file__).parent
+FILES = [f for f in sorted(PACKAGE.rglob('*.py')) if f.name != 'torch_private.py']
+
+
+def dotted(node):
+    """'torch._C._functorch' for the expression that says so, else nothing."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute) and dotted(node.value):
+        return f'{dotted(node.value)}.{node.attr}'
+    return ''
+
+
+def torch_names(file):
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Attribute):
+            yield dotted(node)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f'{node.module}.{alias.name}' for alias in node.names)
+
+
+def is_private(name):
+    first, *rest = name.split('.')
+    return first == 'torch' and any(
+        part.startswith('_') and not part.startswith('__') for part in rest
+    )
+
+
+@pytest.mark.parametrize('file', FILES, ids=lambda f: str(f.relative_to(PACKAGE)))
+def test_only_one_file_names_what_is_private_in_torch(file):
+    assert not [name for name in torch_names(file) if is_private(name)]
+
+
+def test_that_file_is_seen_to_name_them():
+    names = set(torch_names(PACKAGE / 'ops' / 'torch_private.py'))
+    assert any(is_private(name) for name in names)
+    assert not is_private('torch.__version__')
+
+
+# ---- what they tell
+
+
+def recomputations(use_reentrant):
+    told = []
+
+    def function(x):
+        told.append(torch_private.is_recomputing())
+        return x.sin()
+
+    x = torch.ones(3, requires_grad=True)
+    checkpoint(function, x, use_reentrant=use_reentrant).sum().backward()
+    return told
+
+
+@pytest.mark.parametrize('use_reentrant', [False, True])
+def test_a_forward_pass_within_backward_is_told(use_reentrant):
+    assert recomputations(use_reentrant) == [False, True]
+
+
+def test_transformed_tensors_are_told():
+    told = []
+
+    def function(x):
+        told.append(torch_private.is_transformed(x, 0.5, None))
+        return x.sum()
+
+    x = torch.ones(3)
+    function(x)
+    function(torch.ones(3, requires_grad=True))
+    for transform in (torch.func.grad, torch.func.vmap, torch.func.jacfwd):
+        transform(function)(x)
+    with forward_ad.dual_level():
+        function(forward_ad.make_dual(x, x))
+        function(x)
+    assert told == [False, False, True, True, True, True, False]
+
+
+def test_one_of_several_tensors_is_enough():
+    told = []
+    x = torch.ones(3)
+    torch.func.vmap(lambda y: (told.append(torch_private.is_transformed(x, y)), y)[1])(
+        x
+    )
+    assert told == [True]
+
+
+def test_recording_is_told():
+    told = [torch_private.is_recorded()]
+
+    def function(x):
+        told.append(torch_private.is_recorded())
+        return x.sin()
+
+    for before_dispatch in (False, True):
+        proxy_tensor.make_fx(function, pre_dispatch=before_dispatch)(torch.ones(3))
+    with FakeTensorMode():
+        function(torch.ones(3))
+    assert told == [False, True, True, False]
+
+
+def test_modes_are_left():
+    with FakeTensorMode(), torch_private.without_modes():
+        assert type(torch.ones(3)) is torch.Tensor
+
+
+# ---- without them
+
+
+def test_without_the_name_no_pass_is_a_recomputation(monkeypatch):
+    monkeypatch.delattr(torch._C, '_current_graph_task_id')
+    # torch's checkpointing asks for it too, but for the reentrant kind.
+    assert recomputations(use_reentrant=True) == [False, False]
+
+
+def test_without_the_names_torch_itself_refuses_transformed_tensors(monkeypatch):
+    x = torch.ones(1, 1, 8, 8)
+    monkeypatch.delattr(torch._C._functorch, 'is_functorch_wrapped_tensor')
+    monkeypatch.delattr(torch._C._functorch, 'maybe_current_level')
+    assert not torch_private.is_transformed(x)
+    assert not torch_private.is_transforming()
+    assert drop_block_2d(x, keep_prob=0.5, block_size=3).shape == x.shape
+    with pytest.raises(RuntimeError, match='data pointer'):
+        torch.func.grad(lambda x: drop_block_2d(x, keep_prob=0.5, block_size=3).sum())(
+            x
+        )
+
+
+def test_without_the_recorder_nothing_is_recorded(monkeypatch):
+    monkeypatch.delattr(proxy_tensor, 'get_proxy_mode')
+    assert not torch_private.is_recorded()
+    monkeypatch.delitem(torch_private.sys.modules, 'torch.fx.experimental.proxy_tensor')
+    assert not torch_private.is_recorded()
+
+
+def test_without_the_name_modes_stay(monkeypatch):
+    monkeypatch.delattr(_python_dispatch, '_disable_current_modes')
+    with FakeTensorMode(), torch_private.without_modes():
+        assert type(torch.ones(3)) is not torch.Tensor
+
+
+def test_constants_for_compilers_are_those_of_the_public_name():
+    def ours():
+        return 1
+
+    def theirs():
+        return 1
+
+    torch.compiler.assume_constant_result(theirs)
+    assert vars(torch_private.constant_for_compilers(ours)) == vars(theirs)
+    assert vars(theirs)

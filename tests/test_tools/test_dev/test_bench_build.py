@@ -1,0 +1,78 @@
+"""How the processor time of builds is counted and kept."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tools.dev import bench_build
+
+ROOT = Path(__file__).resolve().parents[3]
+BURN = 'import time\nwhile time.process_time() < {}: pass'
+
+# In a process of its own: it counts, and waits for, all children of its process.
+ORPHANED = f"""
+import subprocess, sys, json
+from pathlib import Path
+from tools.dev import bench_build
+bench_build.adopt_orphans()
+parent = 'import subprocess, sys; subprocess.Popen([sys.executable, "-c", sys.argv[1]])'
+with bench_build.counted(Path(sys.argv[1])):
+    subprocess.run([sys.executable, '-c', parent, {BURN.format(0.5)!r}], check=True)
+"""
+
+
+def test_children_of_a_stopped_parent_are_counted(tmp_path):
+    command = [sys.executable, '-c', ORPHANED, str(tmp_path / 'seconds.json')]
+    subprocess.run(command, check=True, cwd=ROOT)
+    (seconds,) = json.loads((tmp_path / 'seconds.json').read_text())
+    assert seconds > 0.5
+
+
+class Builds:
+    """Stands in for the build: puts down a wheel, unless it is told to fail."""
+
+    def __init__(self, fails):
+        self.fails = fails
+
+    def __call__(self, steps, requirement, work, way):
+        subprocess.run([sys.executable, '-c', BURN.format(0.1)], check=True)
+        if self.fails:
+            raise KeyboardInterrupt
+        return (work / f'{way}.whl').write_text('')
+
+
+@pytest.fixture
+def measure(monkeypatch, tmp_path):
+    """Gives one measurement, by a build that ends or fails."""
+    monkeypatch.setattr(bench_build, 'prepared_source', lambda *args: None)
+    monkeypatch.setattr(bench_build, 'wait_for_orphans', lambda: None)
+
+    def run(fails=False):
+        monkeypatch.setattr(bench_build, 'build_wheel', Builds(fails))
+        return bench_build.measured(None, 'mmcv==2.1.0', tmp_path, 'joined')
+
+    return run
+
+
+def test_what_an_interrupted_build_took_is_added(measure, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        measure(fails=True)
+    total = measure()
+    attempts = json.loads((tmp_path / 'joined' / 'seconds.json').read_text())
+    assert len(attempts) == 2
+    assert min(attempts) >= 0.1
+    assert total == sum(attempts)
+
+
+def test_a_finished_build_is_not_done_again(measure):
+    first = measure()
+    assert measure(fails=True) == first
+
+
+def test_the_comparison_is_of_processor_times():
+    table = bench_build.comparison({'plain': 1000.0, 'joined': 100.0})
+    assert '1000 s' in table
+    assert '100 s, 0.10 of it' in table
