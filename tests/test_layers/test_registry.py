@@ -16,7 +16,7 @@ class ColumnDropout(ScheduledDrop):
     where = 'shortcut'
 
     def __init__(self, keep_prob, *, width=1, drop_scale=1.0, in_channels=None):
-        super().__init__(keep_prob, drop_scale=drop_scale)
+        super().__init__(keep_prob=keep_prob, drop_scale=drop_scale)
         self.width = width
 
     def settings(self):
