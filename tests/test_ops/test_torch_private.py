@@ -1,6 +1,7 @@
 """What is asked of torch's private names, and what happens without them."""
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
@@ -167,3 +168,37 @@ def test_constants_for_compilers_are_those_of_the_public_name():
     torch.compiler.assume_constant_result(theirs)
     assert vars(torch_private.constant_for_compilers(ours)) == vars(theirs)
     assert vars(theirs)
+
+
+def test_unwrapped_gives_samples_their_axis_back():
+    seen = []
+
+    def look(x):
+        seen.append(tuple(torch_private.unwrapped(x).shape))
+        return x
+
+    torch.func.vmap(torch.func.vmap(look))(torch.ones(2, 3, 4))
+    torch.func.grad(lambda x: look(x).sum())(torch.ones(5))
+    assert seen == [(2, 3, 4), (5,)]
+    assert torch_private.unwrapped(3) == 3
+
+
+def test_unwrapped_without_the_private_name_is_the_tensor(monkeypatch):
+    monkeypatch.delattr(torch._C, '_functorch')
+    x = torch.ones(2)
+    assert torch_private.unwrapped(x) is x
+
+
+def test_beneath_transforms_a_tensor_from_outside_can_be_changed(monkeypatch):
+    count = torch.zeros(())
+
+    def add(x):
+        with torch_private.beneath_transforms():
+            count.add_(1)
+        return x.sum()
+
+    torch.func.grad(add)(torch.ones(2))
+    assert count.item() == 1
+    monkeypatch.setitem(sys.modules, 'torch._functorch.pyfunctorch', None)
+    with pytest.raises(RuntimeError, match='mutate'):
+        torch.func.grad(add)(torch.ones(2))
