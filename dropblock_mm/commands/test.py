@@ -18,7 +18,7 @@ from mmengine.runner import Runner
 from dropblock_mm import runs
 from dropblock_mm.data_checks.build_errors import naming_bad_data
 from dropblock_mm.data_checks.check import check_data
-from dropblock_mm.errors import RefusedError
+from dropblock_mm.errors import RefusedValueError
 from dropblock_mm.runs.checkpoints.config_weights import check_checkpoints
 from dropblock_mm.runs.checkpoints.safe_loading import keep_loading_safe
 from dropblock_mm.runs.coco_eval import match_faster
@@ -94,11 +94,11 @@ def paint_predictions(cfg: Config, args: argparse.Namespace) -> None:
     """Let the library's visualization hook show or save what was predicted.
 
     Raises:
-        RefusedError: The config has no such hook.
+        RefusedValueError: The config has no such hook.
     """
     hook = cfg.get('default_hooks', {}).get('visualization')
     if hook is None:
-        raise RefusedError(
+        raise RefusedValueError(
             '--show and --show-dir need default_hooks.visualization, which the config '
             "does not set. Add default_hooks = dict(visualization=dict(type='"
             f'{"Seg" if is_segmentation(cfg) else "Det"}VisualizationHook'
@@ -117,11 +117,12 @@ def augment_test_images(cfg: Config) -> None:
     """Wrap the model and its test data for test-time augmentation.
 
     Raises:
-        RefusedError: The config does not say how; mmdet's default serves detectors.
+        RefusedValueError: The config does not say how; mmdet's default serves
+            detectors.
     """
     missing = [key for key in ('tta_model', 'tta_pipeline') if key not in cfg]
     if missing and cfg.get('default_scope') != 'mmdet':
-        raise RefusedError(
+        raise RefusedValueError(
             f'--tta needs {" and ".join(missing)}, which the config does not set. '
             'Add them, or leave --tta out.'
         )
@@ -150,13 +151,15 @@ def check_out(cfg: Config, out: str) -> None:
     """Check ``--out`` before hours of testing; mmseg's metric writes by itself.
 
     Raises:
-        RefusedError: It is not a pickle file, where one is going to be written.
+        RefusedValueError: It is not a pickle file, where one is going to be written.
     """
     if is_segmentation(cfg):
         for metric in metric_configs(cfg):
             metric.output_dir, metric.keep_results = out, True
     elif not out.endswith(('.pkl', '.pickle')):
-        raise RefusedError(f'--out {out!r}: give a file that ends in .pkl or .pickle.')
+        raise RefusedValueError(
+            f'--out {out!r}: give a file that ends in .pkl or .pickle.'
+        )
 
 
 def metric_configs(cfg: Config) -> list[ConfigDict]:
@@ -171,7 +174,7 @@ def report_classes(cfg: Config) -> None:
     """Have the metrics report every class; some do so anyway.
 
     Raises:
-        RefusedError: None of them can.
+        RefusedValueError: None of them can.
     """
     metrics = metric_configs(cfg)
     names = [runs.type_name(metric) for metric in metrics]
@@ -179,7 +182,7 @@ def report_classes(cfg: Config) -> None:
     for metric in coco:
         metric.classwise = True
     if not coco and not set(names) & set(ALWAYS_CLASSWISE):
-        raise RefusedError(
+        raise RefusedValueError(
             f'--classwise serves {", ".join(COCO_METRICS)} (and needs not be given for '
             f'{" and ".join(ALWAYS_CLASSWISE)}), but test_evaluator has '
             f'{", ".join(names)}. Leave it out.'

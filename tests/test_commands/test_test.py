@@ -165,7 +165,7 @@ def test_coco_eval(load_tool, monkeypatch, argv, expected):
         register_hook=lambda hook, priority: None,
     )
     monkeypatch.setattr(tool, 'make_config', lambda args: Config({}))
-    monkeypatch.setattr(tool.launch, 'build_runner', lambda cfg: runner)
+    monkeypatch.setattr(tool.runs, 'build_runner', lambda cfg: runner)
     monkeypatch.setattr(tool, 'match_faster', done.append)
     tool.main(['c.py', 'a.pth', *argv])
     assert done == expected
