@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from dropblock_mm.data_checks.annotations.coco import coco_labels, crowd_problems
+from dropblock_mm.data_checks.annotations.coco import coco_labels
+from dropblock_mm.data_checks.annotations.coco_values import crowd_problems
 from dropblock_mm.data_checks.entries import DataSetEntry, Inventory, MetricEntry
 from dropblock_mm.data_checks.json_files import read_json
 from dropblock_mm.data_checks.layouts import Look, layout_of

@@ -11,7 +11,12 @@ from mmdet.datasets.transforms import LoadAnnotations
 from mmdet.evaluation import CocoMetric
 
 from dropblock_mm.data_checks.annotations import coco, coco_problems, tally
-from dropblock_mm.data_checks.annotations.coco_values import NO_MASK, POINTS
+from dropblock_mm.data_checks.annotations.coco_values import (
+    NO_ISCROWD,
+    NO_MASK,
+    POINTS,
+    crowd_problems,
+)
 
 CLASSES = ('cat', 'dog', 'emu')
 
@@ -89,11 +94,11 @@ def test_a_class_that_the_evaluation_file_lacks(tmp_path):
 def test_iscrowd(tmp_path):
     found = content()
     del found['annotations'][0]['iscrowd']
-    assert [kind for kind, _ in coco.crowd_problems(found)] == [coco.NO_ISCROWD]
+    assert [kind for kind, _ in crowd_problems(found)] == [NO_ISCROWD]
     with pytest.raises(KeyError, match='iscrowd'):
         average_precision(tmp_path / 'a.json', found)
     found['annotations'][0]['iscrowd'] = 0
-    assert list(coco.crowd_problems(found)) == []
+    assert list(crowd_problems(found)) == []
     assert average_precision(tmp_path / 'b.json', found) == 1
 
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mmdet.datasets import CocoDataset, XMLDataset
 
-from dropblock_mm.data_checks.annotations.coco import crowd_problems
+from dropblock_mm.data_checks.annotations.coco_values import crowd_problems
 from dropblock_mm.data_checks.inventory import inventory
 from dropblock_mm.data_checks.layouts import layout_of
 

@@ -115,6 +115,13 @@ def test_sound_folders(root):
     assert [(r.images, r.findings) for r in reports] == [(4, []), (2, [])]
 
 
+def test_a_root_that_is_the_folder_of_classes(root):
+    cfg = config(root / 'train', data_prefix='')
+    assert found(cfg) == {}
+    (report,) = check_datasets(cfg, ['train'], 0, Bars())
+    assert report.images == 4
+
+
 @pytest.mark.parametrize(
     ('prefix', 'root_is', 'key'),
     [

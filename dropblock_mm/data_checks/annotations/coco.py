@@ -7,14 +7,16 @@ of the file's categories.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dropblock_mm.data_checks.annotations.boxes import is_box, is_outside, sticks_out
 from dropblock_mm.data_checks.annotations.coco_values import (
     WRONG_VALUE,
+    has_keys,
     mask_problems,
+    repeated,
+    shorten,
     wrong_values,
 )
 from dropblock_mm.data_checks.problems import Problem, error, warning
@@ -62,11 +64,6 @@ MISSING_IN_EVALUATION = error(
     'classes of the config that no category of the file has',
     'Evaluation ends with an IndexError at the first box of such a class. Add the '
     'categories to the file; they need no annotations.',
-)
-NO_ISCROWD = error(
-    'annotations without iscrowd',
-    'pycocotools evaluates with it, and the first evaluation ends with KeyError: '
-    "'iscrowd'. Give each annotation iscrowd=0.",
 )
 NO_SUCH_CATEGORY_IN_FILE = warning(
     'classes of the config that no category of the file has',
@@ -167,30 +164,6 @@ def coco_labels(
     listed = content.get('categories') or []
     names = [entry['name'] for entry in listed if has_keys(entry, ('name',))]
     return tuple(name for name in names if classes is None or name in classes)
-
-
-def crowd_problems(content: Mapping[str, Any]) -> Iterator[Problem]:
-    """Find what pycocotools does not evaluate, in the file of a metric."""
-    for annotation in content.get('annotations') or []:
-        if isinstance(annotation, Mapping) and 'iscrowd' not in annotation:
-            yield NO_ISCROWD, f'id {annotation.get("id")}'
-
-
-def has_keys(entry: Any, keys: Iterable[str]) -> bool:
-    """Tell whether an entry is a mapping with these keys."""
-    return isinstance(entry, Mapping) and all(key in entry for key in keys)
-
-
-def shorten(entry: Any) -> str:
-    """Name an entry that may have no id."""
-    text = repr(entry)
-    return text if len(text) <= 60 else f'{text[:57]}...'
-
-
-def repeated(entries: Iterable[Entry], key: str) -> list[Any]:
-    """Return the values that occur more than once."""
-    counts = Counter(entry[key] for entry in entries)
-    return [value for value, count in counts.items() if count > 1]
 
 
 def _of_classes(

@@ -1,9 +1,10 @@
-"""Values in a COCO file that are of another type, sign or shape than libraries read."""
+"""Entries of a COCO file: values of another type, sign or shape than libraries read."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from dropblock_mm.data_checks.problems import Problem, error, warning
@@ -26,6 +27,11 @@ POINTS = error(
 SHORT_POLYGON = warning(
     'objects without a polygon of three points',
     'They are no targets of training, as crowd.',
+)
+NO_ISCROWD = error(
+    'annotations without iscrowd',
+    'pycocotools evaluates with it, and the first evaluation ends with KeyError: '
+    "'iscrowd'. Give each annotation iscrowd=0.",
 )
 _CORNERS = 3
 
@@ -75,6 +81,23 @@ _RULES: dict[str, dict[str, Callable[[Any], bool]]] = {
 }
 
 
+def has_keys(entry: Any, keys: Iterable[str]) -> bool:
+    """Tell whether an entry is a mapping with these keys."""
+    return isinstance(entry, Mapping) and all(key in entry for key in keys)
+
+
+def shorten(entry: Any) -> str:
+    """Name an entry that may have no id."""
+    text = repr(entry)
+    return text if len(text) <= 60 else f'{text[:57]}...'
+
+
+def repeated(entries: Iterable[Mapping[str, Any]], key: str) -> list[Any]:
+    """Return the values that occur more than once."""
+    counts = Counter(entry[key] for entry in entries)
+    return [value for value, count in counts.items() if count > 1]
+
+
 def wrong_values(part: str, entry: Mapping[str, Any]) -> list[str]:
     """Name the values of an entry that cannot be meant.
 
@@ -91,6 +114,13 @@ def wrong_values(part: str, entry: Mapping[str, Any]) -> list[str]:
         for key, is_right in _RULES[part].items()
         if key in entry and not is_right(entry[key])
     ]
+
+
+def crowd_problems(content: Mapping[str, Any]) -> Iterator[Problem]:
+    """Find what pycocotools does not evaluate, in the file of a metric."""
+    for annotation in content.get('annotations') or []:
+        if isinstance(annotation, Mapping) and 'iscrowd' not in annotation:
+            yield NO_ISCROWD, f'id {annotation.get("id")}'
 
 
 def mask_problems(annotation: Mapping[str, Any], name: str) -> Iterator[Problem]:

@@ -115,9 +115,9 @@ class Layout:
         flaws = [*class_flaws(entry), *self.paths(entry, limit)]
         if flaws:
             return Look(tuple((UNUSABLE, flaw) for flaw in flaws))
-        if not (entry.folders or entry.annotations):
-            return Look(((NOT_LOCAL, ''),))
         files = self.files(entry, limit)
+        if not (files or entry.folders or entry.annotations):
+            return Look(((NOT_LOCAL, ''),))
         needed = {w: paths for w, paths in files.items() if not self.may_lack(entry, w)}
         problems = [
             *([(NO_IMAGES, '')] if 'images' in files and not files['images'] else []),
