@@ -21,6 +21,7 @@ from dropblock_mm.data_checks.entries import (
     MetricEntry,
     is_remote,
 )
+from dropblock_mm.runs.nested_datasets import innermost_with_keys
 
 
 def inventory(config: Mapping[str, Any], loops: Iterable[str]) -> Inventory:
@@ -42,23 +43,11 @@ def inventory(config: Mapping[str, Any], loops: Iterable[str]) -> Inventory:
         loader = loader if isinstance(loader, Mapping) else {}
         found = [
             _data_set(loop, key, part, scope, made)
-            for key, part in _unwrapped(loader, f'{loop}_dataloader')
+            for key, part in innermost_with_keys(loader, f'{loop}_dataloader')
         ]
         data_sets += found
         metrics += _metrics(config.get(f'{loop}_evaluator'), loop, found, made)
     return Inventory(tuple(data_sets), tuple(metrics), config.get('model') or {})
-
-
-def _unwrapped(holder: Mapping[str, Any], key: str) -> Iterator[tuple[str, Any]]:
-    """Follow ``dataset`` and ``datasets`` to the data sets that hold neither."""
-    parts = [(f'{key}.dataset', holder.get('dataset'))]
-    listed = holder.get('datasets')
-    if isinstance(listed, (list, tuple)):
-        parts += [(f'{key}.datasets.{i}', part) for i, part in enumerate(listed)]
-    for part_key, part in parts:
-        if isinstance(part, Mapping):
-            inner = list(_unwrapped(part, part_key))
-            yield from inner or [(part_key, part)]
 
 
 def _data_set(
