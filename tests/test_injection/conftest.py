@@ -1,6 +1,17 @@
 """Models that several tests of injection share."""
 
 import pytest
+from torch import nn
+
+
+def initialize_trident(model):
+    """Give its own convolutions weights: they begin with whatever memory holds.
+
+    ``init_weights`` leaves them so.
+    """
+    for module in model.modules():
+        if type(module).__name__ == 'TridentConv':
+            nn.init.kaiming_normal_(module.weight)
 
 
 @pytest.fixture
@@ -20,5 +31,6 @@ def trident():
         base_channels=8,
         stem_channels=8,
     )
-    model.init_weights()  # its own convolution begins with whatever memory holds
+    model.init_weights()
+    initialize_trident(model)
     return model
