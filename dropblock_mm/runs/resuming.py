@@ -55,6 +55,7 @@ class IterBasedTrainLoop(MMEngineIterBasedTrainLoop):
         **settings: Arguments of MMEngine's loop, which rejects unknown ones.
     """
 
+    dataloader: Any
     dataloader_iterator: Any
 
     def __init__(self, runner: Runner, dataloader: Any, **settings: Any) -> None:

@@ -1,13 +1,16 @@
 """At every moment of training there is a whole checkpoint."""
 
+import builtins
 from collections import deque
 
 import pytest
 import torch
 from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.fileio import LocalBackend
+from mmengine.logging import MessageHub
 
 from dropblock_mm.runs.checkpoints import safe_loading as safe
+from dropblock_mm.runs.checkpoints.late_removal import RemovingLate
 from dropblock_mm.testing.toy import ToyImages, toy_runner
 
 OURS = 'dropblock_mm.CheckpointHook'
@@ -145,3 +148,34 @@ def test_another_folder(train, tmp_path):
     saved = tmp_path / 'elsewhere' / tmp_path.name / 'epoch_2.pth'
     assert [*saved.parent.iterdir()] == [saved]
     assert (tmp_path / 'last_checkpoint').read_text() == str(saved)
+
+
+def test_the_name_of_the_last_one_is_never_written_in_place(
+    train, tmp_path, monkeypatch
+):
+    """Killed then, MMEngine would leave an empty file."""
+    opened, plain = [], builtins.open
+
+    def watch(file, mode='r', *args, **kwargs):
+        if 'w' in mode:
+            opened.append(str(file))
+        return plain(file, mode, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, 'open', watch)
+    train(epochs=2, max_keep_ckpts=1)
+    assert any(path.endswith('last_checkpoint') for path in opened)  # it was watched
+    assert str(tmp_path / 'last_checkpoint') not in opened
+    assert (tmp_path / 'last_checkpoint').read_text() == str(tmp_path / 'epoch_2.pth')
+
+
+def test_what_is_to_go_stays_where_it_was_given_its_name_anew(tmp_path):
+    notes = MessageHub.get_instance(f'notes of {tmp_path}')
+    storage = RemovingLate(LocalBackend(), notes)
+    for name in 'ab':
+        (tmp_path / name).touch()
+        storage.remove(str(tmp_path / name))
+    assert len([*tmp_path.iterdir()]) == 2
+    storage.remove_outdated(str(tmp_path), {str(tmp_path / 'b'), None})
+    assert [path.name for path in tmp_path.iterdir()] == ['b']
+    storage.remove_outdated(str(tmp_path), set())  # nothing is noted any more
+    assert [path.name for path in tmp_path.iterdir()] == ['b']
