@@ -129,7 +129,7 @@ def _check_input(x: Tensor, dims: int) -> None:
         )
 
 
-@torch.compiler.assume_constant_result  # compilers take it to be False
+@constant_for_compilers  # they take it to be False
 def is_exporting_to_onnx() -> bool:
     """Tell an export to ONNX, by either exporter, also while compilers trace."""
     return torch.onnx.is_in_onnx_export()

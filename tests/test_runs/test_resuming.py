@@ -206,8 +206,21 @@ def test_wherever_a_pass_ends(tmp_path, stopped):
     check(tmp_path, stopped, loader=loader)
 
 
-@pytest.mark.parametrize('persistent', [False, True])
-@pytest.mark.parametrize('sampler', ['InfiniteSampler', 'DefaultSampler'])
+# Ending workers takes torch ten seconds and more.
+@pytest.mark.parametrize(
+    ('sampler', 'persistent'),
+    [
+        ('DefaultSampler', False),
+        *(
+            pytest.param(name, persistent, marks=pytest.mark.nightly)
+            for name, persistent in [
+                ('DefaultSampler', True),
+                ('InfiniteSampler', False),
+                ('InfiniteSampler', True),
+            ]
+        ),
+    ],
+)
 def test_several_workers(tmp_path, sampler, persistent):
     loader = {
         'num_workers': 2,
@@ -360,6 +373,8 @@ def test_the_option_of_onedl_mmengine(tmp_path, monkeypatch, fast):
     """Its loop calls ``skip_iter``, unless told to go on with the first images."""
 
     def run(self):
+        self.runner.call_hook('before_train')
+        self.runner.call_hook('before_train_epoch')
         if self.iter and not self.fast_forward_on_resume:
             self.dataloader_iterator.skip_iter(self.iter)
         while self.iter < self.max_iters:
