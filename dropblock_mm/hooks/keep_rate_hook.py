@@ -89,6 +89,18 @@ def log_keep_rates(runner: Runner, sites: Iterable[Site] = ()) -> None:
     hook.sites += sites
 
 
+def is_training(runner: Runner) -> bool:
+    """Tell, in ``before_run``, a run that trains from one that only evaluates.
+
+    MMEngine calls ``before_run`` for training, validation and test alike, and its
+    ``train_loop`` builds the loop, with the data set, when asked. But its optimizer is
+    a config until training begins. (Where a script has handed over an optimizer
+    wrapper that is built, evaluation looks like training. All that the hooks of this
+    package then do has no effect in eval mode.)
+    """
+    return not isinstance(runner.optim_wrapper, dict | None)
+
+
 def scheduled_layers(model: nn.Module) -> list[ScheduledDrop]:
     """Return every layer of ours in a model, injected or built by its config."""
     return [module for module in model.modules() if isinstance(module, ScheduledDrop)]
