@@ -132,3 +132,9 @@ def test_importing_the_package_imports_nothing_heavy(tmp_path):
     assert ours == {'dropblock_mm', 'dropblock_mm.version'}
     tops = {n.partition('.')[0] for n in names} - sys.stdlib_module_names
     assert tops == {'dropblock_mm'}
+
+
+def test_layers_do_not_import_the_compiler(tmp_path):
+    """It takes a second or more, and is asked for by names that look harmless."""
+    code = 'import sys, dropblock_mm.layers; print("torch._dynamo" in sys.modules)'
+    assert output_of(code, tmp_path).strip() == 'False'
