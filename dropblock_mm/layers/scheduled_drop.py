@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -124,6 +125,11 @@ class ScheduledDrop(RateAndCounts):
         ``repr``, the report of sites and print_sites show them.
         """
         return {} if self.drop_scale == 1.0 else {'drop_scale': self.drop_scale}
+
+    @classmethod
+    def display_name(cls) -> str:
+        """Return what the method is called: DropBlock for DropBlock2d."""
+        return re.sub(r'\dd$', '', cls.__name__)
 
     def forward(self, x: Tensor) -> Tensor:
         """Drop units of Tensor[N, C, ...] in training mode; see the class."""
