@@ -132,3 +132,11 @@ def test_importing_the_package_imports_nothing_heavy(tmp_path):
     assert ours == {'dropblock_mm', 'dropblock_mm.version'}
     tops = {n.partition('.')[0] for n in names} - sys.stdlib_module_names
     assert tops == {'dropblock_mm'}
+
+
+def test_layers_do_not_import_the_compiler(tmp_path):
+    """It takes a second or more, and is asked for by names that look harmless."""
+    code = 'import json, sys, dropblock_mm.layers; print(json.dumps(list(sys.modules)))'
+    modules = output_of(code, tmp_path)
+    assert 'torch.compiler' in modules
+    assert 'torch._dynamo' not in modules

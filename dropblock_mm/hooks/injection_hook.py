@@ -11,10 +11,8 @@ from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import Runner
 
 from dropblock_mm.errors import RefusedValueError
-from dropblock_mm.hooks.keep_rate_hook import log_keep_rates
-from dropblock_mm.hooks.refusals import names_the_hook
-from dropblock_mm.hooks.run_phase import is_training
-from dropblock_mm.hooks.schedule_hook import KeepProbScheduleHook
+from dropblock_mm.hooks.keep_rate_hook import is_training, log_keep_rates
+from dropblock_mm.hooks.schedule_hook import KeepProbScheduleHook, names_the_hook
 from dropblock_mm.injection import (
     Defaults,
     Site,

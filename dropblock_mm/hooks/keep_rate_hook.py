@@ -11,7 +11,6 @@ from mmengine.runner import Runner
 from torch import nn
 
 from dropblock_mm.injection import Site
-from dropblock_mm.injection.refusals import display_name
 from dropblock_mm.layers import ScheduledDrop
 from dropblock_mm.registry import HOOKS
 
@@ -66,7 +65,7 @@ class KeepRateHook(Hook):
         names = ', '.join(f'{site.module} ({site.place.name})' for site in idle[:6])
         more = f' and {len(idle) - 6} more' if len(idle) > 6 else ''
         frozen = sum(not site.layer.training for site in idle)
-        kinds = dict.fromkeys(display_name(type(site.layer)) for site in idle)
+        kinds = dict.fromkeys(site.layer.display_name() for site in idle)
         runner.logger.warning(
             f'{" and ".join(kinds)} did nothing at {len(idle)} of {len(self.sites)} '
             f'sites in the first iteration: {names}{more}. {frozen} of them are in '
@@ -87,6 +86,18 @@ def log_keep_rates(runner: Runner, sites: Iterable[Site] = ()) -> None:
     if not hooks:
         runner.register_hook(hook)
     hook.sites += sites
+
+
+def is_training(runner: Runner) -> bool:
+    """Tell, in ``before_run``, a run that trains from one that only evaluates.
+
+    MMEngine calls ``before_run`` for training, validation and test alike, and its
+    ``train_loop`` builds the loop, with the data set, when asked. But its optimizer is
+    a config until training begins. (Where a script has handed over an optimizer
+    wrapper that is built, evaluation looks like training. All that the hooks of this
+    package then do has no effect in eval mode.)
+    """
+    return not isinstance(runner.optim_wrapper, dict | None)
 
 
 def scheduled_layers(model: nn.Module) -> list[ScheduledDrop]:

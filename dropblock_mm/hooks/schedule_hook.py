@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from dropblock_mm.errors import RefusedValueError
+from dropblock_mm.errors import RefusedError, RefusedValueError
 from dropblock_mm.hooks.keep_rate_hook import (
+    is_training,
     log_keep_rates,
     named_groups,
     scheduled_layers,
 )
-from dropblock_mm.hooks.refusals import names_the_hook
-from dropblock_mm.hooks.run_phase import is_training
 from dropblock_mm.layers import ScheduledDrop
 from dropblock_mm.layers.schedules import (
     Interval,
@@ -29,6 +30,27 @@ from dropblock_mm.ops.arguments import (
     names_unknown_arguments,
 )
 from dropblock_mm.registry import HOOKS
+
+_Init = TypeVar('_Init', bound=Callable[..., None])
+
+
+def names_the_hook(init: _Init) -> _Init:
+    """Decorate an ``__init__`` to put its class before what it refuses.
+
+    Both hooks have a ``keep_prob``, and a config names them in one list.
+    """
+
+    @functools.wraps(init)
+    def named(self: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            init(self, *args, **kwargs)
+        except RefusedError as error:
+            owner = type(self).__name__
+            if owner in str(error):
+                raise
+            raise type(error)(f'{owner}: {error}') from error
+
+    return cast(_Init, named)
 
 
 @HOOKS.register_module()

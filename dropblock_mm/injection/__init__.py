@@ -6,11 +6,9 @@ from dropblock_mm.injection.inject import (
     detach_drop_block,
     inject,
     inject_drop_block,
-    inject_targets,
 )
 from dropblock_mm.injection.places import Place
-from dropblock_mm.injection.report import format_sites
-from dropblock_mm.injection.sites import Site
+from dropblock_mm.injection.sites import Site, format_sites, inject_targets
 from dropblock_mm.injection.targets import Defaults, Target, parse_targets
 from dropblock_mm.injection.ways import Way
 

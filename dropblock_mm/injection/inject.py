@@ -1,24 +1,14 @@
-"""Attach layers to a built model, and detach them."""
+"""The public functions: attach layers to a built model, and detach them."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
-from dropblock_mm.errors import RefusedValueError
-from dropblock_mm.injection.paths import match_modules
-from dropblock_mm.injection.places import Place
-from dropblock_mm.injection.refusals import (
-    display_name,
-    no_site_message,
-    refuse_traced,
-)
-from dropblock_mm.injection.sites import Site, find_places
-from dropblock_mm.injection.targets import Defaults, Target, parse_targets
+from dropblock_mm.injection.sites import Site, inject_targets
+from dropblock_mm.injection.targets import Defaults, parse_targets
 from dropblock_mm.layers import ScheduledDrop
 
 
@@ -120,13 +110,6 @@ def inject_drop_block(
     )
 
 
-def inject_targets(model: nn.Module, targets: Sequence[Target]) -> list[Site]:
-    """Do :func:`inject` for targets that are checked already."""
-    planned = [plan for target in targets for plan in _plan(model, target)]
-    _check_no_site_twice(planned)
-    return [plan.carry_out() for plan in planned]
-
-
 def detach(sites: Sequence[Site]) -> None:
     """Take layers out again; the model is as it was before.
 
@@ -139,67 +122,3 @@ def detach(sites: Sequence[Site]) -> None:
 
 
 detach_drop_block = detach
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """A site before its layer is attached."""
-
-    module: str
-    place: Place
-    target: Target
-    depth: float  # share of the target's blocks up to this one
-
-    def carry_out(self) -> Site:
-        """Attach a layer, on the owner's device and in the owner's mode."""
-        owner = self.place.owner
-        layer = self.target.build().train(owner.training)
-        if self.target.grows_with_depth:
-            layer.drop_scale *= self.depth
-        tensor = next(itertools.chain(owner.parameters(), owner.buffers()), None)
-        if tensor is not None:
-            layer = layer.to(tensor.device)
-        undo = self.place.way.attach(layer)
-        return Site(self.module, self.place, self.target, layer, undo)
-
-
-def _plan(model: nn.Module, target: Target) -> list[_Plan]:
-    """Find a target's sites, and how deep each is among its blocks.
-
-    Raises:
-        ValueError: If the target names no module, or none with such a place.
-    """
-    matches = match_modules(model, target.module, f'{target.key}.module')
-    refuse_traced(model, target, matches)
-    found = find_places(model, target, matches)
-    if not found:
-        raise RefusedValueError(no_site_message(model, target, matches))
-    blocks = [*dict.fromkeys(path for path, _ in found)]
-    return [
-        _Plan(path, place, target, (blocks.index(path) + 1) / len(blocks))
-        for path, place in found
-    ]
-
-
-def _check_no_site_twice(planned: Sequence[_Plan]) -> None:
-    claimed: dict[tuple[int, str, bool], Target] = {}
-    named: dict[tuple[int, str], Place] = {}
-    for plan in planned:
-        place, target = plan.place, plan.target
-        other = claimed.setdefault(place.key, target)
-        if other is not target or place.is_taken:
-            held: Any = getattr(place.owner, place.way.child, None)
-            earlier = other.key if other is not target else 'an earlier injection'
-            has = display_name(other.layer if other is not target else type(held))
-            raise RefusedValueError(
-                f'{target.key}.module={target.module!r} names {plan.module} '
-                f'({place.name}), which has {has} from {earlier} already. Name '
-                'each site once: narrow one of the two targets, or remove the '
-                'second hook.'
-            )
-        child = (id(place.owner), place.way.child)
-        if named.setdefault(child, place).key != place.key:
-            raise RefusedValueError(
-                f'{plan.module} ({type(place.owner).__name__}) has two places named '
-                f'{place.name!r}. Give each place of a block a name of its own.'
-            )

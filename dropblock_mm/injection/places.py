@@ -92,6 +92,15 @@ class Place:
         return isinstance(held, ScheduledDrop)
 
 
+def parts_of(module: nn.Module) -> dict[str, nn.Module]:
+    """Return a module's children by name, without the layers that were injected."""
+    return {
+        name: child
+        for name, child in module.named_children()
+        if not isinstance(child, ScheduledDrop)
+    }
+
+
 def is_free(block: Any, slot: str) -> bool:
     """Tell whether a block's slot is empty, or held by a layer of ours already."""
     held = getattr(block, slot)

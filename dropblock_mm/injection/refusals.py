@@ -3,47 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterable, Mapping
 
 from torch import nn
-from torch.fx import GraphModule
 
-from dropblock_mm.errors import RefusedValueError
-from dropblock_mm.injection.paths import above, is_beneath, named_modules
-from dropblock_mm.injection.sites import stem_of, walk
 from dropblock_mm.injection.targets import Target
-from dropblock_mm.layers import ScheduledDrop
+from dropblock_mm.injection.walk import above, is_beneath, named_modules, stem_of, walk
 
 _SHOWN = 3  # modules of a regular expression that matches many
-
-
-def display_name(layer: type[ScheduledDrop]) -> str:
-    """Return what a layer's method is called: DropBlock for DropBlock2d."""
-    return re.sub(r'\dd$', '', layer.__name__)
-
-
-def refuse_traced(
-    model: nn.Module, target: Target, matches: Mapping[str, nn.Module]
-) -> None:
-    """Raise if a target is in a traced graph, or has one in it.
-
-    Raises:
-        ValueError: There are no blocks in it, only the modules that they called.
-    """
-    for path, module in named_modules(model):
-        concerns = is_beneath(path, matches) or any(
-            is_beneath(name, [path]) for name in matches
-        )
-        if concerns and isinstance(module, GraphModule):
-            raise RefusedValueError(
-                f'{target.key}.module={target.module!r}: {path or "the model"} is a '
-                'traced graph (torch.fx.GraphModule). It has no blocks any more: what '
-                'was in their forward, such as the sum of a residual block, is in the '
-                'graph, and containers such as a projection are not called, so sites '
-                'cannot be seen. Inject before tracing; the layers are then traced '
-                'with the model.'
-            )
 
 
 def no_site_message(
@@ -58,7 +25,7 @@ def no_site_message(
         f'{target.key}.module={target.module!r} with '
         f'where={target.where or target.layer.where!r} names '
         f'{_listed(names[:_SHOWN] + more)}, which {"have" if names[1:] else "has"} no '
-        f'site for {display_name(target.layer)}: {_reason(model, target, matches)}'
+        f'site for {target.layer.display_name()}: {_reason(model, target, matches)}'
     )
 
 

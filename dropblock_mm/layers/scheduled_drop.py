@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
-from dropblock_mm.errors import RefusedStateError, RefusedTypeError, RefusedValueError
+from dropblock_mm.errors import RefusedTypeError, RefusedValueError
 from dropblock_mm.layers.rate_and_counts import RateAndCounts
-from dropblock_mm.layers.tracers import is_traced_by_fx, one_node
 from dropblock_mm.ops.arguments import (
     DROP_RATE_NAMES,
     check_gamma_scale,
@@ -17,6 +17,7 @@ from dropblock_mm.ops.arguments import (
     keep_prob_instead,
     names_unknown_arguments,
 )
+from dropblock_mm.ops.paths import refuse_recording
 from dropblock_mm.ops.torch_private import is_recomputing
 
 # Every regulariser by its name, as `layer=...` of a target names it.
@@ -125,6 +126,11 @@ class ScheduledDrop(RateAndCounts):
         """
         return {} if self.drop_scale == 1.0 else {'drop_scale': self.drop_scale}
 
+    @classmethod
+    def display_name(cls) -> str:
+        """Return what the method is called: DropBlock for DropBlock2d."""
+        return re.sub(r'\dd$', '', cls.__name__)
+
     def forward(self, x: Tensor) -> Tensor:
         """Drop units of Tensor[N, C, ...] in training mode; see the class."""
         if torch.jit.is_scripting():  # all that TorchScript compiles
@@ -138,21 +144,29 @@ class ScheduledDrop(RateAndCounts):
             return self._forward(x)
 
     def _forward(self, x: Tensor) -> Tensor:
-        if is_traced_by_fx(x):
-            return one_node(self, x)
+        if isinstance(x, fx.Proxy):
+            return self._one_node(x)
         if not self.training:
             return x
-        if torch.jit.is_tracing() or torch.onnx.is_in_onnx_export():
-            raise RefusedStateError(
-                f'{type(self).__name__} is in training mode, and torch.jit.trace and '
-                'ONNX would record one mask for good. Call model.eval() before tracing '
-                'or exporting.'
-            )
+        refuse_recording(type(self).__name__)
         self.make_usable(x.device)
         out, kept = self.drop(x, self.keep_prob)
         if not is_recomputing():
             self.count(x, kept)
         return out
+
+    def _one_node(self, x: Any) -> Any:
+        """Return the proxy of a call of this layer, as for a leaf of the tracer.
+
+        The traced module then holds the layer itself, which follows its mode and its
+        schedule. A tracer takes modules of torch alone for leaves, and would record
+        one branch of every condition in others.
+
+        Args:
+            x: Proxy of the layer's input, of a ``torch.fx`` tracer.
+        """
+        path = x.tracer.path_of_module(self)
+        return x.tracer.create_proxy('call_module', path, (x,), {})
 
     def apply_to_output(
         self, module: nn.Module, inputs: tuple[Any, ...], output: Tensor

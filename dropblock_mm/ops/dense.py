@@ -7,12 +7,13 @@ nothing back to the host.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from dropblock_mm.ops.plan import Plan
-from dropblock_mm.ops.random_numbers import draw_uniform
 from dropblock_mm.ops.torch_private import is_transformed
 
 _MAX_POOLS = {
@@ -58,6 +59,15 @@ def sample_seed_mask(
 ) -> Tensor:
     """Draw BoolTensor[shape] with probability gamma of True, to within 2^-24."""
     return draw_uniform(shape, device, generator) < gamma
+
+
+def draw_uniform(
+    shape: Sequence[int], device: torch.device, generator: torch.Generator | None
+) -> Tensor:
+    """Return FloatTensor[shape], uniform in [0, 1): multiples of 2^-24."""
+    if generator is None:  # vmap and symbolic sizes: torch.rand takes no None for it
+        return torch.rand(shape, dtype=torch.float32, device=device)
+    return torch.rand(shape, dtype=torch.float32, device=device, generator=generator)
 
 
 def drop_mask(seeds: Tensor, block: tuple[int, ...]) -> Tensor:

@@ -70,17 +70,8 @@ def drop_block_2d(
         >>> round(out.sum().item()) == x.numel()
         True
     """
-    options = (gamma_scale, calibrated, shared_mask)
-    return _drop(
-        x,
-        keep_prob,
-        block_size,
-        options,
-        seeds,
-        generator,
-        training=training,
-        dims=2,
-    )[0]
+    options = (keep_prob, block_size, gamma_scale, calibrated, shared_mask)
+    return _drop(x, *options, seeds, generator, training=training, dims=2)[0]
 
 
 @names_unknown_arguments
@@ -120,17 +111,8 @@ def drop_block_1d(
         TypeError: See :func:`~dropblock_mm.drop_block_2d`.
         ValueError: If ``x`` is not 3-D or an argument is outside its range.
     """
-    options = (gamma_scale, calibrated, shared_mask)
-    return _drop(
-        x,
-        keep_prob,
-        block_size,
-        options,
-        seeds,
-        generator,
-        training=training,
-        dims=1,
-    )[0]
+    options = (keep_prob, block_size, gamma_scale, calibrated, shared_mask)
+    return _drop(x, *options, seeds, generator, training=training, dims=1)[0]
 
 
 @names_unknown_arguments
@@ -174,17 +156,8 @@ def drop_block_3d(
         TypeError: See :func:`~dropblock_mm.drop_block_2d`.
         ValueError: If ``x`` is not 5-D or an argument is outside its range.
     """
-    options = (gamma_scale, calibrated, shared_mask)
-    return _drop(
-        x,
-        keep_prob,
-        block_size,
-        options,
-        seeds,
-        generator,
-        training=training,
-        dims=3,
-    )[0]
+    options = (keep_prob, block_size, gamma_scale, calibrated, shared_mask)
+    return _drop(x, *options, seeds, generator, training=training, dims=3)[0]
 
 
 @names_unknown_arguments
@@ -207,15 +180,17 @@ def drop_block_with_count(
         where a plain tensor is on the CPU, elsewhere a 0-dim LongTensor, which is not
         read back to the host.
     """
-    options = (gamma_scale, calibrated, shared_mask)
-    return _drop(x, keep_prob, block_size, options, seeds, generator, dims=dims)
+    options = (keep_prob, block_size, gamma_scale, calibrated, shared_mask)
+    return _drop(x, *options, seeds, generator, dims=dims)
 
 
 def _drop(
     x: Tensor,
     keep_prob: float | Tensor,
     block_size: BlockSize,
-    options: tuple[float, bool, bool],
+    gamma_scale: float,
+    calibrated: bool,
+    shared_mask: bool,
     seeds: Tensor | None,
     generator: torch.Generator | None,
     *,
@@ -225,7 +200,6 @@ def _drop(
     """Check what the user gave, and drop."""
     if not check_flag(training, 'training'):
         return x, x.numel()
-    gamma_scale, calibrated, shared_mask = options
     return drop_checked(
         x,
         _check_rate(keep_prob),

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dropblock_mm.ops.dense import zeroed
-from dropblock_mm.ops.random_numbers import draw_uniform
+from dropblock_mm.ops.dense import draw_uniform, zeroed
 
 
 def drop_units(

@@ -59,7 +59,7 @@ def drop_checked(
     transformed = is_transforming() or is_transformed(x, keep_prob, seeds)
     plain = not transformed and _is_plain(x)
     if not plain or torch.jit.is_tracing():
-        _refuse_exports()
+        refuse_recording()
     if x.numel() == 0:
         return x, 0 if plain else torch.zeros((), dtype=torch.int64, device=x.device)
     planned = cached_plan if plain else make_plan  # symbolic sizes have no hash
@@ -129,24 +129,30 @@ def _check_input(x: Tensor, dims: int) -> None:
         )
 
 
-@constant_for_compilers  # they take it to be False
+@constant_for_compilers  # they take torch's own answer to be False
 def is_exporting_to_onnx() -> bool:
     """Tell an export to ONNX, by either exporter, also while compilers trace."""
     return torch.onnx.is_in_onnx_export()
 
 
-def _refuse_exports() -> None:
-    """Refuse what would hold one mask for good, or has no operator for masks."""
-    to_onnx = is_exporting_to_onnx()
-    if torch.jit.is_tracing() and not to_onnx:
+def refuse_recording(what: str = 'DropBlock') -> None:
+    """Refuse what would hold one mask for good, or has no operator for masks.
+
+    Args:
+        what: What drops units, for the message.
+
+    Raises:
+        RuntimeError: torch.jit.trace or an export to ONNX is under way.
+    """
+    if is_exporting_to_onnx():
         raise RefusedStateError(
-            'torch.jit.trace would record one mask for good, so DropBlock in training '
-            'mode cannot be traced. Call model.eval() before tracing.'
-        )
-    if to_onnx:
-        raise RefusedStateError(
-            'The model is in training mode, and ONNX has no operator for DropBlock. '
+            f'{what} is in training mode, and ONNX has no operator for its masks. '
             'Call model.eval() before exporting.'
+        )
+    if torch.jit.is_tracing():
+        raise RefusedStateError(
+            f'{what} is in training mode, and torch.jit.trace would record one mask '
+            'for good. Call model.eval() before tracing.'
         )
 
 

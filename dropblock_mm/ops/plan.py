@@ -178,3 +178,8 @@ def make_plan(
 
 
 cached_plan = lru_cache(maxsize=1024)(make_plan)
+
+
+def draw_key(device: torch.device, generator: torch.Generator | None) -> Tensor:
+    """Return LongTensor[], the seed of a draw that backward can repeat."""
+    return torch.randint(2**63 - 1, (), device=device, generator=generator)

@@ -21,8 +21,7 @@ from dropblock_mm.ops import dense
 from dropblock_mm.ops.calibration import solve_gamma_on_device
 from dropblock_mm.ops.cpu import sparse
 from dropblock_mm.ops.gpu import fused
-from dropblock_mm.ops.plan import BlockGeometry, Plan
-from dropblock_mm.ops.random_numbers import draw_key
+from dropblock_mm.ops.plan import BlockGeometry, Plan, draw_key
 from dropblock_mm.ops.rates import solve_gamma
 
 _LIBRARY = torch.library.Library('dropblock_mm', 'DEF')

@@ -1,7 +1,9 @@
 from mmseg.models.backbones import ResNetV1c
 from torch import nn
 
-from dropblock_mm import inject_drop_block
+from dropblock_mm import inject, inject_drop_block
+from dropblock_mm.injection import format_sites
+from dropblock_mm.testing.toy import toy_classifier
 from dropblock_mm.testing.toy_blocks import BasicBlock
 
 
@@ -16,3 +18,60 @@ def test_a_stem_is_in_no_block_however_deep():
     sites = inject_drop_block(model, [dict(module='backbone')])
     assert len(sites) == 3 * 8
     assert all(site.module.startswith('backbone.layer') for site in sites)
+
+
+def test_report_has_a_row_for_each_site():
+    sites = inject_drop_block(
+        toy_classifier(),
+        [
+            dict(module='backbone.layer3', gamma_scale=0.25),
+            dict(
+                module='backbone.layer4', block_size=3, keep_prob=0.8, calibrated=True
+            ),
+        ],
+    )
+    report = format_sites(sites)
+    rows = [line.split() for line in report.splitlines() if 'backbone' in line]
+    assert f'DropBlock at {len(sites)} sites' in report
+    assert len(rows) == len(sites)
+    assert rows[0] == ['backbone.layer3.0', 'shortcut', '7', '0.25']
+    assert rows[-1][:4] == ['backbone.layer4.1', 'conv2', '3', '1']
+    assert 'keep_prob 0.8, calibrated' in report.splitlines()[-1]
+
+
+def test_report_marks_what_is_frozen():
+    model = toy_classifier(frozen_stages=1).train()
+    rows = format_sites(
+        inject_drop_block(model, [dict(module='backbone')])
+    ).splitlines()
+    frozen = [row for row in rows if row.endswith('frozen')]
+    assert len(frozen) == 6
+    assert all('backbone.layer1' in row for row in frozen)
+
+
+def test_report_names_the_layers_where_there_are_several():
+    sites = inject(
+        toy_classifier(),
+        [
+            dict(module='backbone.layer3', layer='DropPath', grows_with_depth=True),
+            dict(module='backbone.layer4', block_size=3, shared_mask=True),
+        ],
+    )
+    title, _, header, _, *rows = format_sites(sites).splitlines()
+    assert title == 'DropPath and DropBlock at 8 sites'
+    columns = ['module', 'place', 'layer', 'drop_scale', 'block_size', 'options']
+    assert header.split() == columns
+    assert [row.split() for row in rows[:3]] == [
+        ['backbone.layer3.0', 'branch', 'DropPath', '0.5'],
+        ['backbone.layer3.1', 'branch', 'DropPath', '1'],
+        ['backbone.layer4.0', 'shortcut', 'DropBlock2d', '3', 'shared_mask'],
+    ]
+
+
+def test_report_of_one_other_layer_shows_its_settings_alone():
+    target = dict(module='backbone.layer4', drop_scale=0.25)
+    sites = inject(toy_classifier(), [target], layer='Dropout', keep_prob=0.7)
+    title, _, header, _, row, *_ = format_sites(sites).splitlines()
+    assert title == 'Dropout at 4 sites'
+    assert header.split() == ['module', 'place', 'drop_scale', 'options']
+    assert row.split() == ['backbone.layer4.0', 'conv1', '0.25', 'keep_prob', '0.7']

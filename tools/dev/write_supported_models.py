@@ -34,7 +34,7 @@ from dropblock_mm.analysis.sites.stock_models import (
     without,
 )
 from dropblock_mm.injection.refusals import why_no_site
-from dropblock_mm.injection.sites import walk
+from dropblock_mm.injection.walk import walk
 
 PAGE = Path(__file__).resolve().parents[2] / 'docs/en/supported_models.md'
 # What does not change which kinds of part a model has.

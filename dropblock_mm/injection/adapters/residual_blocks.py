@@ -11,15 +11,14 @@ from typing import Any
 
 from torch import nn
 
-from dropblock_mm.injection.adapters.kinds import (
+from dropblock_mm.injection.adapters.units import (
     contains_conv,
     contains_norm,
+    conv_module,
     is_activation,
     is_norm,
-    parts_of,
 )
-from dropblock_mm.injection.adapters.units import conv_module
-from dropblock_mm.injection.places import Place, is_free
+from dropblock_mm.injection.places import Place, is_free, parts_of
 
 # Attributes with the projection of a skip connection, None for an identity: of ResNet
 # in OpenMMLab, timm and torchvision; of many others; of torchvision's RegNet.

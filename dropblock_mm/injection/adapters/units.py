@@ -1,25 +1,71 @@
-"""Places of convolutions with their norms, and what is no place although it has some.
+"""Convolutions, norms and their kin: what tells them, and the places of their units.
 
-Each function is an adapter: see :mod:`dropblock_mm.injection.adapters.registry`.
+What a module is shows in its class and attributes, whichever library it is of.
+Functions that return places are adapters: see
+:mod:`dropblock_mm.injection.adapters.registry`.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
-from dropblock_mm.injection.adapters.kinds import (
-    COMMUTING_ACTIVATIONS,
-    contains_norm,
-    is_conv,
-    is_norm,
-    is_other_activation,
-    is_sigmoid,
-    parts_of,
-    pools_whole_map,
-)
-from dropblock_mm.injection.places import Place
+from dropblock_mm.injection.places import Place, parts_of
+
+# DropBlock commutes with activations for which f(a * x) = a * f(x), a >= 0.
+COMMUTING_ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.Identity)
+_SIGMOIDS = ('Sigmoid', 'Hardsigmoid', 'HSigmoid')
+
+
+def is_conv(module: Any) -> bool:
+    """Tell whether a module is a convolution of maps, deformable and the like too."""
+    named = (
+        isinstance(module, nn.Conv2d | nn.ConvTranspose2d)
+        or 'Conv' in type(module).__name__
+    )
+    weight = getattr(module, 'weight', None) if named else None
+    return isinstance(weight, Tensor) and weight.dim() == 4
+
+
+def is_norm(module: Any) -> bool:
+    """Tell whether a module is a norm of feature maps; LayerNorm is one of tokens."""
+    named = re.search(r'(Batch|Group|Instance)Norm(?![13]d)|BN', type(module).__name__)
+    return named is not None and hasattr(module, 'eps')
+
+
+def contains_conv(module: nn.Module) -> bool:
+    """Tell whether there is a convolution in a module."""
+    return any(is_conv(m) for m in module.modules())
+
+
+def contains_norm(module: nn.Module) -> bool:
+    """Tell whether there is a norm of feature maps in a module."""
+    return any(is_norm(m) for m in module.modules())
+
+
+def pools_whole_map(module: nn.Module) -> bool:
+    """Tell whether a module is global average pooling."""
+    sizes = (1, (1, 1))
+    return isinstance(module, nn.AdaptiveAvgPool2d) and module.output_size in sizes
+
+
+def is_sigmoid(module: Any) -> bool:
+    """Tell whether a module is a sigmoid of any kind."""
+    return type(module).__name__ in _SIGMOIDS
+
+
+def is_activation(module: nn.Module) -> bool:
+    """Tell whether a module is an activation of torch's, timm's or mmcv's."""
+    home = type(module).__module__
+    return re.search(r'activation|bricks\.h?swish', home) is not None
+
+
+def is_other_activation(module: nn.Module) -> bool:
+    """Tell whether a module is one of torch's activations that do not commute."""
+    is_torchs = type(module).__module__ == 'torch.nn.modules.activation'
+    return is_torchs and not isinstance(module, COMMUTING_ACTIVATIONS)
 
 
 def gate(module: Any) -> list[Place] | None:

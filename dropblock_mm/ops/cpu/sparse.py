@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 
 from dropblock_mm.ops.cpu import native, torch_loops
-from dropblock_mm.ops.plan import BlockGeometry, Plan, apply_steps
-from dropblock_mm.ops.random_numbers import draw_key
+from dropblock_mm.ops.plan import BlockGeometry, Plan, apply_steps, draw_key
 
 # The two do the same, and draw the same seeds from the same random numbers.
 loops = native if native.IS_BUILT else torch_loops

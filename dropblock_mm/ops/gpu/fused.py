@@ -15,8 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dropblock_mm.ops.plan import Plan
-from dropblock_mm.ops.random_numbers import draw_key
+from dropblock_mm.ops.plan import Plan, draw_key
 from dropblock_mm.ops.torch_private import constant_for_compilers, without_modes
 
 # Triton's code generator needs tensor cores' generation or later.

@@ -1,4 +1,4 @@
-"""Dotted paths of modules: as users write them, and what they match."""
+"""Walk a model: its modules by the paths that users write, and the places in them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 
 from torch import nn
+from torch.fx import GraphModule
 
 from dropblock_mm.errors import RefusedValueError
+from dropblock_mm.injection.adapters.registry import places_of
+from dropblock_mm.injection.places import Place, parts_of
+from dropblock_mm.injection.targets import Target
 
 # Attributes under which wrappers hold the model they wrap: activation
 # checkpointing, FSDP and torch.compile insert them into the dotted path.
@@ -66,6 +70,87 @@ def match_modules(model: nn.Module, named: str, key: str) -> dict[str, nn.Module
             _no_match_message(named, key, modules, type(model).__name__)
         )
     return matches
+
+
+def find_places(
+    model: nn.Module, target: Target, matches: Mapping[str, nn.Module]
+) -> list[tuple[str, Place]]:
+    """Return (dotted path of the owner, place) for every place a target names.
+
+    Where the places are does not depend on the target: it selects from those of the
+    whole model.
+
+    Args:
+        model: The model.
+        target: Says which kinds of place.
+        matches: The modules that the target names, by dotted path.
+    """
+    return [
+        (path, place)
+        for path, place in walk(model)
+        if place.kind in target.kinds and is_beneath(path, matches)
+    ]
+
+
+def refuse_traced(
+    model: nn.Module, target: Target, matches: Mapping[str, nn.Module]
+) -> None:
+    """Raise if a target is in a traced graph, or has one in it.
+
+    Raises:
+        ValueError: There are no blocks in it, only the modules that they called.
+    """
+    for path, module in named_modules(model):
+        concerns = is_beneath(path, matches) or any(
+            is_beneath(name, [path]) for name in matches
+        )
+        if concerns and isinstance(module, GraphModule):
+            raise RefusedValueError(
+                f'{target.key}.module={target.module!r}: {path or "the model"} is a '
+                'traced graph (torch.fx.GraphModule). It has no blocks any more: what '
+                'was in their forward, such as the sum of a residual block, is in the '
+                'graph, and containers such as a projection are not called, so sites '
+                'cannot be seen. Inject before tracing; the layers are then traced '
+                'with the model.'
+            )
+
+
+def walk(model: nn.Module) -> Iterator[tuple[str, Place]]:
+    """Yield (dotted path of the owner, place) for every place of a model, once."""
+    yield from _walk(model, '', set())
+
+
+def _walk(
+    module: nn.Module, path: str, claimed: set[tuple[int, str, bool]]
+) -> Iterator[tuple[str, Place]]:
+    """Yield places; a module whose output is one is not looked into any more."""
+    places = places_of(module)
+    if places == []:
+        return
+    children = [
+        (child, child_path(module, name, path))
+        for name, child in parts_of(module).items()
+    ]
+    paths = {id(child): below for child, below in children}
+    for place in places or []:
+        if place.key not in claimed:
+            claimed.add(place.key)
+            yield paths.get(id(place.owner), path), place
+    stem = stem_of(module)
+    for child, below in children:
+        if child not in stem and (id(child), '', False) not in claimed:
+            yield from _walk(child, below, claimed)
+
+
+def stem_of(network: nn.Module) -> list[nn.Module]:
+    """Return what a ResNet has before its max pooling: it is in no residual block.
+
+    Such as the ``stem`` of ResNetV1c and V1d, three convolutions in a Sequential.
+    """
+    parts = parts_of(network)
+    if not {'maxpool', 'layer1'} <= parts.keys():
+        return []
+    return [*parts.values()][: [*parts].index('maxpool')]
 
 
 def is_beneath(path: str, names: Collection[str]) -> bool:
