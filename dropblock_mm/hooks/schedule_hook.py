@@ -17,18 +17,8 @@ from dropblock_mm.hooks.keep_rate_hook import (
     scheduled_layers,
 )
 from dropblock_mm.layers import ScheduledDrop
-from dropblock_mm.layers.schedules import (
-    Interval,
-    check_interval,
-    check_schedule,
-    keep_prob_at,
-    resolve_interval,
-)
-from dropblock_mm.ops.arguments import (
-    check_count,
-    check_keep_prob,
-    names_unknown_arguments,
-)
+from dropblock_mm.layers.schedules import KeepProbCurve
+from dropblock_mm.ops.arguments import names_unknown_arguments
 from dropblock_mm.registry import HOOKS
 
 _Init = TypeVar('_Init', bound=Callable[..., None])
@@ -54,7 +44,7 @@ def names_the_hook(init: _Init) -> _Init:
 
 
 @HOOKS.register_module()
-class KeepProbScheduleHook(Hook):
+class KeepProbScheduleHook(KeepProbCurve, Hook):
     """Move keep_prob from 1 to its target in the course of training.
 
     The paper decreases keep_prob linearly (section 3, Scheduled DropBlock)::
@@ -102,17 +92,11 @@ class KeepProbScheduleHook(Hook):
         unit: str = 'fraction',
         num_steps: int = 4,
     ) -> None:
-        self.keep_prob = check_keep_prob(keep_prob)
-        self.start_keep_prob = check_keep_prob(start_keep_prob, 'start_keep_prob')
-        self.schedule = check_schedule(schedule)
-        check_interval(begin, end, unit)
-        self.begin, self.end, self.unit = begin, end, unit
-        self.num_steps = check_count(
-            num_steps, 'num_steps', "Give the number of steps of schedule='step'."
+        super().__init__(
+            keep_prob, schedule, start_keep_prob, begin, end, unit, num_steps
         )
         self.layers: list[ScheduledDrop] = []
         self._own_keep_probs: dict[str, float] = {}
-        self._interval = Interval(0, 0)
 
     def before_run(self, runner: Runner) -> None:
         """Have the keep rates logged."""
@@ -129,13 +113,8 @@ class KeepProbScheduleHook(Hook):
             if layer.target is not None and layer.final_keep_prob is not None
         }
         loop = runner.train_loop
-        self._interval = resolve_interval(
-            self.begin,
-            self.end,
-            self.unit,
-            max_iters=loop.max_iters,
-            iters_per_epoch=len(loop.dataloader) if self.unit == 'epoch' else 1,
-        )
+        iters_per_epoch = len(loop.dataloader) if self.unit == 'epoch' else 1
+        self.begin_training(loop.max_iters, iters_per_epoch)
 
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None
@@ -149,22 +128,6 @@ class KeepProbScheduleHook(Hook):
             hub.update_scalar(
                 f'train/target_keep_prob.{name}', self.keep_prob_at(runner.iter, own)
             )
-
-    def keep_prob_at(self, iteration: int, own: float | None = None) -> float:
-        """Return keep_prob at an iteration (from 0) of the run.
-
-        Args:
-            iteration: Number of the iteration.
-            own: The layer's own value to end at, if it has one.
-        """
-        return keep_prob_at(
-            iteration,
-            self._interval,
-            start=self.start_keep_prob,
-            end=self.keep_prob if own is None else own,
-            schedule=self.schedule,
-            num_steps=self.num_steps,
-        )
 
     def _check_something_follows(self) -> None:
         """Raise unless at least one layer ends at this hook's keep_prob."""

@@ -6,20 +6,11 @@ from torch import nn
 
 from dropblock_mm.errors import RefusedTypeError, RefusedValueError
 from dropblock_mm.layers.scheduled_drop import ScheduledDrop
-from dropblock_mm.layers.schedules import (
-    check_interval,
-    check_schedule,
-    keep_prob_at,
-    resolve_interval,
-)
-from dropblock_mm.ops.arguments import (
-    check_count,
-    check_keep_prob,
-    names_unknown_arguments,
-)
+from dropblock_mm.layers.schedules import KeepProbCurve
+from dropblock_mm.ops.arguments import check_count, names_unknown_arguments
 
 
-class KeepProbSchedule:
+class KeepProbSchedule(KeepProbCurve):
     """Move the keep_prob of a model's layers in the course of training.
 
     The same as :class:`~dropblock_mm.KeepProbScheduleHook`, for a loop without
@@ -70,22 +61,19 @@ class KeepProbSchedule:
         unit: str = 'fraction',
         num_steps: int = 4,
     ) -> None:
-        self.keep_prob = check_keep_prob(keep_prob)
-        self.start_keep_prob = check_keep_prob(start_keep_prob, 'start_keep_prob')
-        self.schedule = check_schedule(schedule)
         if unit == 'epoch':
             raise RefusedValueError(
                 "unit='epoch' is not known here, where iterations are counted. Give "
                 "begin and end with unit='fraction' or unit='iter'."
             )
-        check_interval(begin, end, unit)
-        self.num_steps = check_count(
-            num_steps, 'num_steps', "Give the number of steps of schedule='step'."
+        super().__init__(
+            keep_prob, schedule, start_keep_prob, begin, end, unit, num_steps
         )
-        total_iters = check_count(
-            total_iters, 'total_iters', 'Give the iterations of the whole training.'
+        self.begin_training(
+            check_count(
+                total_iters, 'total_iters', 'Give the iterations of the whole training.'
+            )
         )
-        self.interval = resolve_interval(begin, end, unit, total_iters, 1)
         self.layers = _layers_of(model)
 
     def set_at(self, iteration: int) -> None:
@@ -95,22 +83,6 @@ class KeepProbSchedule:
         """
         for layer in self.layers:
             layer.set_keep_prob(self.keep_prob_at(iteration, layer.final_keep_prob))
-
-    def keep_prob_at(self, iteration: int, own: float | None = None) -> float:
-        """Return keep_prob at an iteration, from 0.
-
-        Args:
-            iteration: Number of the iteration.
-            own: The layer's own value to end at, if it has one.
-        """
-        return keep_prob_at(
-            iteration,
-            self.interval,
-            start=self.start_keep_prob,
-            end=self.keep_prob if own is None else own,
-            schedule=self.schedule,
-            num_steps=self.num_steps,
-        )
 
 
 def _layers_of(model: nn.Module) -> list[ScheduledDrop]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dropblock_mm.errors import RefusedTypeError, RefusedValueError
-from dropblock_mm.ops.arguments import is_number
+from dropblock_mm.ops.arguments import check_count, check_keep_prob, is_number
 
 UNITS = ('iter', 'epoch', 'fraction')
 
@@ -87,6 +87,73 @@ def keep_prob_at(
     share = SCHEDULES[schedule](progress, num_steps)
     # Exactly `end` at the end, which start + 1.0 * (end - start) may miss.
     return end if share == 1.0 else start + share * (end - start)
+
+
+class KeepProbCurve:
+    """What a schedule is told, checked, and the rate that it gives an iteration.
+
+    The hook and the class for loops of one's own derive from it, and say when training
+    is known how long it takes.
+
+    Args:
+        keep_prob: Value to arrive at, in [0, 1].
+        schedule: A key of :data:`SCHEDULES`.
+        start_keep_prob: Value to start from, in [0, 1].
+        begin: When to begin, in ``unit``.
+        end: When to arrive, in ``unit``; None is the last iteration.
+        unit: One of :data:`UNITS`.
+        num_steps: Number of steps of the schedule 'step'.
+
+    Raises:
+        TypeError: If an argument has a wrong type.
+        ValueError: If a value is outside its range.
+    """
+
+    def __init__(
+        self,
+        keep_prob: float,
+        schedule: str,
+        start_keep_prob: float,
+        begin: float,
+        end: float | None,
+        unit: str,
+        num_steps: int,
+    ) -> None:
+        self.keep_prob = check_keep_prob(keep_prob)
+        self.start_keep_prob = check_keep_prob(start_keep_prob, 'start_keep_prob')
+        self.schedule = check_schedule(schedule)
+        check_interval(begin, end, unit)
+        self.begin, self.end, self.unit = begin, end, unit
+        self.num_steps = check_count(
+            num_steps, 'num_steps', "Give the number of steps of schedule='step'."
+        )
+        self.interval = Interval(0, 0)
+
+    def begin_training(self, max_iters: int, iters_per_epoch: int = 1) -> None:
+        """Place the schedule in the iterations of a training run.
+
+        Raises:
+            ValueError: If begin or end lies beyond training.
+        """
+        self.interval = resolve_interval(
+            self.begin, self.end, self.unit, max_iters, iters_per_epoch
+        )
+
+    def keep_prob_at(self, iteration: int, own: float | None = None) -> float:
+        """Return keep_prob at an iteration, from 0.
+
+        Args:
+            iteration: Number of the iteration.
+            own: The layer's own value to end at, if it has one.
+        """
+        return keep_prob_at(
+            iteration,
+            self.interval,
+            start=self.start_keep_prob,
+            end=self.keep_prob if own is None else own,
+            schedule=self.schedule,
+            num_steps=self.num_steps,
+        )
 
 
 def resolve_interval(

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dropblock_mm import drop_block_2d, expected_keep_rate, seed_rate
@@ -22,6 +22,7 @@ def random_seeds(shape, block_size, share=0.1, shared_mask=False):
 
 
 @given(shapes, st.integers(1, 14), st.booleans(), st.integers(0, 2**31))
+@example((1, 3, 1, 6), 2, False, 895)  # 4e-6 in half precision, which is subnormal
 def test_equals_the_oracle(memory_formats, shape, block_size, shared_mask, seed):
     torch.manual_seed(seed)
     seeds = random_seeds(shape, block_size, 0.15, shared_mask)
