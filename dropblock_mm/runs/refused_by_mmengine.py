@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from dropblock_mm.errors import RefusedError, RefusedTypeError, RefusedValueError
+from dropblock_mm.runs.type_names import type_name
 
 # What MMEngine's registries, configs and Runner say of a config that cannot be built.
 _CHECKS = {
@@ -84,17 +85,13 @@ def _is_of_the_config(text: str, config: Mapping[str, Any]) -> bool:
     if unexpected:
         return any(unexpected[2] in part for part in typed)
     if missing:
-        return any(_callee(missing[1]) == _bare(part['type']) for part in typed)
+        return any(_callee(missing[1]) == type_name(part) for part in typed)
     return False
 
 
 def _callee(name: str) -> str:
     """The class in 'Class.__init__', or a function's name."""
     return name.removesuffix('.__init__').rpartition('.')[2]
-
-
-def _bare(kind: Any) -> str:
-    return getattr(kind, '__name__', str(kind)).rpartition('.')[2]
 
 
 def _places(text: str, config: Mapping[str, Any]) -> str:

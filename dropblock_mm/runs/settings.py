@@ -10,10 +10,10 @@ from typing import Any
 from mmengine.config import Config
 
 from dropblock_mm.errors import MissingPackageError, RefusedValueError
-from dropblock_mm.runs.amp import type_name
 from dropblock_mm.runs.checkpoints.resume import latest_checkpoint
 from dropblock_mm.runs.libraries import installed_by, tune
 from dropblock_mm.runs.reading import read_config, refusing_unreadable_configs
+from dropblock_mm.runs.type_names import library_of, type_name
 
 
 def load_config(
@@ -90,7 +90,7 @@ def prepare_library(cfg: Config) -> None:
     Raises:
         ModuleNotFoundError: It is not installed.
     """
-    scope = cfg.get('default_scope') or 'mmengine'
+    scope = library_of(cfg) or 'mmengine'
     if importlib.util.find_spec(scope) is None:
         raise MissingPackageError(
             f'default_scope={scope!r} of the config needs the package {scope}, which '

@@ -110,7 +110,9 @@ def _unreadable(part: Any, place: str) -> Iterator[Unreadable]:
     if reason is None:
         return
     inner = [
-        found for key, value in _items(part) for found in _unreadable(value, place + key)
+        found
+        for key, value in _items(part)
+        for found in _unreadable(value, place + key)
     ]
     kind = f'{type(part).__module__}.{type(part).__qualname__}'
     yield from inner or [Unreadable(place, kind, reason)]

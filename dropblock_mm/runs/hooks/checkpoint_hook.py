@@ -75,7 +75,7 @@ class CheckpointHook(MMEngineCheckpointHook):
                 save_optimizer=self.save_optimizer and get_world_size() == 1,
                 save_param_scheduler=bool(runner.param_schedulers),
             )
-        except _PutTogether:
+        except _NothingSaved:
             refuse_unreadable(saved)
         except Exception as error:  # of a hook that is only ready once training ran
             runner.logger.warning(
@@ -89,7 +89,7 @@ class CheckpointHook(MMEngineCheckpointHook):
         """Note what is going to be saved, and warn of what could not be read back."""
         if self._instead_of_saving is not None:
             self._instead_of_saving.update(checkpoint)
-            raise _PutTogether
+            raise _NothingSaved
         for part in unreadable_parts(checkpoint):
             if part.place not in self._warned:
                 self._warned.add(part.place)
@@ -129,7 +129,7 @@ class CheckpointHook(MMEngineCheckpointHook):
             self.file_backend.remove_outdated(str(self.out_dir), kept)
 
 
-class _PutTogether(Exception):
+class _NothingSaved(Exception):  # noqa: N818
     """Ends a saving in which nothing is to be written."""
 
 
