@@ -6,6 +6,7 @@ from dropblock_mm.runs.runner import build_runner
 from dropblock_mm.runs.settings import (
     enable_auto_scale_lr,
     load_config,
+    merge_options,
     prepare_library,
     require,
     save_whole_checkpoints,
@@ -21,6 +22,7 @@ __all__ = [
     'enable_auto_scale_lr',
     'library_of',
     'load_config',
+    'merge_options',
     'prepare_library',
     'require',
     'save_whole_checkpoints',

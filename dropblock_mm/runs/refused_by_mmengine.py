@@ -14,7 +14,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from mmengine.config import Config
+
 from dropblock_mm.errors import RefusedError, RefusedTypeError, RefusedValueError
+from dropblock_mm.runs.registered_names import meant_by
 from dropblock_mm.runs.type_names import type_name
 
 # What MMEngine's registries, configs and Runner say of a config that cannot be built.
@@ -33,7 +36,7 @@ _UNREGISTERED = re.compile(r'^(\S+) is not in the ')
 
 @contextmanager
 def refusing_what_mmengine_refuses(
-    config: Mapping[str, Any] | None = None,
+    config: Mapping[str, Any] | Config | None = None,
     unless: Callable[[], bool] = lambda: False,
 ) -> Iterator[None]:
     """Around calls that build something from a config.
@@ -50,7 +53,9 @@ def refusing_what_mmengine_refuses(
     except RefusedError:
         raise
     except Exception as error:
-        refusal = None if unless() else _refusal(error, config or {})
+        # A Config is no Mapping, and its classes are to be named as text.
+        plain = config.to_dict() if isinstance(config, Config) else config
+        refusal = None if unless() else _refusal(error, plain or {})
         if refusal is None:
             raise
         raise refusal from error
@@ -60,7 +65,9 @@ def _refusal(error: Exception, config: Mapping[str, Any]) -> RefusedError | None
     text = said(error)
     for kind, pattern in _CHECKS.items():
         if isinstance(error, kind) and re.search(pattern, text):
-            return RefusedValueError(_without_advice(text) + _places(text, config))
+            return RefusedValueError(
+                _without_advice(text) + _places(text, config) + meant_by(text)
+            )
     if isinstance(error, TypeError) and _is_of_the_config(text, config):
         return RefusedTypeError(text + _places(text, config))
     return None
