@@ -14,7 +14,11 @@ from dropblock_mm.runs.checked_types import check_form_of_hooks, check_registere
 from dropblock_mm.runs.checkpoints.resume import latest_checkpoint
 from dropblock_mm.runs.libraries import installed_by, tune
 from dropblock_mm.runs.reading import read_config, refusing_unreadable_configs
-from dropblock_mm.runs.type_names import library_of, type_name
+from dropblock_mm.runs.type_names import (
+    library_of,
+    name_suppressions,
+    type_name,
+)
 
 
 def load_config(
@@ -49,6 +53,7 @@ def load_config(
             cfg = extend(cfg)
     merge_options(cfg, late)
     check_form_of_hooks(cfg)
+    name_suppressions(cfg.get('model'))
     return cfg
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from dropblock_mm.runs.libraries import LIBRARIES
 
@@ -46,3 +46,29 @@ def _scopes(part: Any) -> Iterator[str]:
             yield getattr(base, '__module__', str(base)).partition('.')[0]
     for inner in items:
         yield from _scopes(inner)
+
+
+# MMCV evaluates the name of a suppression in the module that has these.
+_SUPPRESSIONS = ('nms', 'soft_nms', 'nms_match', 'nms_rotated', 'nms_quadri')
+_THEIR_MODULES = ('mmcv.ops', 'mmcv.ops.nms')
+
+
+def name_suppressions(part: Any) -> None:
+    """Write MMCV's functions of non-maximum suppression by their bare names.
+
+    A pure-Python config says ``nms=dict(type=nms)``, and what MMEngine dumps of it
+    ``type='mmcv.ops.nms'``: mmcv 2.1 evaluates that text where ``mmcv`` is not
+    defined, so that no dumped config predicts anything.
+
+    Args:
+        part: A config, or any part of it; changed in place.
+    """
+    if isinstance(part, Mapping):
+        kind = part.get('type')
+        module = getattr(kind, '__module__', str(kind).rpartition('.')[0])
+        if module in _THEIR_MODULES and bare_name(kind) in _SUPPRESSIONS:
+            cast(dict, part)['type'] = bare_name(kind)
+        part = list(part.values())
+    if isinstance(part, (list, tuple)):
+        for inner in part:
+            name_suppressions(inner)

@@ -239,3 +239,26 @@ def test_interrupted(load_tool, toy_config, tmp_path, monkeypatch):
     monkeypatch.setattr('dropblock_mm.testing.toy.ToyImages.__getitem__', interrupt)
     with pytest.raises(SystemExit, match='--resume goes on'):
         load_tool('train').main([toy_config, '--work-dir', str(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    ('option', 'said'),
+    [
+        ('custom_hooks=3', 'custom_hooks=3 is not a list of hooks'),
+        ('custom_hooks=a,b', "custom_hooks.0='a' is not a hook"),
+        ('default_hooks=3', 'default_hooks=3 is not a dict of hooks'),
+        ('default_hooks.logger=3', 'default_hooks.logger=3 is not a hook'),
+        ('custom_hooks.0=3', 'a value in a list is not replaced'),
+        ('custom_hooks.0.type=InjectionHook', "type='dropblock_mm.InjectionHook'"),
+        ('optim_wrapper.optimizer.type=Adan', "Write type='Adam'"),
+    ],
+)
+def test_hooks_and_names_are_checked_before_anything_is_written(
+    refused, toy_config, tmp_path, option, said
+):
+    with open(toy_config, 'a') as file:
+        file.write("\ncustom_hooks = [dict(type='EMAHook')]\n")
+    work_dir = tmp_path / 'run'
+    argv = ['--work-dir', str(work_dir), '--cfg-options', option]
+    assert said in refused('train', toy_config, *argv)
+    assert not work_dir.exists()
