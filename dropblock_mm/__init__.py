@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         expected_keep_rate,
         seed_rate,
     )
+    from dropblock_mm.runs.checkpoints.safe_loading import keep_loading_safe
 
 _HOMES = {
     'DropBlock1d': 'layers',
@@ -66,6 +67,7 @@ _HOMES = {
     'expected_keep_rate': 'ops',
     'inject': 'injection',
     'inject_drop_block': 'injection',
+    'keep_loading_safe': 'runs.checkpoints.safe_loading',
     'register_block_adapter': 'injection',
     'resolve_config': 'config_files',
     'seed_rate': 'ops',
@@ -95,6 +97,7 @@ __all__ = [
     'expected_keep_rate',
     'inject',
     'inject_drop_block',
+    'keep_loading_safe',
     'register_block_adapter',
     'resolve_config',
     'seed_rate',

@@ -89,22 +89,51 @@ def _find(package: str, below: str, typed: str) -> str:
 
 def _configs_dir(package: str) -> Path:
     """The folder of a package's configs: installed with it, or in its clone."""
-    spec = importlib.util.find_spec(package) if package.isidentifier() else None
-    if spec is None or not spec.submodule_search_locations:
+    root = _root(package)
+    if root is None:
         raise MissingPackageError(
             f'{package!r} is not an installed package; expected the import name '
             "before '::' to be one such as mmdet, mmseg or dropblock_mm. "
-            'Install it, or correct the name.'
+            f'Install it, or correct the name.{_packages_like(package)}'
         )
-    root = Path(next(iter(spec.submodule_search_locations)))
-    candidates = [root / '.mim/configs', root / 'configs', root.parent / 'configs']
-    for folder in candidates:
-        if folder.is_dir():
-            return folder
-    raise RefusedFileError(
-        f'{package} ships no configs: none of {[str(c) for c in candidates]} exists. '
-        'Reinstall it, or give the path of a config file.'
-    )
+    found = next(filter(Path.is_dir, _places(root)), None)
+    if found is None:
+        places = [str(place) for place in _places(root)]
+        raise RefusedFileError(
+            f'{package} ships no configs: none of {places} exists. Reinstall it, or '
+            'give the path of a config file.'
+        )
+    return found
+
+
+def _root(package: str) -> Path | None:
+    """The folder of a package, if it is installed."""
+    spec = importlib.util.find_spec(package) if package.isidentifier() else None
+    folders = spec.submodule_search_locations if spec else None
+    return Path(next(iter(folders))) if folders else None
+
+
+def _places(root: Path) -> list[Path]:
+    """Where a package has its configs: what OpenMMLab's wheels do, and its clones."""
+    return [root / '.mim/configs', root / 'configs', root.parent / 'configs']
+
+
+def _packages_like(name: str) -> str:
+    """Installed packages that have configs and a name like this one, as a sentence."""
+    # Imported here: it takes time, and this is an error.
+    from importlib.metadata import packages_distributions
+
+    installed = dict.fromkeys(['dropblock_mm', *packages_distributions()])
+    near = difflib.get_close_matches(name, installed, n=9)
+    # A project is often called by a longer name: mmdetection is mmdet.
+    near += [other for other in installed if len(other) > 3 and name.startswith(other)]
+    with_configs = [
+        f'{other}::'
+        for other in dict.fromkeys(near)
+        if (root := _root(other)) and any(map(Path.is_dir, _places(root)[:2]))
+    ]
+    named = ' or '.join(map(repr, with_configs[:3]))
+    return f' Did you mean {named}?' if named else ''
 
 
 def _names(package: str) -> list[str]:

@@ -94,3 +94,15 @@ def test_an_unknown_package_is_named(package):
 def test_a_package_without_configs_says_where_it_looked():
     with pytest.raises(FileNotFoundError, match='ships no configs'):
         resolve_config('pytest::a.py')
+
+
+@pytest.mark.parametrize('typed', ['mmdt', 'mmdetection', 'mmdet3'])
+def test_near_packages_are_named(typed):
+    with pytest.raises(ModuleNotFoundError, match=r"Did you mean 'mmdet::'"):
+        resolve_config(f'{typed}::retinanet/retinanet_r50_fpn_1x_coco.py')
+
+
+def test_no_package_is_near():
+    with pytest.raises(ModuleNotFoundError) as refused:
+        resolve_config('qqqqq::a.py')
+    assert 'Did you mean' not in str(refused.value)

@@ -44,7 +44,7 @@ MAY_IMPORT = {
     | {'', 'analysis', 'datasets'},
     # The package itself: what it exports, which is all that `testing` may use.
     '': {'config_files', 'errors', 'hooks', 'injection', 'layers', 'models', 'ops'}
-    | {'version'},
+    | {'runs', 'version'},
     'testing': BASE | METHOD | METHOD_FOR_MMENGINE | {'', 'analysis', 'datasets'},
 }
 METHOD_THIRD_PARTY = {'torch'}

@@ -32,6 +32,7 @@ PUBLIC = {
     'expected_keep_rate',
     'inject',
     'inject_drop_block',
+    'keep_loading_safe',
     'register_block_adapter',
     'resolve_config',
     'seed_rate',

@@ -99,7 +99,8 @@ def check(args: argparse.Namespace) -> list[DatasetReport]:
 
     cfg = runs.load_config(args.config, args.cfg_options)
     runs.prepare_library(cfg)
-    init_default_scope(cfg.get('default_scope') or 'mmengine')
+    if cfg.get('default_scope'):
+        init_default_scope(cfg.default_scope)
     Image.MAX_IMAGE_PIXELS = None  # large images are no attack here
     columns = TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn()
     console = Console(stderr=True)

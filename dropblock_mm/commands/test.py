@@ -84,7 +84,9 @@ def make_config(args: argparse.Namespace) -> Config:
 
 def is_segmentation(cfg: Config) -> bool:
     """Whether mmseg's ways apply, which differ a little from mmdet's."""
-    return cfg.get('default_scope') == 'mmseg'
+    from dropblock_mm.runs import library_of
+
+    return library_of(cfg) == 'mmseg'
 
 
 def paint_predictions(cfg: Config, args: argparse.Namespace) -> None:
@@ -119,31 +121,38 @@ def augment_test_images(cfg: Config) -> None:
     """
     from mmengine.config import ConfigDict
 
+    from dropblock_mm.runs import library_of
     from dropblock_mm.runs.nested_datasets import innermost
 
     missing = [key for key in ('tta_model', 'tta_pipeline') if key not in cfg]
-    if missing and cfg.get('default_scope') != 'mmdet':
+    if missing and library_of(cfg) != 'mmdet':
         raise RefusedValueError(
             f'--tta needs {" and ".join(missing)}, which the config does not set. '
             'Add them, or leave --tta out.'
         )
-    tta_model = cfg.get('tta_model') or flip_model()
+    scope = '' if cfg.get('default_scope') else 'mmdet.'
+    tta_model = cfg.get('tta_model') or flip_model(scope)
     for dataset in innermost(cfg.test_dataloader):
-        dataset.pipeline = cfg.get('tta_pipeline') or flip_pipeline(dataset.pipeline)
+        dataset.pipeline = cfg.get('tta_pipeline') or flip_pipeline(
+            dataset.pipeline, scope
+        )
     cfg.model = ConfigDict(**tta_model, module=cfg.model)
 
 
-def flip_model() -> dict:
+def flip_model(scope: str = '') -> dict:
     """Merge the boxes of an image and its mirror image, as mmdet by default."""
     nms = {'type': 'nms', 'iou_threshold': 0.5}
-    return {'type': 'DetTTAModel', 'tta_cfg': {'nms': nms, 'max_per_img': 100}}
+    return {'type': f'{scope}DetTTAModel', 'tta_cfg': {'nms': nms, 'max_per_img': 100}}
 
 
-def flip_pipeline(pipeline: list) -> list:
+def flip_pipeline(pipeline: list, scope: str = '') -> list:
     """End the test pipeline twice, mirrored and not, as mmdet by default."""
     keys = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')
-    flips = [{'type': 'RandomFlip', 'prob': prob} for prob in (1.0, 0.0)]
-    pack = {'type': 'PackDetInputs', 'meta_keys': (*keys, 'flip', 'flip_direction')}
+    flips = [{'type': f'{scope}RandomFlip', 'prob': prob} for prob in (1.0, 0.0)]
+    pack = {
+        'type': f'{scope}PackDetInputs',
+        'meta_keys': (*keys, 'flip', 'flip_direction'),
+    }
     augment = {'type': 'TestTimeAug', 'transforms': [flips, [pack]]}
     return [*copy.deepcopy(pipeline[:-1]), augment]
 
@@ -194,7 +203,9 @@ def report_classes(cfg: Config) -> None:
 
 def dump_predictions(runner: Runner, cfg: Config, out: str) -> None:
     """Add a metric that writes the predictions to a pickle file."""
-    if cfg.get('default_scope') == 'mmdet':
+    from dropblock_mm.runs import library_of
+
+    if library_of(cfg) == 'mmdet':
         # Imported here: only detectors have masks to encode.
         from mmdet.evaluation import DumpDetResults
 

@@ -14,6 +14,7 @@ from dropblock_mm.data_checks.layouts import Look, layout_of
 from dropblock_mm.data_checks.layouts.base import annotation_file_flaws
 from dropblock_mm.data_checks.layouts.coco import coco_ids
 from dropblock_mm.data_checks.problems import tally
+from dropblock_mm.runs.type_names import type_name
 
 # Of STDC: it predicts two classes of its own, borders and all else.
 _BORDERS = 'STDCHead'
@@ -138,7 +139,7 @@ def _heads(part: Any, key: str) -> Iterator[tuple[str, int]]:
         part = dict(enumerate(part))
     if isinstance(part, Mapping):
         count = part.get('num_classes')
-        if isinstance(count, int) and part.get('type') != _BORDERS:
+        if isinstance(count, int) and type_name(part) != _BORDERS:
             yield key, count
         for name, child in part.items():
             yield from _heads(child, f'{key}.{name}')

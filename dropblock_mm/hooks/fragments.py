@@ -93,8 +93,14 @@ def _fill(own: Any, defaults: Mapping[str, Any]) -> None:
 
 def _fill_same_type(own: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
     """Fill, unless the two are of different classes with arguments of their own."""
-    if own.get('type') == defaults.get('type', own.get('type')):
+    if _bare_name(own) == (_bare_name(defaults) or _bare_name(own)):
         _fill(own, defaults)
+
+
+def _bare_name(config: Mapping[str, Any]) -> str:
+    """What a ``type`` is called; in pure-Python configs it is a class."""
+    kind = config.get('type') or ''
+    return getattr(kind, '__name__', str(kind)).rpartition('.')[2]
 
 
 def uses_drop_block(cfg: Mapping[str, Any]) -> bool:

@@ -16,6 +16,7 @@ from dropblock_mm.datasets import DIGIT_CLASSES, make_digit_scenes
 from dropblock_mm.errors import RefusedError
 from dropblock_mm.runs.libraries import IMAGE_FOLDERS
 from dropblock_mm.runs.nested_datasets import innermost
+from dropblock_mm.runs.type_names import library_of, type_name
 
 NUM_SCENES = {'num_train': 8, 'num_val': 8}
 LOOPS = ('train', 'val', 'test')
@@ -100,7 +101,7 @@ def use_data(cfg: Config, data: Data) -> None:
 
 def _point(loader: Any, data: Data, loop: str) -> None:
     annotations, images = data.of(loop)
-    if annotations is not None or str(loader.dataset.get('type')).endswith('Scenes'):
+    if annotations is not None or type_name(loader.dataset).endswith('Scenes'):
         # One list replaces several; scenes are not to be made where data are given.
         loader.dataset = next(innermost(loader))
     for dataset in innermost(loader):
@@ -137,7 +138,7 @@ def _names_from_files(cfg: Config) -> tuple[str, ...]:
     names: dict[str, tuple[str, ...]] = {}
     for loop in LOOPS[:2]:
         for dataset in innermost(cfg[f'{loop}_dataloader']):
-            if dataset.type == 'CocoDataset':
+            if type_name(dataset) == 'CocoDataset':
                 path = os.path.join(dataset.get('data_root') or '', dataset.ann_file)
                 names[path] = read_class_names(path)
     if len(set(names.values())) > 1:
@@ -181,7 +182,7 @@ def set_classes(cfg: Config, names: Sequence[str]) -> None:
     for loop in LOOPS:
         for dataset in innermost(cfg.get(f'{loop}_dataloader') or {}):
             dataset.metainfo = ConfigDict(classes=tuple(names))
-            if cfg.get('default_scope') == 'mmseg':
+            if library_of(cfg) == 'mmseg':
                 # The data set of a benchmark allows only classes of its own.
                 dataset.type = 'BaseSegDataset'
     _set_num_classes(cfg.model, len(names))

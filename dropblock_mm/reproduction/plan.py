@@ -137,13 +137,7 @@ def changed_config(name: str, seed: int, changes: Changes) -> Config:
     cfg.randomness = {**(cfg.get('randomness') or {}), 'seed': seed}
     if (cfg.get('auto_scale_lr') or {}).get('base_batch_size'):
         cfg.auto_scale_lr.enable = True
-    for key, value in changes.options.items():
-        try:
-            cfg.merge_from_dict({key: value})
-        except (KeyError, TypeError) as error:
-            raise RefusedError(
-                f'--cfg-options {key}={value!r} does not fit {name}: {error.args[0]}'
-            ) from error
+    runs.merge_options(cfg, changes.options, name)
     return cfg
 
 

@@ -10,6 +10,7 @@ from mmengine.config import Config, ConfigDict
 from dropblock_mm.errors import RefusedError
 from dropblock_mm.reproduction.data import LOOPS
 from dropblock_mm.runs.nested_datasets import innermost
+from dropblock_mm.runs.type_names import type_name
 
 SMOKE = (
     'A narrow model (an eighth of the channels, random weights), at most 8 images of '
@@ -108,7 +109,7 @@ def _forget_weights(part: ConfigDict) -> None:
     if isinstance(part.get('pretrained'), str):
         part.pretrained = None
     init_cfg = part.get('init_cfg')
-    if isinstance(init_cfg, dict) and init_cfg.get('type') == 'Pretrained':
+    if isinstance(init_cfg, dict) and type_name(init_cfg).startswith('Pretrained'):
         part.init_cfg = None
 
 

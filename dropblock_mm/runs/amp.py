@@ -25,6 +25,7 @@ from mmengine.utils import digit_version
 from torch import nn
 
 from dropblock_mm.errors import RefusedValueError
+from dropblock_mm.runs.type_names import type_name
 
 _DTYPES = {'bfloat16': torch.bfloat16, 'float16': torch.float16}
 
@@ -37,12 +38,6 @@ def has_accelerator() -> bool:
         or is_mlu_available()
         or is_musa_available()
     )
-
-
-def type_name(config: Mapping[str, Any]) -> str:
-    """The bare name of a config's ``type``, be it text or a class."""
-    kind = config.get('type') or ''
-    return getattr(kind, '__name__', str(kind)).rpartition('.')[2]
 
 
 def enable_amp(cfg: Config) -> None:

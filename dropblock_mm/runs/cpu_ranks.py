@@ -15,6 +15,7 @@ import torch.distributed as dist
 from mmengine.config import Config
 
 from dropblock_mm.errors import RefusedValueError
+from dropblock_mm.runs.type_names import type_name
 
 # What torch's launchers set, and where others have it.
 _RANKS = {
@@ -22,7 +23,7 @@ _RANKS = {
     'slurm': {'RANK': 'SLURM_PROCID', 'WORLD_SIZE': 'SLURM_NTASKS'},
     'mpi': {'RANK': 'OMPI_COMM_WORLD_RANK', 'WORLD_SIZE': 'OMPI_COMM_WORLD_SIZE'},
 }
-_SYNC_NORMS = ('SyncBN', 'MMSyncBN', 'SyncBatchNorm')
+SYNC_NORMS = ('SyncBN', 'MMSyncBN', 'SyncBatchNorm')
 
 
 def join_ranks(cfg: Config) -> None:
@@ -73,7 +74,7 @@ def _sync_norms(part: Any, key: str) -> Iterator[str]:
     items: Any = ()
     if isinstance(part, Mapping):
         items = part.items()
-        if part.get('type') in _SYNC_NORMS:
+        if type_name(part) in SYNC_NORMS:
             yield f'{key}.type={part["type"]!r}'
     elif isinstance(part, (list, tuple)):
         items = enumerate(part)

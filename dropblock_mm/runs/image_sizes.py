@@ -9,6 +9,7 @@ from typing import Any
 from mmengine.config import Config
 
 from dropblock_mm.runs.nested_datasets import outwards
+from dropblock_mm.runs.type_names import type_name
 
 Size = tuple[int, int]
 
@@ -17,11 +18,13 @@ def fixed_image_size(cfg: Config) -> Size | None:
     """Return height and width of what the model sees, if they are always the same."""
     preprocessor = _preprocessor(cfg)
     for part in preprocessor.get('batch_augments') or []:
-        if part['type'] == 'BatchFixedSizePad':
+        if type_name(part) == 'BatchFixedSizePad':
             return _pair(part['size'])
     if preprocessor.get('size'):
         return _pair(preprocessor['size'])
-    widths = [t['size'] for t in transforms(cfg) if t['type'] == 'Pad' and 'size' in t]
+    widths = [
+        t['size'] for t in transforms(cfg) if type_name(t) == 'Pad' and 'size' in t
+    ]
     return _pair(widths[-1])[::-1] if widths else None
 
 
@@ -76,7 +79,7 @@ def _size_after(step: Mapping[str, Any]) -> Size | None:
         crop = _pair(step['crop_size'])
         return crop if min(crop) > 1 else None  # others are shares of the image
     scales = step.get('scales') or step.get('scale')
-    if 'Resize' not in str(step['type']) or not scales:
+    if 'Resize' not in type_name(step) or not scales:
         return None
     several = isinstance(scales, list | tuple) and not isinstance(scales[0], int)
     pairs = [_pair(scale) for scale in (scales if several else [scales])]

@@ -14,7 +14,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from mmengine.config import Config
+
 from dropblock_mm.errors import RefusedError, RefusedTypeError, RefusedValueError
+from dropblock_mm.runs.registered_names import meant_by
+from dropblock_mm.runs.type_names import type_name
 
 # What MMEngine's registries, configs and Runner say of a config that cannot be built.
 _CHECKS = {
@@ -32,7 +36,7 @@ _UNREGISTERED = re.compile(r'^(\S+) is not in the ')
 
 @contextmanager
 def refusing_what_mmengine_refuses(
-    config: Mapping[str, Any] | None = None,
+    config: Mapping[str, Any] | Config | None = None,
     unless: Callable[[], bool] = lambda: False,
 ) -> Iterator[None]:
     """Around calls that build something from a config.
@@ -49,7 +53,9 @@ def refusing_what_mmengine_refuses(
     except RefusedError:
         raise
     except Exception as error:
-        refusal = None if unless() else _refusal(error, config or {})
+        # A Config is no Mapping, and its classes are to be named as text.
+        plain = config.to_dict() if isinstance(config, Config) else config
+        refusal = None if unless() else _refusal(error, plain or {})
         if refusal is None:
             raise
         raise refusal from error
@@ -59,7 +65,9 @@ def _refusal(error: Exception, config: Mapping[str, Any]) -> RefusedError | None
     text = said(error)
     for kind, pattern in _CHECKS.items():
         if isinstance(error, kind) and re.search(pattern, text):
-            return RefusedValueError(_without_advice(text) + _places(text, config))
+            return RefusedValueError(
+                _without_advice(text) + _places(text, config) + meant_by(text)
+            )
     if isinstance(error, TypeError) and _is_of_the_config(text, config):
         return RefusedTypeError(text + _places(text, config))
     return None
@@ -84,17 +92,13 @@ def _is_of_the_config(text: str, config: Mapping[str, Any]) -> bool:
     if unexpected:
         return any(unexpected[2] in part for part in typed)
     if missing:
-        return any(_callee(missing[1]) == _bare(part['type']) for part in typed)
+        return any(_callee(missing[1]) == type_name(part) for part in typed)
     return False
 
 
 def _callee(name: str) -> str:
     """The class in 'Class.__init__', or a function's name."""
     return name.removesuffix('.__init__').rpartition('.')[2]
-
-
-def _bare(kind: Any) -> str:
-    return getattr(kind, '__name__', str(kind)).rpartition('.')[2]
 
 
 def _places(text: str, config: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from mmengine.runner import Runner
 from torch.utils.data import BatchSampler
 
 from dropblock_mm.registry import LOOPS
-from dropblock_mm.runs.amp import type_name
+from dropblock_mm.runs.type_names import type_name
 
 # Where a checkpoint keeps the seed of the sampler. MMEngine has no seed for it where
 # the ranks' seeds differ: it draws one.

@@ -10,10 +10,15 @@ from typing import Any
 from mmengine.config import Config
 
 from dropblock_mm.errors import MissingPackageError, RefusedValueError
-from dropblock_mm.runs.amp import type_name
+from dropblock_mm.runs.checked_types import check_form_of_hooks, check_registered
 from dropblock_mm.runs.checkpoints.resume import latest_checkpoint
 from dropblock_mm.runs.libraries import installed_by, tune
 from dropblock_mm.runs.reading import read_config, refusing_unreadable_configs
+from dropblock_mm.runs.type_names import (
+    library_of,
+    name_suppressions,
+    type_name,
+)
 
 
 def load_config(
@@ -33,27 +38,50 @@ def load_config(
 
     Returns:
         Config: All of it together.
+
+    Raises:
+        RefusedError: It cannot be read, an option does not fit it, or its hooks are
+            not written as hooks are.
     """
     options = options or {}
     late = {k: v for k, v in options.items() if k.startswith('custom_hooks.')}
     cfg = read_config(name)
-    _merge(cfg, {k: v for k, v in options.items() if k not in late})
+    merge_options(cfg, {k: v for k, v in options.items() if k not in late})
     if extend is not None:
+        check_form_of_hooks(cfg)
         with refusing_unreadable_configs('what is added to it', content=()):
             cfg = extend(cfg)
-    _merge(cfg, late)
+    merge_options(cfg, late)
+    check_form_of_hooks(cfg)
+    name_suppressions(cfg.get('model'))
     return cfg
 
 
-def _merge(cfg: Config, options: Mapping[str, Any]) -> None:
-    """Merge one by one, so that an error can name the option."""
+def merge_options(
+    cfg: Config, options: Mapping[str, Any], name: str = 'the config'
+) -> None:
+    """Merge one by one, so that an error can name the option.
+
+    Args:
+        cfg (Config): Gets what the options say.
+        options (dict): From ``--cfg-options``.
+        name (str): The config's, for messages.
+
+    Raises:
+        RefusedValueError: One of them does not fit.
+    """
     for key, value in options.items():
         try:
             cfg.merge_from_dict({key: value})
         except (KeyError, TypeError) as error:
             raise RefusedValueError(
-                f'--cfg-options {key}={value!r} does not fit the config: '
-                f'{error.args[0]}'
+                f'--cfg-options {key}={value!r} does not fit {name}: {error.args[0]}'
+            ) from error
+        except AttributeError as error:  # MMEngine merges dicts into lists alone
+            raise RefusedValueError(
+                f'--cfg-options {key}={value!r} does not fit {name}: a value in a list '
+                'is not replaced. Give the whole list, or a key of a dict in it: '
+                f'{key}.KEY=VALUE.'
             ) from error
 
 
@@ -87,10 +115,14 @@ def set_work_dir(cfg: Config, given: str | None, *names: str | None) -> None:
 def prepare_library(cfg: Config) -> None:
     """Check that the library of ``default_scope`` is there, and tune it as it does.
 
+    What it registers is known then: hooks, optimizers and schedules that are not
+    are refused.
+
     Raises:
         ModuleNotFoundError: It is not installed.
+        ValueError: A type is not registered.
     """
-    scope = cfg.get('default_scope') or 'mmengine'
+    scope = library_of(cfg) or 'mmengine'
     if importlib.util.find_spec(scope) is None:
         raise MissingPackageError(
             f'default_scope={scope!r} of the config needs the package {scope}, which '
@@ -98,6 +130,7 @@ def prepare_library(cfg: Config) -> None:
             'default_scope.'
         )
     tune(scope)
+    check_registered(cfg)
 
 
 def enable_auto_scale_lr(cfg: Config) -> None:

@@ -2,9 +2,14 @@ import fcntl
 import os
 import zipfile
 
+import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
+from mmengine.hooks import Hook
+from mmengine.registry import DATASETS, HOOKS
+
+from dropblock_mm.testing.toy import ToyImages
 
 INJECT, SCHEDULE = (
     'dropblock_mm.DropBlockInjectionHook',
@@ -239,3 +244,89 @@ def test_interrupted(load_tool, toy_config, tmp_path, monkeypatch):
     monkeypatch.setattr('dropblock_mm.testing.toy.ToyImages.__getitem__', interrupt)
     with pytest.raises(SystemExit, match='--resume goes on'):
         load_tool('train').main([toy_config, '--work-dir', str(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    ('option', 'said'),
+    [
+        ('custom_hooks=3', 'custom_hooks=3 is not a list of hooks'),
+        ('custom_hooks=a,b', "custom_hooks.0='a' is not a hook"),
+        ('default_hooks=3', 'default_hooks=3 is not a dict of hooks'),
+        ('default_hooks.logger=3', 'default_hooks.logger=3 is not a hook'),
+        ('custom_hooks.0=3', 'a value in a list is not replaced'),
+        ('custom_hooks.0.type=InjectionHook', "type='dropblock_mm.InjectionHook'"),
+        ('optim_wrapper.optimizer.type=Adan', "Write type='Adam'"),
+    ],
+)
+def test_hooks_and_names_are_checked_before_anything_is_written(
+    refused, toy_config, tmp_path, option, said
+):
+    with open(toy_config, 'a') as file:
+        file.write("\ncustom_hooks = [dict(type='EMAHook')]\n")
+    work_dir = tmp_path / 'run'
+    argv = ['--work-dir', str(work_dir), '--cfg-options', option]
+    assert said in refused('train', toy_config, *argv)
+    assert not work_dir.exists()
+
+
+@DATASETS.register_module()
+class TestNamedImages(ToyImages):
+    """Images whose metainfo has dicts in it, as one from a config does."""
+
+    metainfo = ConfigDict(classes=('cat', 'dog'), names=dict(cat=dict(latin='Felis')))
+
+
+@HOOKS.register_module()
+class TestKeepsNumbers(Hook):
+    """Keeps what only NumPy counts, in the message hub."""
+
+    def after_train_iter(self, runner, *args, **kwargs):
+        seen = runner.message_hub.runtime_info.get('seen', np.zeros(1, int))
+        runner.message_hub.update_info('seen', seen + 1)
+
+
+@HOOKS.register_module()
+class TestKeepsItself(Hook):
+    """Saves what no reader knows."""
+
+    def before_save_checkpoint(self, runner, checkpoint):
+        checkpoint['keeps'] = {'state': TestKeepsItself}
+
+
+def _with(toy_config, text):
+    with open(toy_config, 'a') as file:
+        file.write(text)
+    return toy_config
+
+
+@pytest.mark.parametrize('strategy', ['cos', 'linear'])
+def test_a_run_reads_its_own_checkpoint(load_tool, toy_config, tmp_path, strategy):
+    config = _with(
+        toy_config,
+        f"""
+train_dataloader['dataset'] = dict(type='TestNamedImages')
+param_scheduler = [
+    dict(type='OneCycleLR', eta_max=0.01, total_steps=20, by_epoch=False, end=20,
+         anneal_strategy={strategy!r}),
+    dict(type='CosineAnnealingLR', T_max=20, by_epoch=False, end=20)]
+optim_wrapper['optimizer'] = dict(type='AdamW', lr=0.01)
+custom_hooks = [dict(type='EMAHook'), dict(type='TestKeepsNumbers')]
+""",
+    )
+    argv = [config, '--work-dir', str(tmp_path / 'run')]
+    name = f'experiment_name={tmp_path.name}'
+    load_tool('train').main([*argv, '--cfg-options', name])
+    longer = [f'{name}2', 'train_cfg.max_epochs=3']
+    load_tool('train').main([*argv, '--resume', '--cfg-options', *longer])
+    saved = torch.load(tmp_path / 'run/epoch_3.pth', weights_only=True)
+    assert saved['message_hub']['runtime_info']['seen'].tolist() == [12]
+    assert saved['meta']['dataset_meta'] == TestNamedImages.metainfo
+    assert [part['last_step'] for part in saved['param_schedulers']] == [12, 12]
+
+
+def test_what_it_could_not_read_is_refused_first(refused, toy_config, tmp_path):
+    config = _with(toy_config, "\ncustom_hooks = [dict(type='TestKeepsItself')]\n")
+    said = refused('train', config, '--work-dir', str(tmp_path / 'run'))
+    assert "checkpoint['keeps']['state'] is of " in said
+    assert 'add_safe_globals' in said
+    assert list((tmp_path / 'run').glob('*.pth')) == []

@@ -60,7 +60,8 @@ def estimate(name: str, settings: Settings) -> Estimate:
 def measure(cfg: Config, name: str, settings: Settings) -> Estimate:
     """Measure one config that was read."""
     runs.prepare_library(cfg)
-    init_default_scope(cfg.get('default_scope') or 'mmengine')
+    if cfg.get('default_scope'):
+        init_default_scope(cfg.default_scope)
     if settings.amp:
         runs.enable_amp(cfg)
     run = workload(cfg, Path(name.rpartition('::')[2]).stem, settings.num_images)

@@ -19,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from dropblock_mm import InjectionHook, KeepProbScheduleHook, ScheduledDrop
 from dropblock_mm.analysis.sites.stock_models import builder
 from dropblock_mm.injection import inject_targets
+from dropblock_mm.runs.type_names import library_of, type_name
 
 # Steps behind the one that is counted, which already warms up.
 WARM_UP = {'cpu': 0, 'cuda': 10}
@@ -66,7 +67,7 @@ def measure(
         steps: How many are timed, after some that are not.
     """
     torch.manual_seed(0)
-    build = builder(cfg.get('default_scope') or 'mmengine', cfg.model)
+    build = builder(cfg.get('default_scope'), cfg.model)
     model = cast(BaseModel, build())
     model.to(device).train()
     sites = add_drop_block(model, cfg)
@@ -102,7 +103,7 @@ def add_drop_block(model: nn.Module, cfg: Config) -> int:
 def optimizer_for(cfg: Config, device: str) -> dict[str, Any]:
     """Return the optimizer's config; on the CPU without mixed precision."""
     wrapper = cfg.optim_wrapper.to_dict()
-    if device == 'cpu' and wrapper.get('type') == 'AmpOptimWrapper':
+    if device == 'cpu' and type_name(wrapper) == 'AmpOptimWrapper':
         wrapper['type'] = 'OptimWrapper'
         for key in ('loss_scale', 'dtype', 'use_fsdp'):
             wrapper.pop(key, None)
@@ -113,7 +114,7 @@ def random_batch(
     cfg: Config, size: tuple[int, int], batch_size: int
 ) -> Mapping[str, Any]:
     """Return images of noise with annotations, as the config's library packs them."""
-    if cfg.get('default_scope') == 'mmseg':
+    if library_of(cfg) == 'mmseg':
         return _segmentation_batch(size, batch_size)
     from mmdet.testing import demo_mm_inputs
 

@@ -36,7 +36,8 @@ def report_of(
     """
     cfg = runs.load_config(config, extend=with_fragment(fragment))
     runs.prepare_library(cfg)
-    init_default_scope(cfg.get('default_scope') or 'mmengine')
+    if cfg.get('default_scope'):
+        init_default_scope(cfg.default_scope)
     with refusing_what_mmengine_refuses(cfg):
         targets, keep_prob = find_targets(cfg, keep_prob, block_size)
         plain = ConfigDict(without(cfg.model, WEIGHTS))

@@ -13,6 +13,8 @@ from mmengine.registry import MODELS, DefaultScope
 from torch import nn
 
 from dropblock_mm import resolve_config
+from dropblock_mm.runs.cpu_ranks import SYNC_NORMS
+from dropblock_mm.runs.type_names import type_name
 
 PACKAGES = ('mmdet', 'mmseg')
 # A config of each package that has been there for long, to find the folder by.
@@ -91,7 +93,7 @@ def without(config: Any, names: Sequence[str] = _IRRELEVANT) -> Any:
     """
     if isinstance(config, Mapping):
         kept = {k: without(v, names) for k, v in config.items() if k not in names}
-        if str(kept.get('type')).endswith('SyncBN'):
+        if type_name(kept) in SYNC_NORMS:
             kept['type'] = 'BN'
         return kept
     if isinstance(config, (list, tuple)):
@@ -104,8 +106,13 @@ def key_of(config: Any) -> str:
     return json.dumps(config, sort_keys=True, default=str)
 
 
-def builder(package: str, config: Mapping[str, Any]) -> Callable[[], nn.Module]:
-    """Return a function that builds a model or backbone, without loading weights."""
+def builder(package: str | None, config: Mapping[str, Any]) -> Callable[[], nn.Module]:
+    """Return a function that builds a model or backbone, without loading weights.
+
+    Args:
+        package: The scope in which its types are looked up, if it has one.
+        config: Of the model.
+    """
     plain = without(config, WEIGHTS)
 
     def build() -> nn.Module:

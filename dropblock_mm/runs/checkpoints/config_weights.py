@@ -12,6 +12,10 @@ from mmengine.config import Config
 
 from dropblock_mm.errors import RefusedValueError
 from dropblock_mm.runs.checkpoints.safe_loading import check_checkpoint
+from dropblock_mm.runs.type_names import type_name
+
+# The name of MMEngine's initialisation in configs, and of its class.
+_PRETRAINED = ('Pretrained', 'PretrainedInit')
 
 
 def check_checkpoints(cfg: Config, key: str) -> None:
@@ -51,7 +55,7 @@ def pretrained_weights(model: Any, key: str = 'model') -> Iterator[tuple[str, st
     if isinstance(model, Mapping):
         items = model.items()
         for name in ('checkpoint', 'pretrained'):
-            is_weights = name == 'pretrained' or model.get('type') == 'Pretrained'
+            is_weights = name == 'pretrained' or type_name(model) in _PRETRAINED
             if is_weights and isinstance(model.get(name), str):
                 yield f'{key}.{name}', model[name]
     elif isinstance(model, (list, tuple)):

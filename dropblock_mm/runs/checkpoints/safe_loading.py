@@ -1,8 +1,8 @@
 """Loads MMEngine's checkpoints without giving up torch's safe loading.
 
 Since 2.6 ``torch.load`` refuses everything but tensors and plain containers, and
-MMEngine saves a little more than that: the log's history. Here that little more is
-allowed, piece by piece, and every file is tried before the runner touches it.
+MMEngine saves a little more than that, the log's history for one. :mod:`.allowed` lists
+that little more, and every file is tried before the runner touches it.
 """
 
 from __future__ import annotations
@@ -13,64 +13,25 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
-from mmengine.logging import HistoryBuffer
 from mmengine.utils import digit_version
 
 from dropblock_mm.errors import RefusedFileError, RefusedValueError
-
-_STATISTICS = ('min', 'max', 'mean', 'current')
-# bool, integers and floats. Arrays of objects stay refused.
-_NUMBER_CODES = '?bBhHiIlLqQefdg'
+from dropblock_mm.runs.checkpoints.allowed import mmengine_globals
 
 
 class DamagedCheckpointError(RefusedValueError):
     """A checkpoint that cannot be read, but does not ask for anything forbidden."""
 
 
-def _history_buffer_method(owner: Any, name: str) -> Any:
-    """Stand in for ``getattr`` while a checkpoint is read.
-
-    A pickled HistoryBuffer names its statistics as ``getattr(HistoryBuffer,
-    'mean')``. The real ``getattr`` would let a file walk from any object to any
-    other (``getattr(f, '__globals__')``), so only these four are answered.
-    """
-    if owner is HistoryBuffer and name in _STATISTICS:
-        return getattr(HistoryBuffer, name)
-    raise pickle.UnpicklingError(f'GLOBAL builtins.getattr asks for {name!r}')
-
-
-def mmengine_globals() -> list[Any]:
-    """List what MMEngine's own checkpoints contain beyond torch's defaults.
-
-    Returns:
-        list: For ``torch.serialization.add_safe_globals``: all of it only builds
-        numbers, arrays of numbers and the log's history.
-    """
-    reconstruct, scalar = (
-        np.ndarray((0,)).__reduce__()[0],
-        np.float64(0).__reduce__()[0],
-    )
-    # NumPy 2 renamed the module; files written by either are read by either.
-    named = [
-        (function, f'numpy.{core}.multiarray.{name}')
-        for core in ('core', '_core')
-        for name, function in (('_reconstruct', reconstruct), ('scalar', scalar))
-    ]
-    numbers = sorted({type(np.dtype(c)) for c in _NUMBER_CODES}, key=str)
-    return [
-        HistoryBuffer,
-        (_history_buffer_method, 'builtins.getattr'),
-        np.ndarray,
-        np.dtype,
-        *named,
-        *numbers,
-    ]
-
-
 def keep_loading_safe() -> None:
     """Make every later ``torch.load`` of this process a safe one that suffices.
+
+    Whatever MMEngine's Runner saves can be read then, and nothing that runs code. The
+    commands call this by themselves; a script of one's own, or a notebook that uses
+    mmdet's ``init_detector`` or a Runner's ``resume``, calls it once before. What a
+    hook saves of a class of one's own is allowed beside it, by
+    ``torch.serialization.add_safe_globals([Class])``.
 
     The environment variable also covers what is out of our hands: some versions of
     MMEngine repeat a refused load with ``weights_only=False``, and files behind
@@ -78,10 +39,17 @@ def keep_loading_safe() -> None:
     """
     os.environ.pop('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', None)
     os.environ['TORCH_FORCE_WEIGHTS_ONLY_LOAD'] = '1'
-    # Older versions load safely too, but refuse the log's history: they can train
-    # and start from plain weights.
-    if digit_version(torch.__version__) >= digit_version('2.6.0'):
+    if can_read_all():
         torch.serialization.add_safe_globals(mmengine_globals())
+
+
+def can_read_all() -> bool:
+    """Tell whether torch has a list of what may be read.
+
+    Older versions load safely too, but refuse the log's history: they can train and
+    start from plain weights.
+    """
+    return digit_version(torch.__version__) >= digit_version('2.6.0')
 
 
 def check_checkpoint(path: str, key: str, resume: bool = False) -> None:

@@ -6,12 +6,16 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from mmengine.dist import is_main_process
+from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
 from mmengine.runner import Runner
 
 from dropblock_mm.registry import HOOKS
 from dropblock_mm.runs.checkpoints.late_removal import RemovingLate
+from dropblock_mm.runs.checkpoints.readable import (
+    refuse_unreadable,
+    unreadable_parts,
+)
 from dropblock_mm.runs.checkpoints.whole_files import BACKEND, write_whole
 
 
@@ -28,10 +32,19 @@ class CheckpointHook(MMEngineCheckpointHook):
 
     ``tools/train.py`` puts it in the place of MMEngine's. Storage other than local
     files is written as its backend does it.
+
+    What cannot be read back by safe loading, say a custom hook's state of a class of
+    its own, is refused before training starts. What first turns up later is named in
+    a warning.
     """
 
     backend_args: dict[str, Any] | None
     file_backend: Any
+    _instead_of_saving: dict[str, Any] | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._warned: set[str] = set()
 
     def before_train(self, runner: Runner) -> None:
         """Choose how files are written and removed, then do what MMEngine does."""
@@ -41,6 +54,48 @@ class CheckpointHook(MMEngineCheckpointHook):
         super().before_train(runner)
         self.file_backend = RemovingLate(self.file_backend, runner.message_hub)
         self._remove_outdated()  # of a run that was killed before it did
+        self._try_reading_back(runner)
+
+    def _try_reading_back(self, runner: Runner) -> None:
+        """Put a checkpoint together, and go no further.
+
+        Raises:
+            RefusedValueError: It could not be read back.
+        """
+        if not isinstance(runner, Runner):  # others save in ways of their own
+            return
+        saved: dict[str, Any] = {}
+        self._instead_of_saving = saved
+        try:
+            # Sharded optimizers collect their state from all ranks, which only a
+            # real saving has all of them take part in.
+            runner.save_checkpoint(
+                runner.work_dir,
+                'unsaved.pth',
+                save_optimizer=self.save_optimizer and get_world_size() == 1,
+                save_param_scheduler=bool(runner.param_schedulers),
+            )
+        except _NothingSaved:
+            refuse_unreadable(saved)
+        except Exception as error:  # of a hook that is only ready once training ran
+            runner.logger.warning(
+                'whether checkpoints can be read back was not tried, putting one '
+                f'together failed: {type(error).__name__}: {error}'
+            )
+        finally:
+            self._instead_of_saving = None
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Note what is going to be saved, and warn of what could not be read back."""
+        if self._instead_of_saving is not None:
+            self._instead_of_saving.update(checkpoint)
+            raise _NothingSaved
+        for part in unreadable_parts(checkpoint):
+            if part.place not in self._warned:
+                self._warned.add(part.place)
+                runner.logger.warning(
+                    f'training cannot be resumed from this checkpoint: {part}'
+                )
 
     def after_train_iter(self, runner: Runner, *args: Any, **kwargs: Any) -> None:
         """Save if it is time."""
@@ -72,6 +127,10 @@ class CheckpointHook(MMEngineCheckpointHook):
         kept = {self.last_ckpt, getattr(self, 'best_ckpt_path', None), *best}
         if is_main_process():
             self.file_backend.remove_outdated(str(self.out_dir), kept)
+
+
+class _NothingSaved(Exception):  # noqa: N818
+    """Ends a saving in which nothing is to be written."""
 
 
 class _NamingElsewhere:

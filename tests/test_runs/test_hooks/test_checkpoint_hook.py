@@ -3,10 +3,12 @@
 import builtins
 from collections import deque
 
+import numpy as np
 import pytest
 import torch
 from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.fileio import LocalBackend
+from mmengine.hooks import Hook
 from mmengine.logging import MessageHub
 
 from dropblock_mm.runs.checkpoints import safe_loading as safe
@@ -179,3 +181,98 @@ def test_what_is_to_go_stays_where_it_was_given_its_name_anew(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ['b']
     storage.remove_outdated(str(tmp_path), set())  # nothing is noted any more
     assert [path.name for path in tmp_path.iterdir()] == ['b']
+
+
+class Keeping(Hook):
+    """Saves a state, and gets it back."""
+
+    def __init__(self, state, since=0):
+        self.state, self.since = state, since
+        self.loaded = None
+
+    def before_save_checkpoint(self, runner, checkpoint):
+        if runner.iter >= self.since:
+            checkpoint['keeping'] = self.state
+
+    def after_load_checkpoint(self, runner, checkpoint):
+        self.loaded = checkpoint['keeping']
+
+
+class Own:
+    """A class that no reader knows."""
+
+
+@pytest.mark.parametrize('place', ['hook', 'message_hub'])
+def test_what_could_not_be_read_back_is_refused_before_training(tmp_path, place):
+    hooks = [Keeping({'a': [Own()]})] if place == 'hook' else []
+    runner = toy_runner(tmp_path, hooks, checkpoint={'type': OURS})
+    if place == 'message_hub':
+        runner.message_hub.update_info('keeping', Own())
+    with pytest.raises(ValueError, match=r"\['keeping'\].*test_checkpoint_hook\.Own"):
+        runner.train()
+    assert runner.iter == 0
+    assert files(tmp_path) == []
+
+
+def test_a_hooks_state_comes_back(tmp_path):
+    state = {'best': np.float32(0.5), 'seen': [('a', 1)], 'weights': torch.ones(2)}
+    before = torch.serialization.get_safe_globals()
+    torch.serialization.add_safe_globals(safe.mmengine_globals())
+    try:
+        saver, loader = Keeping(state), Keeping(state)
+        toy_runner(tmp_path, [saver], checkpoint={'type': OURS}).train()
+        toy_runner(
+            tmp_path,
+            [loader],
+            checkpoint={'type': OURS},
+            resume=True,
+            train_cfg=dict(by_epoch=True, max_epochs=3),
+        ).train()
+    finally:
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(before)
+    assert loader.loaded['weights'].tolist() == [1, 1]
+    assert loader.loaded['best'] == state['best']
+    assert loader.loaded['seen'] == state['seen']
+
+
+def test_what_turns_up_later_is_named_once(tmp_path):
+    runner = toy_runner(tmp_path, [Keeping(Own(), since=1)], checkpoint={'type': OURS})
+    said = []
+    runner.logger.warning = said.append
+    runner.train()
+    (warning,) = [text for text in said if 'cannot be resumed' in text]
+    assert "checkpoint['keeping']" in warning
+    assert len(files(tmp_path)) == 2
+
+
+def test_a_hook_that_is_not_ready_yet_does_not_stop_training(tmp_path):
+    class Later(Hook):
+        def before_save_checkpoint(self, runner, checkpoint):
+            checkpoint['seen'] = self.seen
+
+        def after_train_iter(self, runner, *args, **kwargs):
+            self.seen = runner.iter
+
+    runner = toy_runner(tmp_path, [Later()], checkpoint={'type': OURS})
+    said = []
+    runner.logger.warning = said.append
+    runner.train()
+    assert any('was not tried' in text for text in said)
+    assert len(files(tmp_path)) == 2
+
+
+def test_trying_leaves_nothing_behind(tmp_path):
+    """Neither a file nor a change of what is saved."""
+    runner = toy_runner(tmp_path, [dict(type='EMAHook')], checkpoint={'type': OURS})
+    runner.register_hook(_NothingYet(tmp_path), priority='LOWEST')
+    runner.train()
+    assert files(tmp_path) == ['epoch_1.pth', 'epoch_2.pth']
+
+
+class _NothingYet(Hook):
+    def __init__(self, folder):
+        self.folder = folder
+
+    def before_train(self, runner):
+        assert files(self.folder) == []
