@@ -255,7 +255,7 @@ def test_interrupted(load_tool, toy_config, tmp_path, monkeypatch):
         ('default_hooks.logger=3', 'default_hooks.logger=3 is not a hook'),
         ('custom_hooks.0=3', 'a value in a list is not replaced'),
         ('custom_hooks.0.type=InjectionHook', "type='dropblock_mm.InjectionHook'"),
-        ('optim_wrapper.optimizer.type=Adan', "Write type='Adam'"),
+        ('optim_wrapper.optimizer.type=Addam', "Write type='Adam'"),
     ],
 )
 def test_hooks_and_names_are_checked_before_anything_is_written(
