@@ -34,17 +34,29 @@ class TrainingLog:
         rows = [row for row in self.train + self.val if key in row]
         return [row['step'] for row in rows], [row[key] for row in rows]
 
-    def metric(self) -> str:
+    def metrics(self) -> list[str]:
+        """Return the names of all numbers that evaluations logged, in order."""
+        found = (key for row in self.val for key in row if _is_metric(key, row))
+        return list(dict.fromkeys(found))
+
+    def metric(self, name: str | None = None) -> str:
         """Return the name of the metric that tells how good the model is.
 
         One of those that the libraries' data sets are judged by, or else the first
         that was logged.
 
+        Args:
+            name: The one that is wanted, to check.
+
         Raises:
-            ValueError: If the run was not evaluated, or without a number.
+            ValueError: If the run was not evaluated, or without such a number.
         """
-        found = {key: None for row in self.val for key in row if _is_metric(key, row)}
-        for metric in (*METRICS, *found):
+        found = self.metrics()
+        if name is not None and found and name not in found:
+            raise RefusedValueError(
+                f'the log has no metric {name!r}. It has {", ".join(found)}.'
+            )
+        for metric in (*METRICS, *found) if name is None else (name,):
             if metric in found:
                 return metric
         raise RefusedValueError(

@@ -18,6 +18,7 @@ from dropblock_mm.injection.adapters.residual_blocks import (
     darknet_block,
     residual_block,
 )
+from dropblock_mm.injection.adapters.sums import block_with_sum
 from dropblock_mm.injection.adapters.units import (
     conv_module,
     conv_norm_sequence,
@@ -41,6 +42,7 @@ ADAPTERS: tuple[Adapter, ...] = (
     csp_layer,
     darknet_block,
     residual_block,
+    block_with_sum,
 )
 _REGISTERED: dict[type[nn.Module], Adapter] = {}
 
