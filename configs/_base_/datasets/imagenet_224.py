@@ -1,8 +1,8 @@
 """ImageNet at 224x224 pixels: 128 images for each of 8 GPUs, and one crop to evaluate.
 
-Training (`resnet_preprocessing.py` in tensorflow/tpu's `models/official/resnet`): a crop
-of 8 % to 100 % of the area and an aspect ratio of 3/4 to 4/3, resized bicubically, and a
-flip half of the time; no change of colours. Evaluation: the shorter side resized
+Training (`resnet_preprocessing.py` in tensorflow/tpu's `models/official/resnet`): a
+crop of 8 % to 100 % of the area and an aspect ratio of 3/4 to 4/3, resized bicubically,
+and a flip half of the time; no change of colours. Evaluation: the shorter side resized
 bicubically to 256, and the 224x224 pixels in the middle of it. All 50,000 images of val
 are evaluated; there, the last 848 did not fill a batch and were left out.
 
