@@ -13,9 +13,11 @@ Cost: 9.3e18 floating-point operations, about 290 GPU hours on V100s or 110 on A
 without mixed precision (estimated from that count, docs/en/cost.md; not measured).
 """
 
-_base_ = './resnet50_8xb128-300e_in1k.py'
+_base_ = [
+    './resnet50_8xb128-300e_in1k.py',
+    '../_base_/datasets/autoaugment.py',
+]
 
 train_pipeline = _base_.train_pipeline
-# No hparams: mmpretrain 1.2 keeps them, and builds the operations without them.
-train_pipeline.insert(-1, dict(type='AutoAugment', policies='imagenet'))
+train_pipeline.insert(-1, _base_.autoaugment)
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

@@ -20,7 +20,7 @@ DROPPED = ('dropout', 'drop-path', 'spatial-dropout', 'dropblock')
 # What a row changes of the first one, beside custom_hooks.
 CHANGED = {
     'cutout': {'train_pipeline', 'train_dataloader'},
-    'autoaugment': {'train_pipeline', 'train_dataloader'},
+    'autoaugment': {'train_pipeline', 'train_dataloader', 'autoaugment', 'grey'},
     'label-smooth': {'model'},
     'dropblock-label-smooth': {'model', 'train_cfg', 'param_scheduler'},
 }
