@@ -20,7 +20,11 @@ MODELS = Registry(
     'model',
     parent=MMENGINE_MODELS,
     scope='dropblock_mm',
-    locations=['dropblock_mm.models', 'dropblock_mm.models.decode_heads'],
+    locations=[
+        'dropblock_mm.models',
+        'dropblock_mm.models.backbones',
+        'dropblock_mm.models.decode_heads',
+    ],
 )
 DATASETS = Registry(
     'dataset',
