@@ -55,6 +55,9 @@ PROGRAMS = {
     'draw-segmentation': Program(
         'tools/analysis_tools/draw_segmentation.py', "draw a segmentor's label maps"
     ),
+    'report': Program(
+        'tools/analysis_tools/report.py', 'write one page of HTML about runs'
+    ),
     'voc-aug': Program(
         'tools/dataset_converters/voc_aug.py', 'make the training set of VOC 2012 + SBD'
     ),
