@@ -11,7 +11,7 @@ from dropblock_mm.errors import RefusedFileError, RefusedValueError
 from dropblock_mm.runs.checkpoints.whole_files import write_whole
 
 SCHEMA = 1
-PICTURES = ('.png', '.svg', '.gif', '.webp')
+PICTURES = ('.png', '.svg')
 
 
 @dataclass(frozen=True)
