@@ -55,6 +55,15 @@ PROGRAMS = {
     'draw-segmentation': Program(
         'tools/analysis_tools/draw_segmentation.py', "draw a segmentor's label maps"
     ),
+    'masks': Program(
+        'tools/analysis_tools/masks.py', "draw a model's masks over an image"
+    ),
+    'plot-schedule': Program(
+        'tools/analysis_tools/plot_schedule.py', 'plot what a config will drop, by when'
+    ),
+    'report': Program(
+        'tools/analysis_tools/report.py', 'write one page of HTML about runs'
+    ),
     'voc-aug': Program(
         'tools/dataset_converters/voc_aug.py', 'make the training set of VOC 2012 + SBD'
     ),
