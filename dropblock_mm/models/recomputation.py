@@ -36,16 +36,21 @@ def recomputed(module: nn.Module, *inputs: Any) -> Any:
 
 @contextmanager
 def statistics_at_rest(module: nn.Module) -> Iterator[None]:
-    """Let batch norms in training mode use a batch, and not remember it."""
+    """Let batch norms in training mode use a batch, and not remember it.
+
+    They go on handing their statistics to the same operation, with a momentum of 0:
+    torch wants to see the second call save as many tensors as the first one.
+    """
     norms = [
         part
         for part in module.modules()
         if isinstance(part, _BatchNorm) and part.training and part.track_running_stats
     ]
+    before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:
-        norm.track_running_stats = False
+        norm.momentum, norm.num_batches_tracked = 0.0, None
     try:
         yield
     finally:
-        for norm in norms:
-            norm.track_running_stats = True
+        for norm, (momentum, batches) in zip(norms, before, strict=True):
+            norm.momentum, norm.num_batches_tracked = momentum, batches

@@ -36,14 +36,15 @@ def test_norms_count_a_batch_once(pair):
         torch.testing.assert_close(plain, again)
     norms = [part for part in pair[1].modules() if isinstance(part, nn.BatchNorm2d)]
     assert {norm.num_batches_tracked.item() for norm in norms} == {1}
-    assert all(norm.track_running_stats for norm in norms)
+    assert {norm.momentum for norm in norms} == {0.1}
 
 
 def test_norms_are_as_before_if_the_second_call_fails():
     norm = nn.BatchNorm2d(2)
     with pytest.raises(RuntimeError, match='on purpose'), statistics_at_rest(norm):
         raise RuntimeError('on purpose')
-    assert norm.track_running_stats
+    assert norm.momentum == 0.1
+    assert norm.num_batches_tracked == 0
 
 
 def test_norms_in_eval_mode_use_their_statistics_in_both_calls():
@@ -57,12 +58,13 @@ def test_norms_in_eval_mode_use_their_statistics_in_both_calls():
 
 
 def test_memory_is_halved():
+    """Gradients included; without memory to allocate, sizes are counted all the same."""
     peaks = []
     for with_cp in (False, True):
-        net = AmoebaNet('B', 2, 16, with_cp=with_cp).train()
-        images = torch.randn(4, 3, 64, 64)
+        with torch.device('meta'):
+            net = AmoebaNet('B', 6, 32, with_cp=with_cp).train()
+            images = torch.empty(8, 3, 96, 96)
         with LiveMemory() as memory:
             net(images)[0].sum().backward()
-        gradients = sum(p.numel() * p.element_size() for p in net.parameters())
-        peaks.append(memory.peak - gradients)
+        peaks.append(memory.peak)
     assert peaks[1] <= peaks[0] / 2

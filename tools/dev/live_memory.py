@@ -46,7 +46,8 @@ class LiveMemory(TorchDispatchMode):
     def _note(self, tensor: Any, new: bool) -> None:
         if not isinstance(tensor, torch.Tensor):
             return
-        reference = StorageWeakRef(tensor.untyped_storage())
+        storage = tensor.untyped_storage()
+        reference = StorageWeakRef(storage)
         if reference.cdata in self._alive or reference.cdata in self._earlier:
             return
         if new:

@@ -24,6 +24,7 @@ def small():
 
 
 HALF = r'cell(1[2-9]|2[0-2])'
+PAPER = dict(keep_prob=0.9, block_size=11)
 
 
 def test_sites_of_the_paper(largest):
@@ -155,7 +156,10 @@ def test_both_kinds_of_layer_at_once(small):
     everywhere = dict(module=r'cell\d+')
     sites = inject(
         small,
-        [dict(everywhere, layer='DropPath'), dict(everywhere, layer='DropBlock2d')],
+        [
+            dict(everywhere, layer='DropPath'),
+            dict(everywhere, layer='DropBlock2d', block_size=2),
+        ],
         keep_prob=0.9,
     )
     small(torch.randn(2, 3, 40, 40))[0].sum().backward()

@@ -102,7 +102,8 @@ class ReLUConvNorm(nn.Sequential):
     def __init__(self, *convs: nn.Conv2d, norm: Norm, inplace: bool = False) -> None:
         super().__init__()
         self.relu = nn.ReLU(inplace=inplace)
-        for name, conv in zip(('conv', 'pointwise'), convs, strict=False):
+        names = ('conv',) if len(convs) == 1 else ('depthwise', 'pointwise')
+        for name, conv in zip(names, convs, strict=True):
             self.add_module(name, conv)
         self.norm = build_norm_layer(norm, convs[-1].out_channels)[1]
 
