@@ -2,7 +2,7 @@
 
 Examples::
 
-    python tools/reproduce.py table3 --launcher pytorch --gpus 8
+    python tools/reproduce.py table1 --launcher pytorch --gpus 8
     python tools/reproduce.py table3 --rows scratch block7 --seeds 0 1 2
     python tools/reproduce.py table3 --smoke        # less than a minute a row, on a CPU
 
@@ -96,14 +96,20 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
         group.add_argument(
             f'--{loop}-ann',
             metavar='FILE',
-            help='COCO annotations, or a list of names, in VOC layout',
+            help='COCO annotations; a list of names in VOC layout, of names and labels '
+            'for a classifier',
         )
-        group.add_argument(f'--{loop}-images', metavar='DIR')
+        group.add_argument(
+            f'--{loop}-images',
+            metavar='DIR',
+            help=f'with a folder for each class, for a classifier ({loop})',
+        )
     group.add_argument(
         '--classes',
         nargs='+',
         metavar='NAME',
-        help='of VOC layout; COCO annotations say them',
+        help='of VOC layout and of lists of labels; COCO annotations and class folders '
+        'say them',
     )
 
 
@@ -161,7 +167,8 @@ def choose_data(table: Table, args: argparse.Namespace) -> tuple[Data, str | Non
             f'{table.name} --smoke needs --data-root DIR: the embedded data set does '
             'not have its layout.'
         )
-    root = str(Path(args.work_dir, 'digit_scenes'))
+    name = 'digit_images' if table.embedded == 'folders' else 'digit_scenes'
+    root = str(Path(args.work_dir, name))
     return embedded_data(table.embedded, root), root
 
 
@@ -181,10 +188,15 @@ def make_series(args: argparse.Namespace, argv: Sequence[str]) -> Series:
         Launcher(args.launcher, args.gpus or 1, args.partition),
         typed('reproduce', *argv),
         partial(print, flush=True),
-        data='the digit scenes' if embedded else data.root or '',
+        data=_named(embedded) if embedded else data.root or '',
         smoke=args.smoke,
         embedded=embedded,
     )
+
+
+def _named(embedded: str) -> str:
+    """Return what the embedded data set in a folder is called."""
+    return f'the {Path(embedded).name.replace("_", " ")}'
 
 
 def end_politely() -> None:

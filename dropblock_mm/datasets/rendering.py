@@ -72,6 +72,32 @@ def render_scene(
     return Scene(image, np.stack(masks), np.array(digits))
 
 
+def render_digit(
+    ink: np.ndarray,
+    photos: list[np.ndarray],
+    image_size: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Draw a single digit on a photograph, as large as in a scene of half the side.
+
+    Args:
+        ink: FloatArray[8, 8] in [0, 1].
+        photos: UInt8Array[H, W, 3] each, where the background is cut from.
+        image_size: Side S of the image in pixels.
+        rng: Source of every random choice.
+
+    Returns:
+        UInt8Array[S, S, 3], RGB.
+    """
+    image = crop_photo(photos[rng.integers(len(photos))], image_size, rng)
+    opacity = draw_digit(ink, 2 * image_size, rng)
+    height, width = opacity.shape
+    top = int(rng.integers(image_size - height + 1))
+    left = int(rng.integers(image_size - width + 1))
+    paste_digit(image, opacity, (top, left, height, width), rng)
+    return image
+
+
 def crop_photo(photo: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
     """Cut a random square from a photograph and scale it to ``size`` pixels.
 

@@ -17,8 +17,8 @@ from dropblock_mm.tables_md import markdown_table
 
 SCHEMA = 1
 _SHORT = re.compile(
-    r'Python|CUDA available|GPU.*|PyTorch|MMEngine|(onedl-)?mm(cv|det.*|seg.*)|'
-    r'dropblock_mm'
+    r'Python|CUDA available|GPU.*|PyTorch|MMEngine|'
+    r'(onedl-)?mm(cv|det.*|seg.*|pretrain)|dropblock_mm'
 )
 
 
@@ -65,9 +65,13 @@ class Summary:
         """The sample standard deviation; None for one value."""
         return statistics.stdev(self.values) if len(self.values) > 1 else None
 
+    def told(self, digits: int) -> str:
+        """In words, with so many digits behind the point."""
+        spread = '' if self.spread is None else f' ± {self.spread:.{digits}f}'
+        return f'{self.mean:.{digits}f}{spread}'
+
     def __str__(self) -> str:
-        spread = '' if self.spread is None else f' ± {self.spread:.1f}'
-        return f'{self.mean:.1f}{spread}'
+        return self.told(1)
 
 
 def summarize(row: Row, title: str, results: Sequence[Result]) -> Summary | None:
@@ -147,8 +151,11 @@ def main_table(table: Table, results: Sequence[Result]) -> str:
 def _main_line(table: Table, row: Row, results: Sequence[Result]) -> list[str]:
     cells = [row.name, row.title]
     for metric in table.metrics:
-        cells += [str(row.paper.get(metric.title, ''))] if table.source else []
-        cells += [str(summarize(row, metric.title, results) or '')]
+        paper = row.paper.get(metric.title)
+        if table.source:
+            cells.append('' if paper is None else f'{paper:.{table.digits}f}')
+        found = summarize(row, metric.title, results)
+        cells.append(found.told(table.digits) if found else '')
     seeds = [
         str(r.run.seed)
         for r in results

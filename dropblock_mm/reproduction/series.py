@@ -81,7 +81,7 @@ class Series:
     def prepare(self) -> None:
         """Make, or check, what all runs need, before the first starts."""
         if self.embedded:
-            make_embedded_data(self.embedded)
+            make_embedded_data(self.table.embedded or '', self.embedded)
         first = self.plan.asked[0].cfg
         prepare_library(first)
         check_data(first, ('train', 'val', 'test'))

@@ -8,7 +8,8 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from dropblock_mm.errors import RefusedError
-from dropblock_mm.reproduction.data import LOOPS
+from dropblock_mm.reproduction.data import LOOPS, NUM_DIGITS
+from dropblock_mm.reproduction.image_folders import few_of
 from dropblock_mm.runs.nested_datasets import innermost
 from dropblock_mm.runs.type_names import type_name
 
@@ -22,7 +23,8 @@ IMAGES = 8
 EPOCHS = 2
 BATCH = 2
 NARROWER = 8
-_SIZES = ('scale', 'scales', 'crop_size', 'size', 'img_scale')
+# 'shape' is the side of Cutout's square.
+_SIZES = ('scale', 'scales', 'crop_size', 'size', 'img_scale', 'shape')
 _EPOCHS = ('begin', 'end', 'T_max')
 # What a detector trained for seconds would filter: it is sure of nothing.
 _TEST_CFG = {'score_thr': 0.0, 'nms_pre': 20, 'max_per_img': 10}
@@ -63,9 +65,8 @@ def shrink(cfg: Config) -> None:
     _narrow(cfg.model)
     for part in parts(cfg.model):
         _forget_weights(part)
-    cfg.model.get('test_cfg', {}).update(
-        {key: value for key, value in _TEST_CFG.items() if key in cfg.model.test_cfg}
-    )
+    test_cfg = cfg.model.get('test_cfg') or {}
+    test_cfg.update({key: n for key, n in _TEST_CFG.items() if key in test_cfg})
     _shrink_images(cfg)
     for loop in LOOPS:
         _few_images(cfg[f'{loop}_dataloader'], BATCH if loop == 'train' else None)
@@ -150,4 +151,4 @@ def _few_images(loader: Any, batch_size: int | None) -> None:
     if batch_size:
         loader.batch_size = batch_size
     for dataset in innermost(loader):
-        dataset.indices = IMAGES
+        dataset.indices = few_of(dataset, IMAGES, NUM_DIGITS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import json
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 
+from dropblock_mm.reproduction.image_folders import always_right
 from dropblock_mm.reproduction.plan import Run
 from dropblock_mm.reproduction.tables import Metric
 from dropblock_mm.runs.checkpoints.resume import latest_checkpoint
@@ -55,7 +57,8 @@ def inspect_run(run: Run, metrics: tuple[Metric, ...]) -> Progress:
     checkpoint = Path(named)
     if read_progress(checkpoint, run.cfg) != training_length(run.cfg):
         return Progress(State.INTERRUPTED, checkpoint)
-    for logged in (logged_evaluation(run), later_evaluation(run)):
+    for last in (logged_evaluation(run), later_evaluation(run)):
+        logged = best_of(run, last)
         if all(metric.key in logged for metric in metrics):
             numbers = {m.title: m.scale * logged[m.key] for m in metrics}
             rate = kept_at_last(run)
@@ -86,12 +89,31 @@ def read_progress(checkpoint: Path, cfg: Config) -> int | None:
 
 def logged_evaluation(run: Run) -> dict[str, Any]:
     """Return what training logged when it evaluated its last epoch, or {}."""
+    length = training_length(run.cfg)
+    return next((row for row in evaluations(run) if row.get('step') == length), {})
+
+
+def best_of(run: Run, last: dict[str, Any]) -> dict[str, Any]:
+    """Return a training's best evaluation, if that is what its row asks for.
+
+    Args:
+        run: The run.
+        last: Its last evaluation, or {}.
+    """
+    key = run.row.best
+    last = {**always_right(run.cfg), **last} if last else last
+    if not key or key not in last:
+        return last
+    others = [{**last, **row} for row in evaluations(run) if key in row]
+    return max([last, *others], key=lambda row: row[key])
+
+
+def evaluations(run: Run) -> Iterator[dict[str, Any]]:
+    """Yield what training logged of each evaluation, the newest first."""
     for path in sorted(run.work_dir.glob('*/vis_data/scalars.json'), reverse=True):
         for row in reversed(read_rows(path)):
-            # MMEngine dates an evaluation by the epoch.
-            if 'iter' not in row and row.get('step') == training_length(run.cfg):
-                return row
-    return {}
+            if 'iter' not in row:  # MMEngine dates an evaluation by the epoch
+                yield row
 
 
 def kept_at_last(run: Run) -> float | None:

@@ -58,7 +58,7 @@ def test_norms_in_eval_mode_use_their_statistics_in_both_calls():
 
 
 def test_memory_is_halved():
-    """Gradients included. No memory is allocated, and sizes are counted all the same."""
+    """Gradients included; sizes are counted where no memory is allocated."""
     peaks = []
     for with_cp in (False, True):
         with torch.device('meta'):

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from dropblock_mm.reproduction.tables import IMAGENET, TABLE_3, TABLE_4, Row, Table
+from dropblock_mm.reproduction.tables import TABLE_1, TABLE_3, TABLE_4, Row, Table
 
 ROOT = Path(__file__).resolve().parents[2]
 NUMBER = r'\d+\.\d+'
@@ -26,14 +26,11 @@ _WILD = {'<cell>': r'[^|\n]*', '<end>': '$'}
 
 def numbers() -> dict[str, str]:
     """Return every number of the paper by its key, such as 'table3/block7/AP'."""
-    found = {
-        f'{table.name}/{row.name}/{title}': f'{value:.1f}'
-        for table in (TABLE_3, TABLE_4)
+    return {
+        f'{table.name}/{row.name}/{title}': f'{value:.{table.digits}f}'
+        for table in (TABLE_1, TABLE_3, TABLE_4)
         for row in table.rows
         for title, value in row.paper.items()
-    }
-    return found | {
-        f'imagenet/{name}': f'{top1:.2f}' for name, top1 in IMAGENET.items()
     }
 
 
@@ -113,7 +110,21 @@ _SEGMENTATION = {
     'block4': 'keep_prob 0.2, block 4',
     'block16': 'keep_prob 0.2, block 16',
 }
+_BASELINES = {
+    'dropout': 'resnet_c4c5_dropout',
+    'spatial-dropout': 'resnet_c4c5_spatial_dropout',
+    'drop-path': 'resnet_c5_drop_path',
+}
 PLACES = (
+    *_row_places(TABLE_1, 'configs/resnet/README.md'),
+    *(
+        Place(
+            f'configs/_base_/dropblock/{fragment}.py',
+            f'ResNet-50 reaches {{table1/{row}/top-1}} top-1 with it, '
+            '{table1/none/top-1} without, and {table1/dropblock/top-1} with DropBlock',
+        )
+        for row, fragment in _BASELINES.items()
+    ),
     *_row_places(TABLE_3, 'configs/retinanet/README.md'),
     *_row_places(TABLE_4, 'configs/retinaseg/README.md'),
     *(
@@ -124,7 +135,7 @@ PLACES = (
         'configs/_base_/dropblock/resnet_c4c5.py',
         'from scratch reaches {table3/block7/AP} AP with it, {table3/scratch/AP} '
         'without (section 4.3, Table 3); on ImageNet, ResNet-50 reaches '
-        '{imagenet/DropBlock} top-1 with it, {imagenet/ResNet-50} without (Table 1)',
+        '{table1/dropblock/top-1} top-1 with it, {table1/none/top-1} without (Table 1)',
     ),
     Place(
         'configs/_base_/dropblock/decode_head.py',
