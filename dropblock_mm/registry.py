@@ -8,6 +8,7 @@ from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import LOOPS as MMENGINE_LOOPS
 from mmengine.registry import MODELS as MMENGINE_MODELS
+from mmengine.registry import OPTIMIZERS as MMENGINE_OPTIMIZERS
 from mmengine.registry import Registry
 
 HOOKS = Registry(
@@ -24,7 +25,14 @@ MODELS = Registry(
         'dropblock_mm.models',
         'dropblock_mm.models.backbones',
         'dropblock_mm.models.decode_heads',
+        'dropblock_mm.models.heads',
     ],
+)
+OPTIMIZERS = Registry(
+    'optimizer',
+    parent=MMENGINE_OPTIMIZERS,
+    scope='dropblock_mm',
+    locations=['dropblock_mm.models.optimizers'],
 )
 DATASETS = Registry(
     'dataset',

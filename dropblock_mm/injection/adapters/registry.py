@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from torch import nn
 
 from dropblock_mm.errors import RefusedTypeError
+from dropblock_mm.injection.adapters.cells import cell
 from dropblock_mm.injection.adapters.residual_blocks import (
     csp_layer,
     darknet_block,
@@ -35,6 +36,7 @@ _AdapterType = TypeVar('_AdapterType', bound=Adapter)
 ADAPTERS: tuple[Adapter, ...] = (
     gate,
     stem_of_tokens,
+    cell,
     conv_module,
     conv_norm_unit,
     conv_norm_sequence,

@@ -1,10 +1,16 @@
-"""Backbones, each of which imports its library when it is built."""
+"""Backbones; one that needs mmpretrain imports it when it is built."""
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 from dropblock_mm.registry import MODELS
+
+if find_spec('mmcv') is not None:
+    from dropblock_mm.models.backbones.amoebanet import AmoebaNet
+
+    __all__ = ['AmoebaNet', 'build_tpu_resnet']
 
 
 @MODELS.register_module(name='TPUResNet')
