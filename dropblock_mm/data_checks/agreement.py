@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from dropblock_mm.data_checks.annotations.coco import coco_labels
-from dropblock_mm.data_checks.annotations.coco_values import crowd_problems
-from dropblock_mm.data_checks.entries import DataSetEntry, Inventory, MetricEntry
-from dropblock_mm.data_checks.json_files import read_json
+from dropblock_mm.data_checks.entries import DataSetEntry, Inventory
 from dropblock_mm.data_checks.layouts import Look, layout_of
-from dropblock_mm.data_checks.layouts.base import annotation_file_flaws
-from dropblock_mm.data_checks.layouts.coco import coco_ids
-from dropblock_mm.data_checks.problems import tally
+from dropblock_mm.data_checks.metric_files import metric_problems
 from dropblock_mm.runs.type_names import type_name
 
 # Of STDC: it predicts two classes of its own, borders and all else.
@@ -32,55 +26,22 @@ def disagreements(found: Inventory, looks: Sequence[Look], limit: int) -> Iterat
         str: Each problem under the key to blame.
     """
     seen = list(zip(found.data_sets, looks, strict=True))
+    yield from found.flaws
     for metric in found.metrics:
         yield from metric_problems(metric, seen, limit)
     heads = dict(_heads(found.model, 'model'))
     for entry, look in seen:
         yield from class_count_problems(heads, entry, entry.classes or look.labels)
     yield from label_problems(seen)
+    yield from nothing_to_learn(seen)
 
 
-def metric_problems(
-    metric: MetricEntry, seen: Sequence[tuple[DataSetEntry, Look]], limit: int
-) -> Iterator[str]:
-    """Look at the annotation file that a metric reads.
-
-    Evaluation would end with 'Results do not correspond to current coco set', or
-    without ``iscrowd`` with a KeyError, after the first epoch.
-    """
-    path = metric.annotations
-    if path is None:
-        return
-    flaws = list(annotation_file_flaws(path, limit))
-    yield from flaws
-    if flaws or not path.path.endswith('.json') or os.path.getsize(path.path) > limit:
-        return
-    content = read_json(path.path)
-    if not isinstance(content, dict):
-        return
-    if metric.type == 'CocoMetric':
-        for finding in tally(crowd_problems(content)):
-            yield path.problem(finding.text, finding.kind.remedy)
-    ids = coco_ids(content)
-    for entry, look in seen:
-        own = entry.annotations
-        if own is None or not any(entry is one for one in metric.data_sets):
-            continue
-        if not os.path.isfile(own.path) or os.path.samefile(own.path, path.path):
-            continue
-        others = look.image_ids - ids
-        if others and ids:
-            yield path.problem(
-                f'{len(others)} images of {own.key}={own.value!r} are not in it',
-                'Give both the same file.',
-            )
-        labels = coco_labels(content, entry.classes)
-        if look.labels and labels and labels != look.labels:
-            yield path.problem(
-                f'its classes are in the order {_named(labels)}, and those of '
-                f'{own.key}={own.value!r} are {_named(look.labels)}',
-                'Give both the same file.',
-            )
+def nothing_to_learn(seen: Sequence[tuple[DataSetEntry, Look]]) -> Iterator[str]:
+    """Refuse training on images alone; beside others they are background."""
+    trained = [(e, look.has_objects) for e, look in seen if e.loop == 'train']
+    if trained and all(has is False for _, has in trained):
+        keys = ', '.join(entry.key for entry, _ in trained)
+        yield f'{keys}: no object is annotated. Give annotation files with objects.'
 
 
 def class_count_problems(
@@ -112,25 +73,41 @@ def label_problems(seen: Sequence[tuple[DataSetEntry, Look]]) -> Iterator[str]:
     """Compare the classes behind the labels of all data sets with the first's.
 
     Where a label stands for one class in training and another in evaluation, no check
-    of a single file finds it, and a perfect model gets an AP of 0.
+    of a single file finds it, and a perfect model gets an AP of 0. Where training has
+    more classes than evaluation, pycocotools has no category for some predictions.
     """
     known = [(entry, look.labels) for entry, look in seen if look.labels]
     for entry, labels in known[1:]:
         first, expected = known[0]
-        if not set(labels) & set(expected):  # names of another kind
+        ours, theirs = _plain(labels), _plain(expected)
+        if not set(ours) & set(theirs):  # names of another kind
             continue
-        if any(a != b for a, b in zip(labels, expected, strict=False)):
+        said = f'{_named(labels)}, and those of {first.key} are {_named(expected)}'
+        if any(a != b for a, b in zip(ours, theirs, strict=False)):
             yield (
-                f'{entry.key}: its labels are the classes {_named(labels)}, and those '
-                f'of {first.key} are {_named(expected)}. Give both the same '
+                f'{entry.key}: its labels are the classes {said}. Give both the same '
                 'metainfo.classes, and the categories of their files, or their class '
                 'folders, in the same order.'
             )
+        elif 'train' == first.loop != entry.loop and (
+            len(ours) < len(theirs)
+            or (entry.classes and len(entry.classes) != len(first.classes or ()))
+        ):
+            yield (
+                f'{entry.key}: it has {len(ours)} classes, and training has '
+                f'{len(theirs)}: its labels are {said}. Give both the same '
+                'metainfo.classes and categories; they need no objects.'
+            )
+
+
+def _plain(labels: Sequence[str]) -> list[str]:
+    """Names as they are compared: some tools write them in capitals."""
+    return [str(label).strip().casefold() for label in labels]
 
 
 def _named(labels: Sequence[str]) -> str:
     more = ', ...' if len(labels) > 10 else ''
-    return f'({", ".join(labels[:10])}{more})'
+    return f'({", ".join(map(str, labels[:10]))}{more})'
 
 
 def _heads(part: Any, key: str) -> Iterator[tuple[str, int]]:

@@ -48,7 +48,9 @@ class DataSetEntry:
         classes: By config or else by its class; None if not known.
         own_metainfo: What its class says of its classes and their colours.
         loads: What its pipeline loads beside images: 'masks', 'label maps'.
+        remote: What the pipeline reads by another storage: 'images', 'label maps'.
         steps: Arguments of the first step of a pipeline, by its bare type.
+        ignored: The label that the loss of the model ignores; None if not known.
     """
 
     loop: str
@@ -64,7 +66,9 @@ class DataSetEntry:
     classes: tuple[str, ...] | None = None
     own_metainfo: Mapping[str, Any] = field(default_factory=dict)
     loads: frozenset[str] = frozenset()
+    remote: frozenset[str] = frozenset()
     steps: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    ignored: int | None = None
 
 
 @dataclass(frozen=True)
@@ -76,21 +80,47 @@ class MetricEntry:
         type: As the config names it, without a registry's scope.
         annotations: Its ``ann_file``, None if it has none on this disk.
         data_sets: Those whose results it gets.
+        config: Its dict.
     """
 
     key: str
     type: str
     annotations: DataPath | None
     data_sets: tuple[DataSetEntry, ...]
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_coco(self) -> bool:
+        """Whether pycocotools evaluates, on COCO's files."""
+        return self.type == 'CocoMetric'
+
+    @property
+    def segm(self) -> bool:
+        """Whether it evaluates masks."""
+        named = self.config.get('metric', 'bbox')
+        return self.is_coco and 'segm' in ([named] if isinstance(named, str) else named)
+
+    @property
+    def only_writes(self) -> bool:
+        """Whether it writes results, and needs no annotations."""
+        return bool(self.config.get('format_only'))
 
 
 @dataclass(frozen=True)
 class Inventory:
-    """What a config says of data: data sets, metrics, and the model beside them."""
+    """What a config says of data: data sets, metrics, and the model beside them.
+
+    Args:
+        data_sets: In the order of the loops.
+        metrics: Likewise.
+        model: Its config.
+        flaws: What cannot be meant, each under its key.
+    """
 
     data_sets: tuple[DataSetEntry, ...]
     metrics: tuple[MetricEntry, ...]
     model: Mapping[str, Any]
+    flaws: tuple[str, ...] = ()
 
 
 def is_remote(path: str) -> bool:

@@ -31,6 +31,13 @@ TURNED = error(
     'The loader turns them upright, and the boxes stay. Write them upright and without '
     "EXIF, or load with LoadImageFromFile(color_type='color_ignore_orientation').",
 )
+MIRRORED = error(
+    'images that EXIF turns upside down or mirrors, where no size tells how they were '
+    'annotated',
+    'The loader turns them. If the boxes or label maps are of the pictures as stored, '
+    'they stay behind: write the images upright and without EXIF and see whether both '
+    "fit, or load with LoadImageFromFile(color_type='color_ignore_orientation').",
+)
 UPRIGHT = warning(
     'images that EXIF has turned', 'The loader turns them upright, as annotated.'
 )
@@ -48,6 +55,7 @@ ALPHA = warning(
 )
 
 _ORIENTATION = 0x0112
+_MIRRORED = (2, 3, 4)
 _TURNED = (5, 6, 7, 8)  # with width and height exchanged
 _PNG = b'\x89PNG\r\n\x1a\n'
 
@@ -67,10 +75,17 @@ class Loader:
 
 @dataclass(frozen=True)
 class ImageCheck:
-    """What was found out: problems, and (width, height) as loaded, if it can be."""
+    """What was found out.
+
+    Args:
+        problems: All of them.
+        size: (width, height) as loaded, if it can be.
+        mirrored: Whether loading changes where things are, and not the size.
+    """
 
     problems: tuple[Problem, ...]
     size: tuple[int, int] | None = None
+    mirrored: bool = False
 
 
 def check_image(
@@ -97,20 +112,20 @@ def check_image(
     try:
         with Image.open(io.BytesIO(content)) as image:
             image.load()
-            turned = image.getexif().get(_ORIENTATION) in _TURNED and loader.turns
+            exif = image.getexif().get(_ORIENTATION) if loader.turns else None
         if image.format not in ('JPEG', 'PNG'):
             _decode(content, loader)
     except UnidentifiedImageError:  # whose text names an object in memory
         return ImageCheck(((BROKEN, f'{path}: not an image'),))
     except Exception as flaw:  # Pillow's decoders raise many kinds
         return ImageCheck(((BROKEN, f'{path}: {flaw}'),))
-    stored = image.size
+    stored, turned = image.size, exif in _TURNED
     size = stored[::-1] if turned else stored
     problems = [
         *_of_file(path, content, image, loader),
         *_of_size(path, annotated, stored, size, turned),
     ]
-    return ImageCheck(tuple(problems), size)
+    return ImageCheck(tuple(problems), size, exif in _MIRRORED)
 
 
 def _decode(content: bytes, loader: Loader) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mmengine.registry import DATASETS
@@ -21,8 +22,13 @@ from dropblock_mm.data_checks.entries import (
     MetricEntry,
     is_remote,
 )
+from dropblock_mm.data_checks.evaluators import (
+    evaluator_flaws,
+    has_one_each,
+    metrics_of,
+)
 from dropblock_mm.runs.nested_datasets import innermost_with_keys
-from dropblock_mm.runs.type_names import type_name
+from dropblock_mm.runs.type_names import bare_name, type_name
 
 # Data sets that make their files, and where they do unless they are told.
 _MADE = {'DigitScenes': 'data/digit_scenes', 'DigitImages': 'data/digit_images'}
@@ -40,18 +46,23 @@ def inventory(config: Mapping[str, Any], loops: Iterable[str]) -> Inventory:
     """
     scope = str(config.get('default_scope') or 'mmengine')
     made = tuple(_made_folders(config))
+    ignored = _ignored_label(config.get('model'))
     data_sets: list[DataSetEntry] = []
     metrics: list[MetricEntry] = []
+    flaws: list[str] = []
     for loop in loops:
         loader = config.get(f'{loop}_dataloader')
         loader = loader if isinstance(loader, Mapping) else {}
         found = [
-            _data_set(loop, key, part, scope, made)
+            replace(_data_set(loop, key, part, scope, made), ignored=ignored)
             for key, part in innermost_with_keys(loader, f'{loop}_dataloader')
         ]
         data_sets += found
-        metrics += _metrics(config.get(f'{loop}_evaluator'), loop, found, made)
-    return Inventory(tuple(data_sets), tuple(metrics), config.get('model') or {})
+        evaluator = config.get(f'{loop}_evaluator')
+        metrics += _metrics(evaluator, loop, found, made)
+        flaws += evaluator_flaws(evaluator, loop, loader)
+    model = config.get('model') or {}
+    return Inventory(tuple(data_sets), tuple(metrics), model, tuple(flaws))
 
 
 def _data_set(
@@ -64,22 +75,50 @@ def _data_set(
     holders = (vars(base).get('METAINFO') for base in bases)
     own: Mapping[str, Any] = next((held for held in holders if held), {})
     steps, loads = _pipeline(config.get('pipeline') or ())
+    remote = frozenset(
+        what for what, step in _READERS.items() if not is_local(steps.get(step, {}))
+    )
+    folders = _folders(config, key, layout, 'label maps' in loads, made)
+    if layout != 'CustomDataset':  # which looks into its folders by itself
+        folders = {n: f for n, f in folders.items() if _READ_BY.get(n) not in remote}
     return DataSetEntry(
         loop=loop,
         key=key,
-        type=str(config.get('type')),
+        type=_said(config.get('type')),
         layout=layout,
         annotation_format=_owner(bases, 'parse_data_info'),
         config=config,
         options=_defaults(bases) | dict(config),
         annotations=_resolve(config, key, ('ann_file',), made),
-        folders=_folders(config, key, layout, 'label maps' in loads, made),
+        folders=folders,
         root=_resolve(config, key, ('data_root',), made),
         classes=_classes(config, own),
         own_metainfo=own,
         loads=loads,
+        remote=remote,
         steps=steps,
     )
+
+
+# What reads the files, and which files lie in a folder of ``data_prefix``.
+_READERS = {'images': 'LoadImageFromFile', 'label maps': 'LoadAnnotations'}
+_READ_BY = {
+    'img': 'images',
+    'img_path': 'images',
+    'seg': 'label maps',
+    'seg_map_path': 'label maps',
+}
+_LOCAL = ('local', 'localbackend', 'disk', 'harddisk', 'harddiskbackend')
+
+
+def is_local(reader: Mapping[str, Any]) -> bool:
+    """Tell whether a data set, or a step of a pipeline, reads from this disk."""
+    given = reader.get('backend_args') or reader.get('file_client_args') or {}
+    return str(given.get('backend', 'local')).lower() in _LOCAL
+
+
+def _said(kind: Any) -> str:
+    return kind if isinstance(kind, str) else bare_name(kind)
 
 
 def _as_mmpretrain(config: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -109,8 +148,7 @@ def _resolve(
     for name in names:
         value = value.get(name) if isinstance(value, Mapping) else None
     root = config.get('data_root') or ''
-    remote = (config.get('backend_args') or {}).get('backend', 'local')
-    if not isinstance(value, str) or remote != 'local':
+    if not isinstance(value, str) or not is_local(config):
         return None
     if not value and names == ('ann_file',):  # which is not joined to the root
         return None
@@ -185,7 +223,7 @@ def _pipeline(
     loads = set()
     for step in steps:
         step = step if isinstance(step, Mapping) else {'type': step}
-        kind = str(step.get('type')).rpartition('.')[2]
+        kind = type_name(step)
         first.setdefault(kind, step)
         panoptic = 'LoadPanopticAnnotations' in kind
         if step.get('with_seg', panoptic):
@@ -203,23 +241,27 @@ def _metrics(
     mmdet's MultiDatasetsEvaluator gives each metric one data set of a ConcatDataset,
     in their order; all others see all data.
     """
-    key, metrics, one_each = f'{loop}_evaluator', evaluator, False
-    if isinstance(evaluator, Mapping) and 'metrics' in evaluator:
-        key, metrics = f'{key}.metrics', evaluator['metrics']
-        one_each = str(evaluator.get('type')).endswith('MultiDatasetsEvaluator')
-    named = [(key, metrics)]
-    if isinstance(metrics, (list, tuple)):
-        named = [(f'{key}.{i}', metric) for i, metric in enumerate(metrics)]
-    for index, (name, metric) in enumerate(named):
-        if isinstance(metric, Mapping):
-            part = f'{loop}_dataloader.dataset.datasets.{index}'
-            own = [d for d in data_sets if f'{d.key}.'.startswith(f'{part}.')]
-            yield MetricEntry(
-                key=name,
-                type=str(metric.get('type')).rpartition('.')[2],
-                annotations=_resolve(metric, name, ('ann_file',), made),
-                data_sets=tuple(own if one_each else data_sets),
-            )
+    one_each = has_one_each(evaluator)
+    for index, (name, metric) in enumerate(metrics_of(evaluator, loop)):
+        part = f'{loop}_dataloader.dataset.datasets.{index}'
+        own = [d for d in data_sets if f'{d.key}.'.startswith(f'{part}.')]
+        yield MetricEntry(
+            key=name,
+            type=type_name(metric),
+            annotations=_resolve(metric, name, ('ann_file',), made),
+            data_sets=tuple(own if one_each else data_sets),
+            config=metric,
+        )
+
+
+def _ignored_label(model: Any) -> int | None:
+    """The label that mmseg's losses ignore: the head says, and not the data set."""
+    head = model.get('decode_head') if isinstance(model, Mapping) else None
+    head = head[0] if isinstance(head, (list, tuple)) and head else head
+    if not isinstance(head, Mapping):
+        return None
+    label = head.get('ignore_index', 255)
+    return label if isinstance(label, int) else None
 
 
 def _made_folders(holder: Any) -> Iterator[str]:

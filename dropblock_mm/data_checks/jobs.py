@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 
 from dropblock_mm.data_checks.annotations.voc import image_size
-from dropblock_mm.data_checks.images import Loader, check_image
+from dropblock_mm.data_checks.images import MIRRORED, Loader, check_image
 from dropblock_mm.data_checks.label_maps import LabelRule, check_label_map
 from dropblock_mm.data_checks.problems import Problem
 
@@ -44,16 +44,19 @@ def do(job: Job) -> Outcome:
     """Check one image and its label map."""
     size = xml_size(job.xml) if job.xml else job.size
     image = check_image(job.image, size, job.loader)
+    problems = image.problems
+    if image.mirrored and (size or job.label_map):
+        problems += ((MIRRORED, job.image),)
     if not job.label_map or job.rule is None:
-        return Outcome(image.problems)
+        return Outcome(problems)
     labels = check_label_map(job.label_map, image.size, job.rule)
-    return Outcome(image.problems + labels.problems, labels.values)
+    return Outcome(problems + labels.problems, labels.values)
 
 
 def xml_size(path: str) -> tuple[int, int] | None:
     """Return the size that a VOC file states; what is wrong with it is said before."""
     try:
         size = image_size(ElementTree.parse(path).getroot())
-    except (OSError, ElementTree.ParseError):
+    except (OSError, ElementTree.ParseError, LookupError, ValueError):
         return None
     return size if size and min(size) > 0 else None

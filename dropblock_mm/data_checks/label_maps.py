@@ -20,6 +20,15 @@ COLOURED = error(
     'A map of class indices is expected, in one channel. Convert them by the palette '
     'of the classes.',
 )
+GREY_IN_COLOUR = error(
+    'label maps in three equal channels',
+    'A map of class indices is expected, in one channel. Keep one of them: '
+    "Image.open(path).convert('L').",
+)
+FRACTIONS = error(
+    'label maps of fractions',
+    'A map of class indices is expected. Write whole numbers in 8 bits.',
+)
 LOSSY = error(
     'label maps stored as JPEG',
     'Compression changes labels along every border. Write them as PNG from the source.',
@@ -45,13 +54,6 @@ UNKNOWN_PALETTE = warning(
 ALL_IGNORED = warning(
     'label maps that are ignored as a whole', 'Nothing is learned of their images.'
 )
-FOREGROUND_IGNORED = error(
-    'data set with no pixel of a class but the first, and some that are ignored',
-    'The ignored value seems to stand for a class, and the background alone would be '
-    'learned. Write that class as 1, or set ignore_index.',
-)
-UNUSED = warning('classes without a pixel', 'Nothing is learned of them here.')
-
 Colour = tuple[int, int, int]
 
 
@@ -117,13 +119,16 @@ def check_label_map(
     except Exception as flaw:  # Pillow's decoders raise many kinds
         return LabelCheck(((BROKEN, f'{path}: {flaw}'),))
     problems = list(_of_file(path, label_map, image_size, rule))
-    if any(kind is COLOURED for kind, _ in problems):
+    if any(kind in _NO_INDICES for kind, _ in problems):
         return LabelCheck(tuple(problems))
     values = [int(value) for value in np.unique(np.asarray(label_map))]
     problems += _of_values(path, values, rule)
     if label_map.mode == 'P':
         problems += _of_palette(path, label_map, values, rule)
     return LabelCheck(tuple(problems), frozenset(values))
+
+
+_NO_INDICES = (COLOURED, GREY_IN_COLOUR, FRACTIONS)
 
 
 def _of_file(
@@ -143,7 +148,18 @@ def _of_file(
     # cv2 expands a palette to colours.
     expanded = label_map.mode == 'P' and rule.backend == 'cv2'
     if len(label_map.getbands()) > 1 or expanded:
-        yield COLOURED, f'{path}: {label_map.mode}'
+        kind = GREY_IN_COLOUR if _is_grey(label_map) else COLOURED
+        yield kind, f'{path}: {label_map.mode}'
+    elif label_map.mode == 'F':
+        yield FRACTIONS, path
+
+
+def _is_grey(label_map: Image.Image) -> bool:
+    """Whether all channels of colour say the same."""
+    bands = np.asarray(label_map)
+    if bands.ndim < 3 or bands.shape[2] < 3:
+        return False
+    return bool((bands[..., :1] == bands[..., 1:3]).all())
 
 
 def _of_values(path: str, values: Sequence[int], rule: LabelRule) -> Iterator[Problem]:

@@ -44,9 +44,17 @@ _NOT_THERE = ' that are not there'
 
 def missing(what: str) -> Kind:
     """Make the kind of files that are named and do not exist."""
-    return error(
-        f'{what}{_NOT_THERE}', 'Complete the data set, or correct data_prefix.'
-    )
+    remedy = 'Complete the data set, or correct data_prefix.'
+    return error(f'{what}{_NOT_THERE}', f'{remedy}{_NONE_FOR_EMPTY.get(what, "")}')
+
+
+# Some tools write nothing for an image without objects, which libraries then look for.
+_NONE_FOR_EMPTY = {
+    'XML files': ' For an image without objects write one without <object>, or take '
+    'its name out of the list.',
+    'label maps': ' For an image without objects write a map of background alone, or '
+    'take its name out of the list.',
+}
 
 
 # Each names the key of the config that is to blame, and what to do.

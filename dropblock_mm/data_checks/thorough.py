@@ -133,6 +133,7 @@ class _Merged:
             self.opened += [p for p in outcome.problems if p[0] not in _COUNTED]
             values |= outcome.values
             bars.advance()
+        self.opened = mirrored_as_turned(self.opened)
         self.opened += layout.afterwards(entry, values)
 
     def report(self) -> DatasetReport:
@@ -150,6 +151,20 @@ def is_same(one: DataSetEntry, other: DataSetEntry) -> bool:
         for entry in (one, other)
     ]
     return kept[0] == kept[1]
+
+
+def mirrored_as_turned(problems: Sequence[Problem]) -> list[Problem]:
+    """Judge images that EXIF mirrors by those whose size shows how they were annotated.
+
+    A tool that annotates pictures as it shows them, upright, does so with all.
+    """
+    kinds = {kind for kind, _ in problems}
+    if images.UPRIGHT not in kinds or kinds & {images.TURNED, label_maps.OTHER_SIZE}:
+        return list(problems)
+    return [
+        (images.UPRIGHT if kind is images.MIRRORED else kind, path)
+        for kind, path in problems
+    ]
 
 
 def shared_images(

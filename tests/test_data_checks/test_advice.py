@@ -10,13 +10,14 @@ from mmdet.datasets import CocoDataset
 from mmdet.datasets.transforms import LoadAnnotations
 from mmdet.evaluation import CocoMetric
 
-from dropblock_mm.data_checks.annotations import coco, coco_problems, tally
+from dropblock_mm.data_checks.annotations import coco_kinds as coco
+from dropblock_mm.data_checks.annotations import coco_problems, tally
+from dropblock_mm.data_checks.annotations.coco_boxes import Use
 from dropblock_mm.data_checks.annotations.coco_values import (
     NO_ISCROWD,
-    NO_MASK,
-    POINTS,
     crowd_problems,
 )
+from dropblock_mm.data_checks.annotations.masks import NO_MASK, POINTS
 
 CLASSES = ('cat', 'dog', 'emu')
 
@@ -62,7 +63,7 @@ def average_precision(path, found, classes=CLASSES):
 
 
 def kinds(found, **options):
-    return [f.kind for f in tally(coco_problems(found, CLASSES, **options))]
+    return [f.kind for f in tally(coco_problems(found, CLASSES, Use(**options)))]
 
 
 def test_categories_in_the_order_of_the_classes(tmp_path):

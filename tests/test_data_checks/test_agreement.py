@@ -65,7 +65,16 @@ def test_evaluators_know_the_images(tmp_path, ids, missing):
     """pycocotools would say 'Results do not correspond to current coco set'."""
     for name, found in (('own', [1, 2]), ('other', ids)):
         images = [dict(id=number) for number in found]
-        (tmp_path / f'{name}.json').write_text(json.dumps(dict(images=images)))
+        box = dict(id=1, category_id=1, bbox=[1, 1, 5, 5], area=25, iscrowd=0)
+        content = dict(
+            images=[
+                entry | dict(file_name=f'{entry["id"]}.jpg', width=9, height=9)
+                for entry in images
+            ],
+            annotations=[box | dict(image_id=found[0])],
+            categories=[dict(id=i, name=n) for i, n in enumerate('abc', 1)],
+        )
+        (tmp_path / f'{name}.json').write_text(json.dumps(content))
     cfg = config({}, data_root=str(tmp_path), ann_file='own.json')
     cfg['val_evaluator'] = dict(type='CocoMetric', ann_file=f'{tmp_path}/other.json')
     said = problems(cfg, 'val')

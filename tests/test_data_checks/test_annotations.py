@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from dropblock_mm.data_checks.annotations import (
     BoxKinds,
     VocNames,
-    coco,
     coco_problems,
     tally,
     voc,
     voc_problems,
     warning,
 )
+from dropblock_mm.data_checks.annotations import coco_kinds as coco
 
 CLASSES = ('cat', 'dog')
 

@@ -112,6 +112,10 @@ def category(**changes):
     return lambda content: content['categories'][0].update(changes)
 
 
+def run_lengths(size=(SIDE, SIDE), counts=(512, 512)):
+    return dict(size=list(size), counts=counts)
+
+
 def reverse_categories(content):
     content['categories'].reverse()
 
@@ -131,6 +135,71 @@ def classes_by_val_file(config):
     config.val_dataloader.dataset.metainfo = dict(classes=('dog', 'cat'))
 
 
+def every_annotation(**changes):
+    return lambda content: [one.update(changes) for one in content['annotations']]
+
+
+def many(content):
+    """Of 22 objects only two are no crowd."""
+    content['annotations'] += [box(i, iscrowd=1) for i in range(3, 23)]
+
+
+def shifted(content):
+    for one in content['annotations']:
+        one['category_id'] -= 1
+
+
+def no_annotations(content):
+    content['annotations'] = []
+
+
+def urls(content):
+    for one in content['images']:
+        one['file_name'] = f'http://example.org/{one["file_name"]}'
+
+
+def mask(segmentation, **options):
+    """A row about one segmentation, where the pipeline loads masks."""
+    return dict(
+        train=[annotation(segmentation=segmentation)], changes=[masks], **options
+    )
+
+
+def polygons_alone(config):
+    masks(config)
+    config.train_dataloader.dataset.pipeline[0].poly2mask = False
+
+
+def segm(config):
+    config.val_evaluator.metric = ['bbox', 'segm']
+
+
+def of_loop(loop, **changes):
+    return lambda config: config[f'{loop}_dataloader'].dataset.update(changes)
+
+
+def images_elsewhere(config):
+    step = dict(type='LoadImageFromFile', backend_args=dict(backend='petrel'))
+    for loop in LOOPS:
+        dataset = config[f'{loop}_dataloader'].dataset
+        dataset.pipeline.insert(0, step)
+        dataset.data_prefix = dict(img='s3_of_train/')
+
+
+def two_metrics(config):
+    config.val_evaluator = [config.val_evaluator] * 2
+
+
+def two_metrics_with_prefixes(config):
+    metric = config.val_evaluator
+    config.val_evaluator = [metric, dict(**metric, prefix='other')]
+
+
+def old_classes(config):
+    config.train_dataloader.dataset.metainfo = dict(CLASSES=CLASSES)
+
+
+TRIANGLE = [4, 4, 20, 4, 20, 20]
 # How the data differ from sound ones, and what a refusal says; '' where there is none.
 COCO = {
     'sound': (dict(), ''),
@@ -186,7 +255,7 @@ COCO = {
     ),
     'run lengths': (
         dict(
-            train=[annotation(segmentation=dict(counts=[9, 1], size=[2, 5]))],
+            train=[annotation(segmentation=run_lengths())],
             changes=[masks],
         ),
         '',
@@ -205,6 +274,167 @@ COCO = {
         'val_dataloader.dataset: its labels are the classes (dog, cat)',
     ),
 }
+MASKS = {
+    'two polygons': (mask([TRIANGLE, TRIANGLE]), ''),
+    'a polygon and a line': (mask([TRIANGLE, [4, 4, 20, 20]]), ''),
+    'an odd number of coordinates': (mask([[*TRIANGLE, 7]]), ''),
+    'an empty polygon': (mask([[]]), ''),
+    'one flat list': (mask(TRIANGLE), 'neither polygons nor run lengths'),
+    'numbers as text': (mask([['4', '4', '9', '4', '9', '9']]), 'neither polygons'),
+    'null in a polygon': (mask([[*TRIANGLE, None, 4]]), 'neither polygons'),
+    'nan in a polygon': (mask([[*TRIANGLE, float('nan'), 4]]), 'neither polygons'),
+    'far away': (mask([[*TRIANGLE, 1e12, 4]]), 'neither polygons'),
+    'text': (mask('4,4,20,4,20,20'), 'neither polygons'),
+    'a list of run lengths': (mask([run_lengths()]), 'neither polygons'),
+    'no counts': (mask(dict(size=[SIDE, SIDE])), 'neither polygons'),
+    'no size': (mask(dict(size=None, counts=[1024])), 'neither polygons'),
+    'compressed': (mask(run_lengths(counts='PPPP')), 'do not fill their size'),
+    'no text of run lengths': (mask(run_lengths(counts='')), 'do not fill'),
+    'short': (mask(run_lengths(counts=(512, 500))), 'do not fill their size'),
+    'below 0': (mask(run_lengths(counts=(1025, -1))), 'do not fill their size'),
+    'another size': (
+        mask(run_lengths((SIDE // 2, 2 * SIDE))),
+        'id 1 in 0.jpg: [16, 64], not [32, 32]',
+    ),
+    'polygons for some': (
+        dict(train=[annotation(segmentation=run_lengths())], changes=[polygons_alone]),
+        '',
+    ),
+    'polygons for none': (
+        dict(
+            train=[every_annotation(segmentation=run_lengths())],
+            changes=[polygons_alone],
+        ),
+        'no object is left to learn (2 objects with run lengths',
+    ),
+    'evaluated, and none': (
+        dict(val=[annotation(segmentation=[])], changes=[segm]),
+        '1 objects whose mask pycocotools cannot read (id 1 in 0.jpg)',
+    ),
+    'evaluated, a line': (
+        dict(val=[annotation(segmentation=[[4, 4, 20, 20]])], changes=[segm]),
+        'whose mask pycocotools cannot read',
+    ),
+    'evaluated, a line first': (
+        dict(val=[annotation(segmentation=[[4, 4, 20, 20], TRIANGLE])], changes=[segm]),
+        'whose mask pycocotools cannot read',
+    ),
+    'evaluated on the boxes alone': (dict(val=[annotation(segmentation=[])]), ''),
+    'evaluated in a size of fractions': (
+        dict(val=[image(width=32.0)], changes=[segm]),
+        'width=32.0',
+    ),
+}
+LEFT = {
+    'crowd alone': (
+        dict(train=[every_annotation(iscrowd=1)]),
+        'no object is left to learn (2 crowd boxes)',
+    ),
+    'ignored alone': (
+        dict(train=[every_annotation(ignore=1)]),
+        '(2 annotations marked to be ignored)',
+    ),
+    'areas of 0': (dict(train=[every_annotation(area=0)]), 'no object is left'),
+    'other images': (dict(train=[every_annotation(image_id=9)]), 'no object is left'),
+    'text as image ids': (
+        dict(train=[every_annotation(image_id='0')]),
+        '(2 annotations of an image that the file does not list)',
+    ),
+    'a line for each polygon': (
+        dict(train=[every_annotation(segmentation=[[4, 4, 20, 20]])], changes=[masks]),
+        '(2 objects without a polygon of three points)',
+    ),
+    'small images': (
+        dict(changes=[of_loop('train', filter_cfg=dict(min_size=SIDE + 1))]),
+        'no object is left to learn',
+    ),
+    'nearly all crowd': (
+        dict(train=[many]),
+        'hardly an object is left to learn (2 of 22; 20 crowd boxes)',
+    ),
+    'crowd to evaluate on': (
+        dict(val=[every_annotation(iscrowd=1)]),
+        'no object is left to evaluate on (2 crowd boxes)',
+    ),
+    'nothing annotated': (
+        dict(train=[no_annotations]),
+        'train_dataloader.dataset: no object is annotated',
+    ),
+    'nothing annotated to evaluate on': (
+        dict(val=[no_annotations]),
+        'val_evaluator.ann_file=',
+    ),
+    'annotations are null': (
+        dict(train=[lambda c: c.update(annotations=None)]),
+        'it holds no annotations',
+    ),
+    'ids off by one': (
+        dict(train=[shifted]),
+        'shifted by one against those of the annotations (annotations have 0 to 1',
+    ),
+}
+VALUES = {
+    'a box of truth values': (
+        dict(train=[annotation(bbox=[4, 4, True, 16])]),
+        'bbox is not four finite numbers',
+    ),
+    'a huge number': (dict(train=[annotation(area=10**400)]), 'annotations id 1: area'),
+    'half a pixel': (dict(train=[image(width=31.5)]), 'images id 0: width=31.5'),
+    'iscrowd is null': (
+        dict(train=[lambda c: c['annotations'][0].update(iscrowd=None)]),
+        'iscrowd=None',
+    ),
+    'iscrowd is true': (dict(train=[annotation(iscrowd=True)]), ''),
+    'text as ids of annotations': (dict(train=[annotation(id='a1')]), ''),
+    'text as ids to evaluate on': (
+        dict(val=[annotation(id='a1')]),
+        "annotations id 'a1': id='a1'",
+    ),
+}
+CONFIGS = {
+    'one metric twice': (dict(changes=[two_metrics]), 'val_evaluator.1: its results'),
+    'two prefixes': (dict(changes=[two_metrics_with_prefixes]), ''),
+    'names of mmdet 2': (dict(changes=[old_classes]), 'Name it classes.'),
+    'fewer classes to evaluate': (
+        dict(
+            val=[drop_category],
+            changes=[of_loop('val', metainfo=dict(classes=('cat',)))],
+        ),
+        'val_dataloader.dataset: it has 1 classes, and training has 2',
+    ),
+    'names in capitals': (
+        dict(
+            val=[lambda c: [k.update(name=k['name'].title()) for k in c['categories']]],
+            changes=[of_loop('val', metainfo=dict(classes=('Cat', 'Dog')))],
+        ),
+        '',
+    ),
+    'capitals in another order': (
+        dict(
+            val=[
+                reverse_categories,
+                lambda c: [k.update(name=k['name'].title()) for k in c['categories']],
+            ],
+            changes=[of_loop('val', metainfo=dict(classes=('Dog', 'Cat')))],
+        ),
+        'its labels are the classes (Dog, Cat)',
+    ),
+    'images elsewhere': (dict(changes=[images_elsewhere]), ''),
+    'URLs behind a folder': (dict(train=[urls]), '2 images that are URLs'),
+    'URLs': (
+        dict(
+            train=[urls],
+            changes=[
+                lambda c: c.train_dataloader.dataset.update(
+                    ann_file=f'{c.train_dataloader.dataset.data_root}/train.json',
+                    data_root='',
+                    data_prefix=dict(img=''),
+                )
+            ],
+        ),
+        '',
+    ),
+}
 OBJECT = """<object><name>cat</name>{difficult}<bndbox><xmin>5</xmin><ymin>5</ymin>
 <xmax>20</xmax><ymax>20</ymax></bndbox></object>"""
 
@@ -212,17 +442,19 @@ OBJECT = """<object><name>cat</name>{difficult}<bndbox><xmin>5</xmin><ymin>5</ym
 PLAIN = OBJECT.format(difficult='')
 
 
-def voc(root, *, names='a\nb\n', objects=PLAIN, lost=''):
+def voc(root, *, names='a\nb\n', objects=PLAIN, last=PLAIN, lost='', moved=(), head=''):
     save_image(root / 'JPEGImages/a.jpg')
     save_image(root / 'JPEGImages/b.jpg')
     (root / 'Annotations').mkdir()
     size = f'<size><width>{SIDE}</width><height>{SIDE}</height></size>'
-    for name, inside in (('a', objects), ('b', PLAIN)):
-        text = f'<annotation>{size}{inside}</annotation>'
+    for name, inside in (('a', objects), ('b', last)):
+        text = f'{head}<annotation>{size}{inside}</annotation>'
         (root / f'Annotations/{name}.xml').write_text(text)
-    (root / 'names.txt').write_text(names)
+    (root / 'names.txt').write_bytes(names.encode())
     if lost:
         (root / lost).unlink()
+    if moved:
+        (root / moved[0]).rename(root / moved[1])
     dataset = dict(
         type='XMLDataset',
         data_root=str(root),
@@ -252,10 +484,34 @@ VOC = {
     'an empty last line': (dict(names='a\nb\n\n'), 'names.txt, line 3'),
     'a list without a line end': (dict(names='a\nb'), ''),
     'a list of nothing': (dict(names='\n'), 'data set without images'),
+    'a blank behind a name': (dict(names='a \nb\n'), "line 1: 'a '"),
+    'lines of another system': (dict(names='a\r\nb\r\n'), ''),
+    'a byte order mark': (dict(names='\ufeffa\nb\n'), 'a byte order mark'),
+    'names with a suffix': (
+        dict(names='a.jpg\nb\n'),
+        'the list names a.jpg with its suffix',
+    ),
+    'another format': (
+        dict(moved=('JPEGImages/a.jpg', 'JPEGImages/a.png')),
+        'there is a.png, but .jpg is looked for',
+    ),
+    'all difficult': (
+        dict(objects=marked(1), last=marked(1)),
+        'no object is left to learn (2 of 2 are difficult, or too small)',
+    ),
+    'nearly all difficult': (
+        dict(objects=10 * marked(1)),
+        'hardly an object is left to learn',
+    ),
+    'no objects': (dict(objects='', last=''), 'no object is annotated'),
+    'no XML encoding': (
+        dict(objects='', head='<?xml version="1.0" encoding="x"?>'),
+        'not XML',
+    ),
 }
 
 
-def segmentation(root, *, names='a\nb\n', lost='', suffix='.jpg'):
+def segmentation(root, *, names='a\nb\n', lost='', suffix='.jpg', **options):
     for name in 'ab':
         save_image(root / f'images/{name}.jpg')
         (root / 'maps').mkdir(exist_ok=True)
@@ -272,6 +528,7 @@ def segmentation(root, *, names='a\nb\n', lost='', suffix='.jpg'):
         data_prefix=dict(img_path='images', seg_map_path='maps'),
         img_suffix=suffix,
         metainfo=dict(classes=CLASSES),
+        **options,
     )
     return Config(dict(default_scope='mmseg', train_dataloader=dict(dataset=dataset)))
 
@@ -286,10 +543,32 @@ SEGMENTATION = {
         'a.JPG, which is called a.jpg there',
     ),
     'nothing in the list': (dict(names=''), 'names.txt'),
+    'blanks behind a name': (dict(names='a  \nb\n'), ''),
+    'another format': (dict(suffix='.png'), 'there is a.jpg, but .png is looked for'),
+    'maps elsewhere': (
+        dict(
+            pipeline=[
+                dict(type='LoadAnnotations', backend_args=dict(backend='petrel'))
+            ],
+            lost='maps/b.png',
+        ),
+        '',
+    ),
+    'a step that denies it': (
+        dict(
+            reduce_zero_label=True,
+            pipeline=[dict(type='LoadAnnotations', reduce_zero_label=False)],
+        ),
+        'train_dataloader.dataset.reduce_zero_label=True: LoadAnnotations',
+    ),
 }
 TABLE = [
     pytest.param(make, options, said, id=f'{make.__name__}: {name}')
-    for make, cases in ((coco, COCO), (voc, VOC), (segmentation, SEGMENTATION))
+    for make, cases in (
+        (coco, COCO | MASKS | LEFT | VALUES | CONFIGS),
+        (voc, VOC),
+        (segmentation, SEGMENTATION),
+    )
     for name, (options, said) in cases.items()
 ]
 
@@ -385,6 +664,45 @@ class TrackLayout(Layout):
         return [
             Job(path, self.loader(entry)) for path in self.files(entry, 0)['images']
         ]
+
+
+@pytest.mark.parametrize(
+    ('change', 'said'),
+    [
+        (dict(), ''),
+        (dict(dataset_prefixes=['a']), '2 data sets in val_dataloader'),
+        (dict(dataset_prefixes=['a', 'a']), 'one occurs twice'),
+        (dict(metrics=[]), '0 metrics in val_evaluator.metrics'),
+        (dict(alone=True), 'is no ConcatDataset'),
+    ],
+)
+def test_an_evaluator_of_several_data_sets(tmp_path, change, said):
+    """A wrong number ends evaluation, or leaves a data set out."""
+    config = coco(tmp_path / 'data')
+    change = dict(change)
+    parts = [config[f'{loop}_dataloader'].dataset for loop in LOOPS]
+    if not change.pop('alone', False):
+        config.val_dataloader.dataset = dict(type='ConcatDataset', datasets=parts)
+    files = [f'{tmp_path}/data/{loop}.json' for loop in LOOPS]
+    config.val_evaluator = dict(
+        type='MultiDatasetsEvaluator',
+        dataset_prefixes=['a', 'b'],
+        metrics=[dict(type='CocoMetric', ann_file=file) for file in files],
+    )
+    config.val_evaluator.update(change)
+    quick, errors = verdicts(config)
+    assert bool(quick) == bool(errors) == bool(said)
+    assert said in quick
+
+
+def test_a_metric_tells_images_by_their_ids(tmp_path):
+    """Of two files in one metric, images 0 and 1 of one hide those of the other."""
+    config = coco(tmp_path / 'data')
+    parts = [config[f'{loop}_dataloader'].dataset for loop in LOOPS]
+    config.val_dataloader.dataset = dict(type='ConcatDataset', datasets=parts)
+    quick, errors = verdicts(config)
+    assert 'val_evaluator: 2 images of val_dataloader.dataset.datasets.1 have' in quick
+    assert errors
 
 
 @pytest.fixture

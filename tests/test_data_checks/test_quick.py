@@ -14,9 +14,24 @@ INSTANCES = {
     'images': [
         {'id': i, 'file_name': f'{i}.jpg', 'width': 40, 'height': 30} for i in range(3)
     ],
-    'annotations': [],
+    'annotations': [
+        {
+            'id': i + 1,
+            'image_id': i,
+            'category_id': 1,
+            'bbox': [3, 3, 9, 9],
+            'area': 81,
+            'iscrowd': 0,
+            'segmentation': [[3, 3, 12, 3, 12, 12]],
+        }
+        for i in range(3)
+    ],
     'categories': [{'id': 1, 'name': 'person'}],
 }
+
+
+XML = """<annotation><object><name>cat</name><bndbox><xmin>1</xmin><ymin>1</ymin>
+<xmax>9</xmax><ymax>9</ymax></bndbox></object></annotation>"""
 
 
 @pytest.fixture
@@ -45,7 +60,7 @@ def voc(tmp_path):
     (root / 'ImageSets/Main/train.txt').write_text('a\nb\n')
     for name in 'ab':
         (root / f'JPEGImages/{name}.jpg').write_bytes(b'jpeg')
-        (root / f'Annotations/{name}.xml').write_text('<annotation></annotation>')
+        (root / f'Annotations/{name}.xml').write_text(XML)
     dataset = dict(
         type='VOCDataset',
         data_root=f'{tmp_path}/',
@@ -143,7 +158,8 @@ def test_errors_in_annotations_are_refused(coco, tmp_path):
 
 def test_oddities_in_annotations_are_counted(coco, tmp_path, capsys):
     odd = dict(image_id=0, category_id=1, bbox=[3, 3, 0, 9], area=0)
-    content = INSTANCES | dict(annotations=[odd | dict(id=i) for i in (1, 2)])
+    odd_ones = [odd | dict(id=i) for i in (8, 9)]
+    content = INSTANCES | dict(annotations=INSTANCES['annotations'] + odd_ones)
     (tmp_path / 'coco/train.json').write_text(json.dumps(content))
     check_data(coco, ['train'])
     said = capsys.readouterr().err

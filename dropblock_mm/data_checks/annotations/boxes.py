@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+
+from dropblock_mm.data_checks.annotations.coco_values import is_number
 
 # COCO's own boxes leave their image by fractions of a pixel.
 _TOLERANCE = 1.0
@@ -13,8 +14,7 @@ def is_box(values: object) -> bool:
     """Tell whether these are four finite numbers."""
     if not isinstance(values, Sequence) or isinstance(values, str):
         return False
-    numbers = [v for v in values if isinstance(v, (int, float)) and math.isfinite(v)]
-    return len(values) == len(numbers) == 4
+    return len(values) == 4 and all(map(is_number, values))
 
 
 def is_outside(corners: Sequence[float], width: float, height: float) -> bool:

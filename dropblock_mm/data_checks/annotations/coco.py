@@ -10,110 +10,37 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from dropblock_mm.data_checks.annotations.boxes import is_box, is_outside, sticks_out
+from dropblock_mm.data_checks.annotations.coco_boxes import Use, annotation_problems
+from dropblock_mm.data_checks.annotations.coco_kinds import (
+    INCOMPLETE,
+    KEYS,
+    MISSING_IN_EVALUATION,
+    NO_ANNOTATIONS,
+    NO_CLASS_IN_COMMON,
+    NO_INSTANCES,
+    NO_SUCH_CATEGORY_IN_FILE,
+    NOT_A_CLASS,
+    OFF_BY_ONE,
+    OTHER_ORDER,
+    SAME_FILE,
+    SAME_ID,
+    SAME_NAME,
+)
 from dropblock_mm.data_checks.annotations.coco_values import (
     WRONG_VALUE,
     has_keys,
-    mask_problems,
     repeated,
     shorten,
     wrong_values,
 )
-from dropblock_mm.data_checks.problems import Problem, error, warning
-
-_KEYS = {
-    'images': ('id', 'file_name', 'width', 'height'),
-    'annotations': ('id', 'image_id', 'category_id', 'bbox', 'area'),
-    'categories': ('id', 'name'),
-}
-_UNREADABLE = 'The data set cannot be read so. Complete the file.'
-INCOMPLETE = {
-    part: error(f'{part} that lack one of {", ".join(keys)}', _UNREADABLE)
-    for part, keys in _KEYS.items()
-}
-NOT_A_BOX = error(
-    'annotations whose bbox is not four finite numbers',
-    'The data set cannot be read, or the loss becomes nan. Correct or remove them.',
-)
-SAME_ID = {
-    part: error(
-        f'ids that several {part} have',
-        'One takes the place of the others. Give each its own id.',
-    )
-    for part in _KEYS
-}
-SAME_NAME = error(
-    'names that several categories have',
-    'There would be more labels than classes. Merge or rename them.',
-)
-SAME_FILE = warning(
-    'file names that several images have',
-    'Each is seen with a part of its boxes only. Merge them.',
-)
-NO_CLASS_IN_COMMON = error(
-    'data set whose categories all are no classes of the config',
-    'All boxes would be left out. Set metainfo=dict(classes=(...)) in every data set '
-    "of the config, and the model's num_classes.",
-)
-OTHER_ORDER = error(
-    'classes that stand in another place than their category',
-    'Labels are numbered by the order of categories in the file. Put the categories of '
-    'all files in the order of metainfo.classes; their ids may stay.',
-)
-MISSING_IN_EVALUATION = error(
-    'classes of the config that no category of the file has',
-    'Evaluation ends with an IndexError at the first box of such a class. Add the '
-    'categories to the file; they need no annotations.',
-)
-NO_SUCH_CATEGORY_IN_FILE = warning(
-    'classes of the config that no category of the file has',
-    'Nothing is learned of them here. Correct metainfo.classes if that is not meant.',
-)
-NOT_A_CLASS = warning(
-    'categories of the file that are no class of the config',
-    'Their boxes are left out. Add them to metainfo.classes if that is not meant.',
-)
-UNKNOWN_IMAGE = warning(
-    'annotations of an image that the file does not list', 'They are left out.'
-)
-UNKNOWN_CATEGORY = warning(
-    'annotations of a category that the file does not list', 'They are left out.'
-)
-NO_AREA = warning(
-    'boxes without an area, or thinner than a pixel', 'They are left out.'
-)
-OUTSIDE = warning('boxes outside their image', 'They are left out.')
-STICKS_OUT = warning(
-    'boxes that stick out of their image by more than a pixel',
-    'Resize cuts them off at its border. Many of them suggest sizes that are wrong.',
-)
-IGNORED = warning('annotations marked to be ignored', 'They are left out.')
-CROWD = warning(
-    'crowd boxes',
-    'They are no targets of training, and no misses in evaluation.',
-)
-ID_ZERO = warning(
-    'annotations with the id 0',
-    'pycocotools takes it for no match and counts a box that was found as a wrong '
-    'one. Number them from 1.',
-)
-NO_INSTANCES = warning(
-    'categories without instances', 'Nothing is learned of them here; their AP is nan.'
-)
-NO_ANNOTATIONS = warning(
-    'images without annotations',
-    'filter_cfg=dict(filter_empty_gt=True) leaves them out, otherwise they are '
-    'background.',
-)
+from dropblock_mm.data_checks.problems import Problem
 
 Entry = Mapping[str, Any]
+_NO_USE = Use()
 
 
 def coco_problems(
-    content: Mapping[str, Any],
-    classes: Sequence[str] | None,
-    masks: bool = False,
-    evaluates: bool = False,
+    content: Mapping[str, Any], classes: Sequence[str] | None, use: Use = _NO_USE
 ) -> Iterator[Problem]:
     """Look through a COCO annotation file.
 
@@ -121,40 +48,57 @@ def coco_problems(
         content: The file, with 'images' and 'categories'; 'annotations' may be
             missing, as in COCO's test sets.
         classes: Of the config or the data set's class, None if not known.
-        masks (bool): Whether the pipeline loads masks.
-        evaluates (bool): Whether the data set is evaluated on.
+        use: What is done with it.
 
     Yields:
         Problem: Each under an id or a name in the file.
     """
     parts: dict[str, list[Entry]] = {}
-    wrong_ids: dict[str, set[Any]] = {}
-    for part, keys in _KEYS.items():
-        listed = content.get(part) or []
-        whole = [entry for entry in listed if has_keys(entry, keys)]
-        yield from (
-            (INCOMPLETE[part], shorten(entry))
-            for entry in listed
-            if not has_keys(entry, keys)
-        )
-        flaws = [(entry, wrong_values(part, entry)) for entry in whole]
-        yield from ((WRONG_VALUE, text) for _, texts in flaws for text in texts)
-        wrong_ids[part] = {shorten(entry['id']) for entry, texts in flaws if texts}
-        parts[part] = [entry for entry, texts in flaws if not texts]
+    wrong_ids: dict[str, set[str]] = {}
+    for part in KEYS:
+        problems: list[Problem] = []
+        parts[part] = sound_entries(content, part, use, problems, wrong_ids)
+        yield from problems
         yield from ((SAME_ID[part], f'id {i}') for i in repeated(parts[part], 'id'))
-    parts['annotations'] = [
-        annotation
-        for annotation in parts['annotations']
-        if shorten(annotation['image_id']) not in wrong_ids['images']
-        and shorten(annotation['category_id']) not in wrong_ids['categories']
-    ]
+    if wrong_ids['images'] or wrong_ids['categories']:
+        parts['annotations'] = [
+            annotation
+            for annotation in parts['annotations']
+            if shorten(annotation['image_id']) not in wrong_ids['images']
+            and shorten(annotation['category_id']) not in wrong_ids['categories']
+        ]
     yield from ((SAME_FILE, n) for n in repeated(parts['images'], 'file_name'))
     yield from ((SAME_NAME, n) for n in repeated(parts['categories'], 'name'))
     names = [category['name'] for category in parts['categories']]
-    yield from _of_classes(names, classes, evaluates)
+    yield from _of_classes(names, classes, use.evaluates)
     if content.get('annotations'):
-        yield from _of_annotations(parts, classes if masks else ())
+        yield from _shifted(parts)
+        yield from annotation_problems(parts, classes, use)
         yield from _of_the_unused(parts, classes)
+
+
+def sound_entries(
+    content: Mapping[str, Any],
+    part: str,
+    use: Use,
+    problems: list[Problem],
+    wrong_ids: dict[str, set[str]],
+) -> list[Entry]:
+    """Part a list of the file into what can be looked at further, and problems."""
+    keys = frozenset(KEYS[part])
+    sound, wrong = [], set()
+    for entry in content.get(part) or []:
+        if not has_keys(entry, keys):
+            problems.append((INCOMPLETE[part], shorten(entry)))
+            continue
+        texts = wrong_values(part, entry, use.evaluates, use.segm)
+        if texts:
+            problems += [(WRONG_VALUE, text) for text in texts]
+            wrong.add(shorten(entry['id']))
+        else:
+            sound.append(entry)
+    wrong_ids[part] = wrong
+    return sound
 
 
 def coco_labels(
@@ -162,7 +106,7 @@ def coco_labels(
 ) -> tuple[str, ...]:
     """Return the names of classes by their labels: in the order of the categories."""
     listed = content.get('categories') or []
-    names = [entry['name'] for entry in listed if has_keys(entry, ('name',))]
+    names = [entry['name'] for entry in listed if has_keys(entry, {'name'})]
     return tuple(name for name in names if classes is None or name in classes)
 
 
@@ -186,49 +130,22 @@ def _of_classes(
             yield OTHER_ORDER, f'{category} in the place of {name}'
 
 
-def _of_annotations(
-    parts: Mapping[str, list[Entry]], masked: Sequence[str] | None
-) -> Iterator[Problem]:
-    """Look at each; of the classes ``masked`` (None: of all) also at its mask."""
-    images = {image['id']: image for image in parts['images']}
-    categories = {category['id']: category for category in parts['categories']}
-    for annotation in parts['annotations']:
-        name = f'id {annotation["id"]}'
-        if annotation['id'] == 0:
-            yield ID_ZERO, f'image {annotation["image_id"]}'
-        if annotation['category_id'] not in categories:
-            yield UNKNOWN_CATEGORY, f'{name}: category {annotation["category_id"]}'
-        if annotation['image_id'] not in images:
-            yield UNKNOWN_IMAGE, f'{name}: image {annotation["image_id"]}'
-        elif not is_box(annotation['bbox']):
-            yield NOT_A_BOX, name
-        elif annotation.get('ignore'):
-            yield IGNORED, name
-        else:
-            image = images[annotation['image_id']]
-            name = f'{name} in {image["file_name"]}'
-            found = list(_of_box(annotation, image, name))
-            yield from found
-            category = categories.get(annotation['category_id'], {}).get('name')
-            is_kept = category and not any(kind in _LEFT_OUT for kind, _ in found)
-            if is_kept and (masked is None or category in masked):
-                yield from mask_problems(annotation, name)
+def _shifted(parts: Mapping[str, list[Entry]]) -> Iterator[Problem]:
+    """Tell ids from 0 in one list and from 1 in the other, where that shows."""
+    known = {category['id'] for category in parts['categories']}
+    used = {annotation['category_id'] for annotation in parts['annotations']}
+    if used <= known or not all(type(i) is int for i in used):
+        return
+    if {i + 1 for i in used} <= known or {i - 1 for i in used} <= known:
+        first, last = min(used), max(used)
+        told = f'{first} to {last}' if first < last else str(first)
+        yield OFF_BY_ONE, f'annotations have {told}, categories {_first(known)}'
 
 
-_LEFT_OUT = (NO_AREA, OUTSIDE)
-
-
-def _of_box(annotation: Entry, image: Entry, name: str) -> Iterator[Problem]:
-    x, y, width, height = annotation['bbox']
-    corners = (x, y, x + width, y + height)
-    if annotation.get('iscrowd'):
-        yield CROWD, name
-    if width < 1 or height < 1 or annotation['area'] <= 0:
-        yield NO_AREA, name
-    elif is_outside(corners, image['width'], image['height']):
-        yield OUTSIDE, name
-    elif sticks_out(corners, image['width'], image['height']):
-        yield STICKS_OUT, name
+def _first(ids: set[Any]) -> str:
+    """The smallest ids; some may be text."""
+    more = ', ...' if len(ids) > 3 else ''
+    return ', '.join(sorted(map(str, ids), key=lambda i: (len(i), i))[:3]) + more
 
 
 def _of_the_unused(

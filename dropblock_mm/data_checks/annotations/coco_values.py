@@ -2,52 +2,43 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from typing import Any
 
-from dropblock_mm.data_checks.problems import Problem, error, warning
+from dropblock_mm.data_checks.problems import Problem, error
 
 WRONG_VALUE = error(
     'values of a wrong type or sign',
-    'Numbers must not be text, nor names numbers; sizes are above 0, iscrowd and '
-    'ignore are 0 or 1. Correct them.',
-)
-NO_MASK = error(
-    'objects without a mask',
-    "The pipeline loads masks, and ends with KeyError: 'mask'. Add their segmentation, "
-    'or load without with_mask=True and train a detector of boxes.',
-)
-POINTS = error(
-    'objects whose polygons are lists of points',
-    'They would be ignored, and no mask learned. Write each polygon as one list, '
-    '[x1, y1, x2, y2, ...].',
-)
-SHORT_POLYGON = warning(
-    'objects without a polygon of three points',
-    'They are no targets of training, as crowd.',
+    'Numbers must not be text, nor names numbers; sizes are whole and above 0, '
+    'iscrowd and ignore are 0 or 1. Correct them.',
 )
 NO_ISCROWD = error(
     'annotations without iscrowd',
     'pycocotools evaluates with it, and the first evaluation ends with KeyError: '
     "'iscrowd'. Give each annotation iscrowd=0.",
 )
-_CORNERS = 3
+
+
+_HUGE = 1e18
 
 
 def is_number(value: Any) -> bool:
-    """Tell whether it is a finite number."""
+    """Tell whether it is a finite number, of a size that arrays can hold."""
     return (
         isinstance(value, (int, float))
         and not isinstance(value, bool)
-        and math.isfinite(value)
+        and -_HUGE < value < _HUGE
     )
 
 
 def is_size(value: Any) -> bool:
     """Tell whether it can be a width or a height."""
-    return is_number(value) and value > 0
+    return is_number(value) and value > 0 and value == int(value)
+
+
+def _is_whole_size(value: Any) -> bool:
+    return type(value) is int and is_size(value)
 
 
 def _is_text(value: Any) -> bool:
@@ -62,7 +53,8 @@ def _is_flag(value: Any) -> bool:
     return isinstance(value, (int, float)) and value in (0, 1)
 
 
-_RULES: dict[str, dict[str, Callable[[Any], bool]]] = {
+Rules = dict[str, dict[str, Callable[[Any], bool]]]
+_RULES: Rules = {
     'images': {
         'id': _is_id,
         'file_name': _is_text,
@@ -79,11 +71,17 @@ _RULES: dict[str, dict[str, Callable[[Any], bool]]] = {
     },
     'categories': {'id': _is_id, 'name': _is_text},
 }
+# pycocotools notes the ids of what was found in an array of numbers.
+_EVALUATED: Rules = {**_RULES, 'annotations': _RULES['annotations'] | {'id': is_number}}
+# It draws masks in arrays of the sizes in the file.
+_SIZES = {'width': _is_whole_size, 'height': _is_whole_size}
+_SEGM: Rules = {**_EVALUATED, 'images': _RULES['images'] | _SIZES}
+_NUMBERS = (int, float)
 
 
-def has_keys(entry: Any, keys: Iterable[str]) -> bool:
+def has_keys(entry: Any, keys: Set[str]) -> bool:
     """Tell whether an entry is a mapping with these keys."""
-    return isinstance(entry, Mapping) and all(key in entry for key in keys)
+    return isinstance(entry, Mapping) and keys <= entry.keys()
 
 
 def shorten(entry: Any) -> str:
@@ -98,22 +96,43 @@ def repeated(entries: Iterable[Mapping[str, Any]], key: str) -> list[Any]:
     return [value for value, count in counts.items() if count > 1]
 
 
-def wrong_values(part: str, entry: Mapping[str, Any]) -> list[str]:
+def wrong_values(
+    part: str, entry: Mapping[str, Any], evaluates: bool = False, segm: bool = False
+) -> list[str]:
     """Name the values of an entry that cannot be meant.
 
     Args:
         part (str): 'images', 'annotations' or 'categories'.
         entry: With an 'id'.
+        evaluates (bool): Whether pycocotools evaluates on it.
+        segm (bool): Whether it evaluates masks.
 
     Returns:
         list[str]: Such as "id 3: width='40'".
     """
-    named = f'{part} id {entry["id"]!r}'
+    if part == 'annotations' and _is_plain(entry):
+        return []
+    rules = _SEGM if segm else _EVALUATED if evaluates else _RULES
     return [
-        f'{named}: {key}={entry[key]!r}'
-        for key, is_right in _RULES[part].items()
+        f'{part} id {shorten(entry["id"])}: {key}={shorten(entry[key])}'
+        for key, is_right in rules[part].items()
         if key in entry and not is_right(entry[key])
     ]
+
+
+def _is_plain(entry: Mapping[str, Any]) -> bool:
+    """Whether it has what nearly all have, so that no rule need be asked: for speed."""
+    area = entry['area']
+    return (
+        type(entry['id']) is int
+        and type(entry['image_id']) is int
+        and type(entry['category_id']) is int
+        and type(area) in _NUMBERS
+        and -_HUGE < area < _HUGE
+        and entry.get('iscrowd', 0) in (0, 1)
+        and type(entry.get('iscrowd', 0)) is int
+        and 'ignore' not in entry
+    )
 
 
 def crowd_problems(content: Mapping[str, Any]) -> Iterator[Problem]:
@@ -121,31 +140,3 @@ def crowd_problems(content: Mapping[str, Any]) -> Iterator[Problem]:
     for annotation in content.get('annotations') or []:
         if isinstance(annotation, Mapping) and 'iscrowd' not in annotation:
             yield NO_ISCROWD, f'id {annotation.get("id")}'
-
-
-def mask_problems(annotation: Mapping[str, Any], name: str) -> Iterator[Problem]:
-    """Look whether mmdet's ``LoadAnnotations(with_mask=True)`` gets a mask.
-
-    It takes polygons that are flat lists of at least three points, ignores objects
-    that have none of them, and fails where there is no segmentation at all. The dicts
-    of run-length encoding are left alone.
-    """
-    mask = annotation.get('segmentation')
-    if not mask:
-        yield NO_MASK, name
-    elif isinstance(mask, list) and not any(_is_polygon(part) for part in mask):
-        of_points = all(_is_points(part) for part in mask)
-        yield (POINTS if of_points else SHORT_POLYGON), name
-
-
-def _is_polygon(part: Any) -> bool:
-    flat = isinstance(part, Sequence) and all(is_number(value) for value in part)
-    return flat and len(part) % 2 == 0 and len(part) >= 2 * _CORNERS
-
-
-def _is_points(part: Any) -> bool:
-    """Whether it is one point, or a list of them."""
-    if not isinstance(part, Sequence) or isinstance(part, str) or not part:
-        return False
-    point = len(part) == 2 and all(is_number(value) for value in part)
-    return point or all(isinstance(value, Sequence) for value in part)

@@ -74,6 +74,19 @@ NO_CLASS_IN_COMMON = error(
     'All boxes would be left out. Set metainfo=dict(classes=(...)) in every data set '
     "of the config, and the model's num_classes.",
 )
+NOTHING_LEFT = error(
+    'data set of which no object is left to learn',
+    'Training would go on with background alone. Correct what they are ignored for.',
+)
+LITTLE_LEFT = error(
+    'data set of which hardly an object is left to learn',
+    'Nine of ten or more are ignored. Correct what they are ignored for, or take these '
+    'objects out.',
+)
+NOTHING_TO_FIND = error(
+    'data set of which no object is left to evaluate on',
+    'Every AP would be 0 or nan. Correct what they are left out for.',
+)
 NO_OBJECTS = warning(
     'images without objects',
     'filter_cfg=dict(filter_empty_gt=True) leaves them out, otherwise they are '
@@ -87,14 +100,29 @@ class VocNames:
 
     Args:
         classes: Of the config or the data set's class, None if not known.
+        counts: Objects by their name.
+        ignored: Of these, how many are no targets.
     """
 
     classes: Sequence[str] | None
     counts: dict[str, int] = field(default_factory=dict)
+    ignored: dict[str, int] = field(default_factory=dict)
 
-    def add(self, name: str) -> None:
+    def add(self, name: str, is_ignored: bool = False) -> None:
         """Count an object."""
         self.counts[name] = self.counts.get(name, 0) + 1
+        self.ignored[name] = self.ignored.get(name, 0) + is_ignored
+
+    def left_over(self, trains: bool) -> Iterator[Problem]:
+        """Tell whether anything is left of the objects, after the last file."""
+        known = [n for n in self.counts if self.classes is None or n in self.classes]
+        sought = sum(self.counts[name] for name in known)
+        lost = sum(self.ignored[name] for name in known)
+        told = f'{lost} of {sought} are difficult, or too small'
+        if sought and lost == sought:
+            yield (NOTHING_LEFT if trains else NOTHING_TO_FIND), told
+        elif trains and sought >= 10 and lost > 0.9 * sought:
+            yield LITTLE_LEFT, told
 
     def problems(self) -> Iterator[Problem]:
         """Compare with the classes, after the last file."""
@@ -113,10 +141,11 @@ class VocNames:
 
 @dataclass(frozen=True)
 class BoxKinds:
-    """What boxes are that no detector can be trained on."""
+    """What boxes are that no detector can be trained on, and which are ignored."""
 
     no_area: Kind = NO_AREA
     outside: Kind = OUTSIDE
+    smallest: int = 0
 
     @classmethod
     def of(cls, trains: bool, bbox_min_size: int) -> BoxKinds:
@@ -128,7 +157,13 @@ class BoxKinds:
         """
         if not trains:
             return cls(NO_AREA_TO_FIND, OUTSIDE_TO_FIND)
-        return cls(no_area=IGNORED_NO_AREA if bbox_min_size > 0 else NO_AREA)
+        no_area = IGNORED_NO_AREA if bbox_min_size > 0 else NO_AREA
+        return cls(no_area=no_area, smallest=bbox_min_size)
+
+    def is_small(self, corners: Sequence[float]) -> bool:
+        """Tell whether a box is ignored for its size."""
+        x1, y1, x2, y2 = corners
+        return min(x2 - x1, y2 - y1) < self.smallest
 
 
 def voc_problems(path: str, names: VocNames, kinds: BoxKinds) -> Iterator[Problem]:
@@ -144,7 +179,7 @@ def voc_problems(path: str, names: VocNames, kinds: BoxKinds) -> Iterator[Proble
     """
     try:
         root = ElementTree.parse(path).getroot()
-    except ElementTree.ParseError:
+    except (ElementTree.ParseError, LookupError, ValueError):  # or of no encoding
         yield BROKEN_XML, path
         return
     size = None
@@ -164,9 +199,9 @@ def voc_problems(path: str, names: VocNames, kinds: BoxKinds) -> Iterator[Proble
         if name is None or corners is None:
             yield UNREADABLE_OBJECT, f'object {index} of {path}'
             continue
-        names.add(name)
         place = f'{name} in {path}'
         difficult = _whole_number(node.findtext('difficult', '0'))
+        names.add(name, bool(difficult) or kinds.is_small(corners))
         if difficult is None:
             yield BAD_DIFFICULT, f'object {index} of {path}'
         elif difficult:
@@ -179,6 +214,14 @@ def _whole_number(text: str) -> int | None:
         return int(text)
     except ValueError:
         return None
+
+
+def has_object(path: str) -> bool:
+    """Tell whether an XML file has an object; a broken one is a problem of its own."""
+    try:
+        return ElementTree.parse(path).getroot().find('object') is not None
+    except (ElementTree.ParseError, LookupError, ValueError):
+        return True
 
 
 def image_size(root: ElementTree.Element) -> tuple[int, int] | None:

@@ -12,6 +12,7 @@ from dropblock_mm.data_checks.entries import DataPath, DataSetEntry
 from dropblock_mm.data_checks.images import Loader
 from dropblock_mm.data_checks.jobs import Job
 from dropblock_mm.data_checks.json_files import json_flaw
+from dropblock_mm.data_checks.name_lists import list_flaw
 from dropblock_mm.data_checks.problems import UNUSABLE, Problem, error, missing, warning
 
 NO_IMAGES = error('data set without images', 'Give a list with names.')
@@ -34,12 +35,14 @@ class Look:
         usable: Whether paths and type let a further look at single files be.
         labels: The class names by the numbers that training gives them, if known.
         image_ids: Of COCO's files.
+        has_objects: Whether annotations list any object; None if not known.
     """
 
     problems: tuple[Problem, ...]
     usable: bool = False
     labels: tuple[str, ...] | None = None
     image_ids: frozenset[Any] = frozenset()
+    has_objects: bool | None = None
 
 
 class Layout:
@@ -94,6 +97,10 @@ class Layout:
         """Give the ids by which a metric finds the images."""
         return frozenset()
 
+    def has_objects(self, entry: DataSetEntry, limit: int) -> bool | None:
+        """Tell whether annotations list any object at all; None if not known."""
+        return None
+
     def loader(self, entry: DataSetEntry) -> Loader:
         """Read the pipeline's way of loading images."""
         step, default = entry.steps.get('LoadImageFromFile', {}), Loader()
@@ -129,6 +136,7 @@ class Layout:
             bool(files.get('images')),
             self.labels(entry, limit),
             self.image_ids(entry, limit),
+            self.has_objects(entry, limit),
         )
 
 
@@ -145,7 +153,13 @@ def register(layout: _LayoutType) -> _LayoutType:
 def class_flaws(entry: DataSetEntry) -> Iterator[str]:
     """A tuple of one that lacks its comma is read letter by letter."""
     given = entry.config.get('metainfo')
-    classes = given.get('classes') if isinstance(given, Mapping) else None
+    given = given if isinstance(given, Mapping) else {}
+    classes = given.get('classes')
+    if 'CLASSES' in given and classes is None:
+        yield (
+            f'{entry.key}.metainfo.CLASSES: that was its name in mmdet 2 and mmseg 0, '
+            'and nothing reads it. Name it classes.'
+        )
     if isinstance(classes, str) and not os.path.isfile(classes):
         yield (
             f'{entry.key}.metainfo.classes={classes!r}: neither a file of names nor '
@@ -166,6 +180,8 @@ def annotation_file_flaws(annotations: DataPath, limit: int) -> Iterator[str]:
             yield annotations.problem(
                 f'not complete JSON, {flaw}', 'Copy or download it again.'
             )
+    elif path.endswith('.txt') and list_flaw(path):
+        yield annotations.problem(list_flaw(path), 'Save it as UTF-8.')
 
 
 def folder_flaws(folder: DataPath) -> Iterator[str]:
@@ -182,14 +198,29 @@ def missing_files(files: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
     for what, paths in files.items():
         for path in paths:
             if not os.path.isfile(path):
-                yield missing(what), path + _other_case(path, folders)
+                yield missing(what), path + _hint(path, folders)
 
 
-def _other_case(path: str, folders: dict[str, dict[str, str]]) -> str:
-    """Say whether the file is there with its name in other letters."""
+def _hint(path: str, folders: dict[str, dict[str, str]]) -> str:
+    """Say whether the file is there by nearly this name."""
     folder, name = os.path.split(path)
     if folder not in folders:
-        there = os.listdir(folder or '.') if os.path.isdir(folder or '.') else []
-        folders[folder] = {other.lower(): other for other in there}
-    found = folders[folder].get(name.lower())
-    return f', which is called {found} there' if found else ''
+        listed = os.listdir(folder or '.') if os.path.isdir(folder or '.') else []
+        folders[folder] = {_stem(other): other for other in listed}
+        folders[folder] |= {other.lower(): other for other in listed}
+    there = folders[folder]
+    found = there.get(name.lower())
+    if found:
+        return f', which is called {found} there'
+    stem, suffix = os.path.splitext(name)
+    found = there.get(stem.lower())
+    if found and found.lower() == stem.lower():
+        return f': the list names {found} with its suffix, take that out'
+    found = there.get(_stem(name))
+    if found:
+        return f': there is {found}, but {suffix} is looked for'
+    return ''
+
+
+def _stem(name: str) -> str:
+    return os.path.splitext(name)[0].lower()

@@ -8,13 +8,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dropblock_mm.data_checks.annotations.coco import coco_labels, coco_problems
+from dropblock_mm.data_checks.annotations.coco_boxes import Use
 from dropblock_mm.data_checks.annotations.coco_values import is_size
-from dropblock_mm.data_checks.entries import DataSetEntry
+from dropblock_mm.data_checks.entries import DataSetEntry, is_remote
 from dropblock_mm.data_checks.jobs import Job
 from dropblock_mm.data_checks.json_files import read_json
 from dropblock_mm.data_checks.layouts.base import Layout, register
-from dropblock_mm.data_checks.problems import Problem
+from dropblock_mm.data_checks.problems import Problem, error
 
+URL_IN_FOLDER = error(
+    'images that are URLs, behind a folder',
+    'Both are joined, and no such file is found. Download them, or take data_root out '
+    "and set data_prefix=dict(img='').",
+)
 _PARTS = ('images', 'annotations', 'categories')
 
 
@@ -49,19 +55,24 @@ class CocoLayout(Layout):
         content, folder = self._content(entry, limit), _image_folder(entry)
         if content is None or folder is None:
             return {}
-        return {'images': [path for path, _ in _images(content, folder)]}
+        paths = [path for path, _ in _images(content, folder)]
+        local = [path for path in paths if not is_remote(path)]
+        return {'images': local} if local or not paths else {}
 
     def contents(
         self, entry: DataSetEntry, files: Mapping[str, Sequence[str]], limit: int
     ) -> Iterator[Problem]:
         """Look at the instances; panoptic data sets have none."""
-        content = self._content(entry, limit)
+        content, folder = self._content(entry, limit), _image_folder(entry)
+        if content is not None and folder:
+            for path, _ in _images(content, ''):
+                if is_remote(path):
+                    yield URL_IN_FOLDER, path
         if content is not None and entry.annotation_format == self.finder:
             yield from coco_problems(
                 content,
                 entry.classes,
-                masks='masks' in entry.loads,
-                evaluates=entry.loop != 'train',
+                _use(entry),
             )
 
     def labels_go_to_heads(self, entry: DataSetEntry) -> bool:
@@ -80,12 +91,20 @@ class CocoLayout(Layout):
         content = self._content(entry, limit) or {'images': ()}
         return coco_ids(content)
 
+    def has_objects(self, entry: DataSetEntry, limit: int) -> bool | None:
+        """Tell whether the file lists any."""
+        content = self._content(entry, limit)
+        if content is None or entry.annotation_format != self.finder:
+            return None
+        return bool(content.get('annotations'))
+
     def jobs(self, entry: DataSetEntry) -> Iterator[Job]:
         """Give each image, with the size in the file."""
         content, folder = self._content(entry, 2**63), _image_folder(entry)
         if content is not None and folder is not None:
             for path, size in _images(content, folder):
-                yield Job(path, self.loader(entry), size)
+                if not is_remote(path):
+                    yield Job(path, self.loader(entry), size)
 
     def _content(self, entry: DataSetEntry, limit: int) -> Any:
         """The file; None where it is too large to be parsed twice."""
@@ -93,6 +112,20 @@ class CocoLayout(Layout):
         if not path or os.path.getsize(path) > limit:
             return None
         return read_json(path)
+
+
+def _use(entry: DataSetEntry) -> Use:
+    """What the loop does with the file; ``indices`` let through a part of it."""
+    filters = entry.options.get('filter_cfg') or {}
+    trains = entry.loop == 'train'
+    smallest = 0 if entry.options.get('test_mode') else filters.get('min_size') or 0
+    return Use(
+        trains=trains,
+        evaluates=not trains,
+        masks='masks' in entry.loads,
+        poly2mask=entry.steps.get('LoadAnnotations', {}).get('poly2mask', True),
+        min_size=smallest if trains else 0,
+    )
 
 
 def coco_ids(content: Any) -> frozenset[Any]:

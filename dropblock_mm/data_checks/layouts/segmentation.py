@@ -9,9 +9,10 @@ from pathlib import Path
 
 from dropblock_mm.data_checks.entries import DataSetEntry
 from dropblock_mm.data_checks.jobs import Job
-from dropblock_mm.data_checks.label_maps import FOREGROUND_IGNORED, UNUSED, LabelRule
+from dropblock_mm.data_checks.label_maps import LabelRule
+from dropblock_mm.data_checks.label_values import value_problems
 from dropblock_mm.data_checks.layouts.base import Layout, register
-from dropblock_mm.data_checks.name_lists import empty_lines, read_names
+from dropblock_mm.data_checks.name_lists import line_problems, read_names
 from dropblock_mm.data_checks.problems import Problem
 
 
@@ -41,32 +42,34 @@ class SegmentationLayout(Layout):
     ) -> Iterator[Problem]:
         """Look at the list; label maps are decoded by the thorough check alone."""
         if entry.annotations and os.path.isfile(entry.annotations.path):
-            yield from empty_lines(entry.annotations.path)
+            yield from line_problems(entry.annotations.path, blanks=False)
 
     def jobs(self, entry: DataSetEntry) -> Iterator[Job]:
         """Give each image with its label map."""
         files, loader = self.files(entry, 0), self.loader(entry)
-        images = files['images']
+        images = files.get('images', [])
         rule = label_rule(entry) if 'label maps' in files else None
         maps = files.get('label maps', [''] * len(images))
         for image, label_map in zip(images, maps, strict=True):
             yield Job(image, loader, label_map=label_map, rule=rule)
 
-    def afterwards(self, entry: DataSetEntry, values: set[int]) -> Iterator[Problem]:
-        """Find classes that no map has, and a foreground that is ignored.
+    def paths(self, entry: DataSetEntry, limit: int) -> Iterator[str]:
+        """Look also for a step that denies what the data set says."""
+        yield from super().paths(entry, limit)
+        own = entry.options.get('reduce_zero_label')
+        step = entry.steps.get('LoadAnnotations', {}).get('reduce_zero_label')
+        if step is not None and bool(step) != bool(own):
+            yield (
+                f'{entry.key}.reduce_zero_label={own!r}: LoadAnnotations in its '
+                f'pipeline says {step!r}, and loading ends there. Set it in the data '
+                'set alone.'
+            )
 
-        Some exporters write 255 for the only class, which is the ignored value: the
-        background alone is learned then, with a mIoU of 100.
-        """
+    def afterwards(self, entry: DataSetEntry, values: set[int]) -> Iterator[Problem]:
+        """Judge the values of all maps."""
         rule = label_rule(entry) if values else None
-        if rule is None:
-            return
-        used = {value - rule.first for value in values if rule.is_class(value)}
-        if used <= {0} and rule.ignored in values and len(rule.classes) > 1:
-            yield FOREGROUND_IGNORED, f'{rule.ignored} for {rule.classes[1]}, ...?'
-        for index, name in enumerate(rule.classes):
-            if index not in used:
-                yield UNUSED, name
+        if rule is not None:
+            yield from value_problems(values, rule, entry.loop == 'train')
 
 
 def _names(entry: DataSetEntry) -> list[str]:
@@ -92,11 +95,13 @@ def label_rule(entry: DataSetEntry) -> LabelRule | None:
     classes = meta.get('classes') or entry.classes
     if not classes:
         return None
-    ignored = entry.options.get('ignore_index')
+    ignored = entry.ignored
+    if ignored is None:
+        ignored = entry.options.get('ignore_index')
     return LabelRule(
         tuple(classes),
         tuple((int(r), int(g), int(b)) for r, g, b in meta.get('palette') or ()),
-        255 if ignored is None else ignored,
+        ignored if isinstance(ignored, int) else 255,
         bool(entry.options.get('reduce_zero_label')),
         entry.steps.get('LoadAnnotations', {}).get('imdecode_backend', 'pillow'),
     )

@@ -6,11 +6,16 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from dropblock_mm.data_checks.annotations.voc import BoxKinds, VocNames, voc_problems
+from dropblock_mm.data_checks.annotations.voc import (
+    BoxKinds,
+    VocNames,
+    has_object,
+    voc_problems,
+)
 from dropblock_mm.data_checks.entries import DataSetEntry
 from dropblock_mm.data_checks.jobs import Job
 from dropblock_mm.data_checks.layouts.base import Layout, register
-from dropblock_mm.data_checks.name_lists import empty_lines, read_names
+from dropblock_mm.data_checks.name_lists import line_problems, read_lines
 from dropblock_mm.data_checks.problems import Problem
 
 
@@ -29,11 +34,11 @@ class VocLayout(Layout):
         root = folder.path if folder else ''
         images = os.path.join(root, entry.options['img_subdir'])
         xmls = os.path.join(root, entry.options['ann_subdir'])
-        names = read_names(entry.annotations.path)
-        return {
-            'XML files': [os.path.join(xmls, f'{name}.xml') for name in names],
-            'images': [os.path.join(images, f'{name}.jpg') for name in names],
-        }
+        names = [n for n in read_lines(entry.annotations.path) if n.strip()]
+        found = {'XML files': [os.path.join(xmls, f'{name}.xml') for name in names]}
+        if 'images' not in entry.remote:
+            found['images'] = [os.path.join(images, f'{name}.jpg') for name in names]
+        return found
 
     def may_lack(self, entry: DataSetEntry, what: str) -> bool:
         """All XML files are read, before any ``indices`` pick."""
@@ -44,7 +49,7 @@ class VocLayout(Layout):
     ) -> Iterator[Problem]:
         """Look through the XML files, of a subset by ``indices`` through its own."""
         if entry.annotations:
-            yield from empty_lines(entry.annotations.path)
+            yield from line_problems(entry.annotations.path, blanks=True)
         if entry.annotation_format != self.finder:
             return
         names = VocNames(entry.classes)
@@ -54,6 +59,7 @@ class VocLayout(Layout):
             if os.path.isfile(path):
                 yield from voc_problems(path, names, kinds)
         yield from names.problems()
+        yield from names.left_over(entry.loop == 'train')
 
     def labels_go_to_heads(self, entry: DataSetEntry) -> bool:
         """Tell boxes from the things and stuff of panoptic data."""
@@ -62,6 +68,13 @@ class VocLayout(Layout):
     def labels(self, entry: DataSetEntry, limit: int) -> tuple[str, ...] | None:
         """Give the classes as configured, where they are boxes' own."""
         return entry.classes if entry.annotation_format == self.finder else None
+
+    def has_objects(self, entry: DataSetEntry, limit: int) -> bool | None:
+        """Tell whether any XML file has one; the first that does ends the search."""
+        paths = self.files(entry, limit).get('XML files', ())
+        if entry.annotation_format != self.finder:
+            return None
+        return any(has_object(path) for path in paths if os.path.isfile(path))
 
     def jobs(self, entry: DataSetEntry) -> Iterator[Job]:
         """Give each image, with the XML file that states its size."""
