@@ -73,6 +73,12 @@ def make_config(args: argparse.Namespace) -> Config:
         check_checkpoints,
         check_sources_of_weights,
     )
+    from dropblock_mm.runs.folders import (
+        refuse_folder,
+        say_where_training_begins,
+        warn,
+    )
+    from dropblock_mm.runs.replaced_hooks import replaced_hooks
 
     cfg = runs.load_config(args.config, args.cfg_options, with_fragment(args.dropblock))
     cfg.launcher = args.launcher
@@ -86,18 +92,30 @@ def make_config(args: argparse.Namespace) -> Config:
     runs.save_whole_checkpoints(cfg)
     runs.advance_sampler_alone(cfg)
     runs.set_resume(cfg, args.resume)
+    refuse_folder(cfg, '--resume' if args.resume else 'load_from')
     check_checkpoints(cfg, '--resume' if args.resume else 'load_from')
     runs.require(cfg, 'model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
     runs.prepare_library(cfg)
     check_data(cfg, LOOPS)
     check_sources_of_weights(cfg)
+    say_where_training_begins(cfg, args.resume)
+    lost = replaced_hooks(args.config, cfg)
+    if lost:
+        warn(lost)
     return cfg
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Train as the command line says."""
     args = parse_args(argv)
+    try:
+        train(args)
+    except KeyboardInterrupt:  # while it imports, reads or checks
+        sys.exit('stopped before training began; nothing was changed')
 
+
+def train(args: argparse.Namespace) -> None:
+    """Check, build and run a training."""
     from dropblock_mm import runs
     from dropblock_mm.data_checks.build_errors import naming_bad_data
     from dropblock_mm.data_checks.failed_batch import naming_failed_batch
@@ -105,6 +123,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from dropblock_mm.runs.checkpoints.safe_loading import keep_loading_safe
     from dropblock_mm.runs.checkpoints.whole_files import naming_full_disk
     from dropblock_mm.runs.checkpoints.work_dir import hold_work_dir
+    from dropblock_mm.runs.folders import SayFinished, interrupted
     from dropblock_mm.runs.messages import has_started, one_message
     from dropblock_mm.runs.refused_by_mmengine import refusing_what_mmengine_refuses
 
@@ -115,6 +134,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             runner = runs.build_runner(cfg)
     check_loaded_data(runner)
     started = has_started(runner)
+    runner.register_hook(SayFinished())
     try:
         with (
             one_message(unless=started),
@@ -126,7 +146,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         ):
             runner.train()
     except KeyboardInterrupt:
-        sys.exit(f'stopped; the same command with --resume goes on in {cfg.work_dir}')
+        sys.exit(interrupted(cfg.work_dir))
 
 
 if __name__ == '__main__':
