@@ -61,6 +61,17 @@ PROGRAMS = {
     'plot-schedule': Program(
         'tools/analysis_tools/plot_schedule.py', 'plot what a config will drop, by when'
     ),
+    'activation-maps': Program(
+        'tools/analysis_tools/activation_maps.py', 'show where trained models look'
+    ),
+    'robustness': Program(
+        'tools/analysis_tools/robustness.py',
+        'evaluate trained models with blocks dropped',
+    ),
+    'predict': Program('tools/predict.py', 'predict on images, and draw it'),
+    'publish': Program(
+        'tools/publish.py', 'write a checkpoint that stock libraries load'
+    ),
     'report': Program(
         'tools/analysis_tools/report.py', 'write one page of HTML about runs'
     ),

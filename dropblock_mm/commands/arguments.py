@@ -58,6 +58,26 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
 
 
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what names trained models, one or several."""
+    parser.add_argument(
+        '--model',
+        nargs='+',
+        action='append',
+        required=True,
+        metavar='WORD',
+        help='a run: WORK_DIR [NAME], or CONFIG CHECKPOINT [NAME]; once for each model',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=KeyValues,
+        default={},
+        metavar='KEY=VALUE',
+        help='override settings of every config, as in test',
+    )
+
+
 def positive(text: str) -> int:
     """Read a whole number of at least 1."""
     if not text.isdecimal() or int(text) < 1:
