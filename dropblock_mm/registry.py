@@ -9,6 +9,7 @@ from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import LOOPS as MMENGINE_LOOPS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import OPTIMIZERS as MMENGINE_OPTIMIZERS
+from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import Registry
 
 HOOKS = Registry(
@@ -45,4 +46,10 @@ LOOPS = Registry(
     parent=MMENGINE_LOOPS,
     scope='dropblock_mm',
     locations=['dropblock_mm.runs.resuming'],
+)
+TRANSFORMS = Registry(
+    'transform',
+    parent=MMENGINE_TRANSFORMS,
+    scope='dropblock_mm',
+    locations=['dropblock_mm.datasets.transforms'],
 )

@@ -50,10 +50,19 @@ def made_small(config):
     if 'data_preprocessor' in config:  # beside the model, as mmpretrain has it
         config.model.data_preprocessor = config.data_preprocessor
     config.model.data_preprocessor.pop('batch_augments', None)
+    if config.model.backbone.type == 'dropblock_mm.AmoebaNet':
+        make_amoebanet_narrow(config.model)
     if config.optim_wrapper.get('type') == 'AmpOptimWrapper':
         config.optim_wrapper.type = 'OptimWrapper'
         config.optim_wrapper.pop('loss_scale', None)
     return config
+
+
+def make_amoebanet_narrow(model):
+    """One that is filled in a moment; all of its cells stay, which targets name."""
+    model.backbone.base_channels = 8
+    model.head.in_channels = 16 * 8
+    model.head.auxiliary.update(in_channels=8 * 8, image_size=96)
 
 
 def fake_batch(config, size=64):
@@ -97,8 +106,11 @@ def train_one_step(config):
             # A branch of an image is a single unit: few, so many have to go.
             few = type(site.layer).__name__ == 'DropPath'
             site.layer.set_keep_prob(0.1 if few else schedule.keep_prob)
+    # The auxiliary classifier of AmoebaNet pools maps of five units at least.
+    auxiliary = config.model.get('head', {}).get('auxiliary') or {}
     losses = model.train_step(
-        fake_batch(config), build_optim_wrapper(model, config.optim_wrapper)
+        fake_batch(config, auxiliary.get('image_size', 64)),
+        build_optim_wrapper(model, config.optim_wrapper),
     )
     return sites, losses
 

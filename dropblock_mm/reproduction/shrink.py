@@ -23,8 +23,9 @@ IMAGES = 8
 EPOCHS = 2
 BATCH = 2
 NARROWER = 8
-# 'shape' is the side of Cutout's square.
-_SIZES = ('scale', 'scales', 'crop_size', 'size', 'img_scale', 'shape')
+# 'shape' is the side of Cutout's square; 'image_size' is that of a head whose
+# auxiliary classifier convolves whole maps.
+_SIZES = ('scale', 'scales', 'crop_size', 'size', 'img_scale', 'shape', 'image_size')
 _EPOCHS = ('begin', 'end', 'T_max')
 # What a detector trained for seconds would filter: it is sure of nothing.
 _TEST_CFG = {'score_thr': 0.0, 'nms_pre': 20, 'max_per_img': 10}
@@ -123,7 +124,7 @@ def _shrink_images(cfg: Config) -> None:
     ]
     test = [part[key] for part in parts(pipelines[-1]) for key in _SIZES if key in part]
     factor = min(1.0, SIDE / min(_numbers(test), default=SIDE))
-    model = [cfg.model.get(key) for key in ('data_preprocessor', 'test_cfg')]
+    model = [cfg.model.get(key) for key in ('data_preprocessor', 'test_cfg', 'head')]
     for holder in [*pipelines, *model]:
         for part in parts(holder):
             for key in _SIZES:

@@ -100,6 +100,14 @@ def _classification(name: str, title: str, config: str, *paper: float) -> Row:
     return Row(name, title, path, dict(zip(titles, paper, strict=True)), best)
 
 
+def _amoebanet(name: str, title: str, config: str, *paper: float) -> Row:
+    """Return a row of Table 2: top-1 and top-5, the best over training (4.1)."""
+    titles = [metric.title for metric in CLASSIFICATION_METRICS]
+    path = f'amoebanet/amoebanet-b-6-256{config}_64xb32-340e_in1k-331px.py'
+    best = CLASSIFICATION_METRICS[0].key
+    return Row(name, title, path, dict(zip(titles, paper, strict=True)), best)
+
+
 def _detection(name: str, title: str, config: str, *paper: float) -> Row:
     """Return a row of Table 3: AP, AP50, AP75."""
     titles = [metric.title for metric in COCO_METRICS]
@@ -169,6 +177,20 @@ TABLE_1 = Table(
     seeds=(0, 1, 2),
     digits=2,
 )
+TABLE_2 = Table(
+    'table2',
+    'AmoebaNet-B (6, 256) on ImageNet (Table 2)',
+    'Table 2 of Ghiasi et al. 2018: val, the best over training',
+    CLASSIFICATION_METRICS,
+    (
+        _amoebanet('none', 'AmoebaNet-B (6, 256)', '', 82.25, 95.88),
+        _amoebanet(
+            'dropblock', 'DropBlock 0.9', '_dropblock-keep90-block11', 82.52, 96.07
+        ),
+    ),
+    embedded='folders',
+    digits=2,
+)
 TABLE_3 = Table(
     'table3',
     'RetinaNet, ResNet-50-FPN, on COCO (Table 3)',
@@ -236,5 +258,6 @@ DIGIT_SCENES = Table(
     seeds=(0, 1, 2),
 )
 TABLES = {
-    table.name: table for table in (TABLE_1, TABLE_3, TABLE_4, BCCD, DIGIT_SCENES)
+    table.name: table
+    for table in (TABLE_1, TABLE_2, TABLE_3, TABLE_4, BCCD, DIGIT_SCENES)
 }

@@ -17,7 +17,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from dropblock_mm.reproduction.tables import TABLE_1, TABLE_3, TABLE_4, Row, Table
+from dropblock_mm.reproduction.tables import (
+    TABLE_1,
+    TABLE_2,
+    TABLE_3,
+    TABLE_4,
+    Row,
+    Table,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 NUMBER = r'\d+\.\d+'
@@ -28,7 +35,7 @@ def numbers() -> dict[str, str]:
     """Return every number of the paper by its key, such as 'table3/block7/AP'."""
     return {
         f'{table.name}/{row.name}/{title}': f'{value:.{table.digits}f}'
-        for table in (TABLE_1, TABLE_3, TABLE_4)
+        for table in (TABLE_1, TABLE_2, TABLE_3, TABLE_4)
         for row in table.rows
         for title, value in row.paper.items()
     }
@@ -89,7 +96,9 @@ def _keys(table: Table, row: Row) -> list[str]:
     return [f'{{{table.name}/{row.name}/{metric.title}}}' for metric in table.metrics]
 
 
-def _row_places(table: Table, readme: str) -> Iterator[Place]:
+def _row_places(
+    table: Table, readme: str, page: str = 'docs/en/reproduction.md'
+) -> Iterator[Place]:
     """Where all rows of a table are told: configs, their README, smoke runs."""
     for row in table.rows:
         keys = _keys(table, row)
@@ -100,7 +109,7 @@ def _row_places(table: Table, readme: str) -> Iterator[Place]:
         yield Place(readme, f'| {" | ".join(keys)} | {link}')
         cells = ' |<cell>| '.join(keys)
         words = f'| {row.name} | {row.title} | {cells} |<cell>|<cell>|<end>'
-        yield Place('docs/en/reproduction.md', words)
+        yield Place(page, words)
 
 
 _SEGMENTATION = {
@@ -125,6 +134,7 @@ PLACES = (
         )
         for row, fragment in _BASELINES.items()
     ),
+    *_row_places(TABLE_2, 'configs/amoebanet/README.md', 'docs/en/amoebanet.md'),
     *_row_places(TABLE_3, 'configs/retinanet/README.md'),
     *_row_places(TABLE_4, 'configs/retinaseg/README.md'),
     *(
