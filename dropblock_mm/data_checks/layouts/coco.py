@@ -111,7 +111,7 @@ class CocoLayout(Layout):
         path = entry.annotations.path if entry.annotations else ''
         if not path or os.path.getsize(path) > limit:
             return None
-        return read_json(path)
+        return read_json(path, 'masks' in entry.loads)
 
 
 def _use(entry: DataSetEntry) -> Use:
