@@ -87,8 +87,8 @@ def test_a_pipeline_that_reads_elsewhere():
     """The data set itself says nothing of the storage."""
     step = LoadImageFromFile(backend_args=dict(backend='petrel'))
     infos = [dict(img_path='/nowhere/a.jpg')]
-    assert problems(infos)
-    assert problems(infos, pipeline=[step]) == []
+    assert problems(list(infos))
+    assert problems(list(infos), pipeline=[step]) == []
 
 
 @pytest.mark.parametrize(
