@@ -108,7 +108,7 @@ def check_image(
         content = Path(path).read_bytes()
     except FileNotFoundError:
         return ImageCheck(((MISSING, path),))
-    except OSError as flaw:
+    except (OSError, ValueError) as flaw:  # no name of a file, for one
         return ImageCheck(((BROKEN, f'{path}: {flaw}'),))
     if not content:
         return ImageCheck(((EMPTY, path),))

@@ -15,10 +15,12 @@ from mmengine.runner import Runner
 
 from dropblock_mm.data_checks.entries import is_remote
 from dropblock_mm.data_checks.file_ends import cut_short
+from dropblock_mm.data_checks.inventory import is_local
 from dropblock_mm.errors import RefusedValueError
 from dropblock_mm.programs import typed
 
 _NAMED = 3
+_STORAGE = ('backend_args', 'file_client_args')
 
 
 class _LoadedDataHook(Hook):
@@ -34,6 +36,9 @@ class _LoadedDataHook(Hook):
             for dataset in innermost(getattr(loader, 'dataset', None))
             for problem in loaded_problems(dataset, key)
         ]
+        problems += nothing_to_learn(
+            innermost(getattr(runner.train_dataloader, 'dataset', None))
+        )
         if problems:
             raise RefusedValueError(
                 '\n  '.join(['the data cannot be used:', *problems])
@@ -74,8 +79,7 @@ def loaded_problems(dataset: Any, key: str) -> Iterator[str]:
     Yields:
         str: What is missing, empty or cut short, or that nothing is left to train on.
     """
-    backend = (getattr(dataset, 'backend_args', None) or {}).get('backend', 'local')
-    if not hasattr(dataset, 'get_data_info') or backend != 'local':
+    if not hasattr(dataset, 'get_data_info') or not _reads_here(dataset):
         return
     if len(dataset) == 0:
         yield (
@@ -100,6 +104,45 @@ def loaded_problems(dataset: Any, key: str) -> Iterator[str]:
                 f'{key}: {len(paths)} files are {what} ({named}{more}). Copy or '
                 'download them again, or take them out of the annotations.'
             )
+
+
+def nothing_to_learn(datasets: Iterable[Any]) -> list[str]:
+    """Tell whether no data set of boxes or masks has a target that is not ignored.
+
+    What small annotation files lack was said before; large ones are read here first.
+    """
+    parts = list(datasets)
+    if not parts or any(_has_target(part) is not False for part in parts):
+        return []
+    named = ', '.join(repr(getattr(part, 'ann_file', '')) for part in parts)
+    return [
+        f'train_dataloader: no object is left to learn of {named}. They are crowd, '
+        'ignored, without an area, outside their image, or of no class of the config: '
+        f'{typed("check-dataset")} counts them.'
+    ]
+
+
+def _has_target(dataset: Any) -> bool | None:
+    """The first one ends the search; None of data sets that list no instances."""
+    if not hasattr(dataset, 'get_data_info') or len(dataset) == 0:
+        return None
+    for index in range(len(dataset)):
+        instances = dataset.get_data_info(index).get('instances')
+        if not isinstance(instances, list):
+            return None
+        if any(not one.get('ignore_flag') for one in instances):
+            return True
+    return False
+
+
+def _reads_here(dataset: Any) -> bool:
+    """Tell whether images come from this disk; a pipeline may say otherwise."""
+    steps = getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
+    readers = [s for s in steps if type(s).__name__ == 'LoadImageFromFile']
+    return all(
+        is_local({name: getattr(reader, name, None) for name in _STORAGE})
+        for reader in (dataset, *readers)
+    )
 
 
 def _speaks() -> bool:

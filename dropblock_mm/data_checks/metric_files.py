@@ -35,11 +35,12 @@ def metric_problems(metric: MetricEntry, seen: Seen, limit: int) -> Iterator[str
     path = metric.annotations
     if path is None:
         return
-    flaws = list(annotation_file_flaws(path, limit))
+    masks = metric.segm or any('masks' in entry.loads for entry, _ in own)
+    flaws = list(annotation_file_flaws(path, limit, masks))
     yield from flaws
     if flaws or not path.path.endswith('.json') or os.path.getsize(path.path) > limit:
         return
-    content = read_json(path.path)
+    content = read_json(path.path, masks)
     if not isinstance(content, dict):
         return
     if metric.is_coco and not metric.only_writes:

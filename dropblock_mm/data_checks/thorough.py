@@ -176,9 +176,10 @@ def shared_images(
     jobs: Sequence[Job], loop: str, seen: dict[str, str]
 ) -> Iterator[Problem]:
     """Compare with the images met before, and add these to ``seen``; follow links."""
-    met = set()
+    met: set[str] = set()
+    folders: dict[str, str] = {}
     for job in jobs:
-        path = os.path.realpath(job.image)
+        path = _real(job.image, folders)
         if path in met:
             yield TWICE, job.image
         elif seen.get(path, loop) == 'train' != loop:
@@ -200,6 +201,16 @@ def copies(
     original = seen.setdefault(key, real if loop == 'train' else '')
     if original not in ('', real) and loop != 'train':
         yield COPIED, f'{path} of {original}'
+
+
+def _real(path: str, folders: dict[str, str]) -> str:
+    """Follow links; those of a folder once, for asking the system takes long."""
+    folder, name = os.path.split(path)
+    if folder not in folders:
+        folders[folder] = os.path.realpath(folder)
+    if os.path.islink(path):
+        return os.path.realpath(path)
+    return os.path.join(folders[folder], name)
 
 
 def outcomes(jobs: Sequence[Job], workers: int) -> Iterator[Outcome]:

@@ -366,6 +366,7 @@ def test_segmentation(run, tmp_path, names):
     status, found, _ = run(SEG_CONFIG.format(names=names, **settings))
     assert status == 1
     assert titles(found) == {
+        'data set with label values above 255': 1,
         'label maps that are not there': 1,
         'label maps of another size than their image': 1,
         'label maps with values that are no class': 2,

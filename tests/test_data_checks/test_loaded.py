@@ -2,12 +2,14 @@ import os
 from types import SimpleNamespace
 
 import pytest
+from mmcv.transforms import LoadImageFromFile
 from mmengine.dataset import BaseDataset, ConcatDataset, RepeatDataset
 
 from dropblock_mm.data_checks.loaded import (
     check_loaded_data,
     innermost,
     loaded_problems,
+    nothing_to_learn,
 )
 from dropblock_mm.testing.toy import toy_runner
 
@@ -79,6 +81,28 @@ def test_what_is_not_on_this_disk(paths):
 
 def test_nothing_is_left():
     assert 'no image is left of Listed' in problems([], serialize_data=False)[0]
+
+
+def test_a_pipeline_that_reads_elsewhere():
+    """The data set itself says nothing of the storage."""
+    step = LoadImageFromFile(backend_args=dict(backend='petrel'))
+    infos = [dict(img_path='/nowhere/a.jpg')]
+    assert problems(list(infos))
+    assert problems(list(infos), pipeline=[step]) == []
+
+
+@pytest.mark.parametrize(
+    ('flags', 'refused'), [([1, 1], True), ([1, 0], False), ([], True), (None, False)]
+)
+def test_no_object_is_left(flags, refused):
+    """Of all data sets together: one of background is no mistake."""
+    info = dict(img_path='a.jpg')
+    if flags is not None:
+        info['instances'] = [dict(ignore_flag=flag) for flag in flags]
+    part = Listed([info], ann_file='a.json')
+    assert bool(nothing_to_learn([part, part])) == refused
+    sound = Listed([dict(img_path='b.jpg', instances=[dict(ignore_flag=0)])])
+    assert nothing_to_learn([part, sound]) == []
 
 
 def test_wrappers(paths):

@@ -2,11 +2,11 @@
 
 Usage::
 
-    python -m tools.dev.coco_like instances.json [--images 118287]
+    python -m tools.dev.coco_like instances.json [--images 118287] [--files FOLDER]
 
-118,287 images, 860,001 boxes with polygons in 80 categories, about 448 MB. What is in
+118,287 images, 860,001 boxes with polygons in 80 categories, about 460 MB. What is in
 it is random and sound, so the time and the memory of the checks can be measured:
-see ``tools/dev/time_checks.py``.
+see ``tools/dev/time_checks.py``. ``--files`` makes an empty file for each image.
 """
 
 from __future__ import annotations
@@ -79,7 +79,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument('file', type=Path, help='to write')
     parser.add_argument('--images', type=int, default=IMAGES, help=f'({IMAGES})')
+    parser.add_argument('--files', type=Path, help='folder for empty images')
     args = parser.parse_args(argv)
+    if args.files:
+        args.files.mkdir(parents=True, exist_ok=True)
+        for number in range(1, args.images + 1):
+            (args.files / image(number)['file_name']).touch()
     with args.file.open('w', encoding='utf-8') as file:
         file.writelines(parts(args.images))
     print(f'{args.file}: {args.file.stat().st_size / 1e6:.0f} MB')

@@ -105,7 +105,8 @@ def coco_labels(
     content: Mapping[str, Any], classes: Sequence[str] | None
 ) -> tuple[str, ...]:
     """Return the names of classes by their labels: in the order of the categories."""
-    listed = content.get('categories') or []
+    listed = content.get('categories')
+    listed = listed if isinstance(listed, list) else []
     names = [entry['name'] for entry in listed if has_keys(entry, {'name'})]
     return tuple(name for name in names if classes is None or name in classes)
 

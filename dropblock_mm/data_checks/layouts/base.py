@@ -65,7 +65,8 @@ class Layout:
     def paths(self, entry: DataSetEntry, limit: int) -> Iterator[str]:
         """Yield what is wrong with the paths of the config, each under its key."""
         if entry.annotations:
-            yield from annotation_file_flaws(entry.annotations, limit)
+            masks = 'masks' in entry.loads
+            yield from annotation_file_flaws(entry.annotations, limit, masks)
         for folder in entry.folders.values():
             yield from folder_flaws(folder)
 
@@ -171,7 +172,9 @@ def class_flaws(entry: DataSetEntry) -> Iterator[str]:
         )
 
 
-def annotation_file_flaws(annotations: DataPath, limit: int) -> Iterator[str]:
+def annotation_file_flaws(
+    annotations: DataPath, limit: int, masks: bool = False
+) -> Iterator[str]:
     """Look whether an annotation file is there and whole."""
     path = annotations.path
     if not os.path.exists(path):
@@ -179,7 +182,7 @@ def annotation_file_flaws(annotations: DataPath, limit: int) -> Iterator[str]:
     elif os.path.isfile(path) and os.path.getsize(path) == 0:
         yield annotations.problem('the file is empty', 'Copy or download it again.')
     elif path.endswith('.json'):
-        flaw = json_flaw(path, limit)
+        flaw = json_flaw(path, limit, masks)
         if flaw:
             yield annotations.problem(
                 f'not complete JSON, {flaw}', 'Copy or download it again.'

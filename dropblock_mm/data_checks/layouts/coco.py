@@ -111,7 +111,7 @@ class CocoLayout(Layout):
         path = entry.annotations.path if entry.annotations else ''
         if not path or os.path.getsize(path) > limit:
             return None
-        return read_json(path)
+        return read_json(path, 'masks' in entry.loads)
 
 
 def _use(entry: DataSetEntry) -> Use:
@@ -131,7 +131,8 @@ def _use(entry: DataSetEntry) -> Use:
 def coco_ids(content: Any) -> frozenset[Any]:
     """Return the ids of the images in a COCO file; none of another kind of file."""
     images = content.get('images') if isinstance(content, dict) else None
-    named = [image.get('id') for image in images or () if isinstance(image, dict)]
+    listed = images if isinstance(images, list) else ()
+    named = [image.get('id') for image in listed if isinstance(image, dict)]
     return frozenset(i for i in named if isinstance(i, (int, float, str)))
 
 
