@@ -2,6 +2,7 @@
 
 from dropblock_mm.datasets.builder import build_on_digit_scenes
 from dropblock_mm.datasets.digit_scenes import make_digit_scenes
+from dropblock_mm.datasets.few_images import FewImages
 from dropblock_mm.datasets.layouts import DIGIT_CLASSES
 
-__all__ = ['DIGIT_CLASSES', 'build_on_digit_scenes', 'make_digit_scenes']
+__all__ = ['DIGIT_CLASSES', 'FewImages', 'build_on_digit_scenes', 'make_digit_scenes']

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dropblock_mm.errors import RefusedFileError, RefusedValueError
-from dropblock_mm.runs.libraries import METRICS
+from dropblock_mm.runs.libraries import main_metric
 
 Row = dict[str, Any]
 # What an evaluation logs beside its metrics.
@@ -43,10 +43,9 @@ class TrainingLog:
         Raises:
             ValueError: If the run was not evaluated, or without a number.
         """
-        found = {key: None for row in self.val for key in row if _is_metric(key, row)}
-        for metric in (*METRICS, *found):
-            if metric in found:
-                return metric
+        found = {key: None for row in self.val for key in row if is_metric(key, row)}
+        if found:
+            return main_metric(found)
         raise RefusedValueError(
             'the log has no evaluation, or none that gave a number. Train with a '
             'val_evaluator.'
@@ -73,7 +72,8 @@ class TrainingLog:
         return bool(self.val) and self.val[-1]['step'] == self.train[-1]['step']
 
 
-def _is_metric(key: str, row: Row) -> bool:
+def is_metric(key: str, row: Row) -> bool:
+    """Tell whether a value of an evaluation is a metric, and a number."""
     return key not in _NO_METRICS and isinstance(row[key], (int, float))
 
 
