@@ -37,6 +37,9 @@ PROGRAMS = {
     'reproduce': Program(
         'tools/reproduce.py', "train a table's rows, and put them beside the paper's"
     ),
+    'compare': Program(
+        'tools/compare.py', 'train a config without DropBlock and with, and compare'
+    ),
     'print-sites': Program(
         'tools/misc/print_sites.py', 'show where DropBlock goes in a model'
     ),

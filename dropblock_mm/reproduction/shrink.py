@@ -49,7 +49,8 @@ def shorten(cfg: Config, epochs: int) -> None:
         )
     factor = epochs / before
     cfg.train_cfg.max_epochs = epochs
-    for scheduler in cfg.get('param_scheduler') or []:
+    schedulers = cfg.get('param_scheduler') or []
+    for scheduler in [schedulers] if isinstance(schedulers, dict) else schedulers:
         for key in _EPOCHS:
             if scheduler.get(key):
                 scheduler[key] = max(1, round(scheduler[key] * factor))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
@@ -49,8 +50,29 @@ LIBRARIES = (
     ),
 )
 
+# Metrics whose evaluators give shares and not percent, by the beginning of their names.
+_SHARES = ('coco/', 'pascal_voc/')
 METRICS = tuple(metric for library in LIBRARIES for metric in library.metrics)
 IMAGE_FOLDERS = tuple(dict.fromkeys(library.image_folder for library in LIBRARIES))
+
+
+def main_metric(keys: Iterable[str]) -> str:
+    """Choose the metric that tells how good a model is.
+
+    Args:
+        keys: What an evaluation gave, at least one.
+
+    Returns:
+        str: One of those that the libraries' data sets are judged by, or else the
+        first.
+    """
+    found = list(keys)
+    return next((metric for metric in METRICS if metric in found), found[0])
+
+
+def percent(key: str) -> float:
+    """Return what turns a metric into percent, where it is a share; 1 elsewhere."""
+    return 100.0 if key.startswith(_SHARES) else 1.0
 
 
 def installed_by(scope: str) -> str:

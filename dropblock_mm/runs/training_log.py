@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dropblock_mm.errors import RefusedFileError, RefusedValueError
-from dropblock_mm.runs.libraries import METRICS
+from dropblock_mm.runs.libraries import main_metric
 
 Row = dict[str, Any]
 # What an evaluation logs beside its metrics.
@@ -36,7 +36,7 @@ class TrainingLog:
 
     def metrics(self) -> list[str]:
         """Return the names of all numbers that evaluations logged, in order."""
-        found = (key for row in self.val for key in row if _is_metric(key, row))
+        found = (key for row in self.val for key in row if is_metric(key, row))
         return list(dict.fromkeys(found))
 
     def metric(self, name: str | None = None) -> str:
@@ -56,9 +56,8 @@ class TrainingLog:
             raise RefusedValueError(
                 f'the log has no metric {name!r}. It has {", ".join(found)}.'
             )
-        for metric in (*METRICS, *found) if name is None else (name,):
-            if metric in found:
-                return metric
+        if found:
+            return main_metric(found) if name is None else name
         raise RefusedValueError(
             'the log has no evaluation, or none that gave a number. Train with a '
             'val_evaluator.'
@@ -85,7 +84,8 @@ class TrainingLog:
         return bool(self.val) and self.val[-1]['step'] == self.train[-1]['step']
 
 
-def _is_metric(key: str, row: Row) -> bool:
+def is_metric(key: str, row: Row) -> bool:
+    """Tell whether a value of an evaluation is a metric, and a number."""
     return key not in _NO_METRICS and isinstance(row[key], (int, float))
 
 
