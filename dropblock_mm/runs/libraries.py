@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from dataclasses import dataclass
 
 
@@ -66,3 +68,14 @@ def tune(scope: str) -> None:
         from mmdet.utils import setup_cache_size_limit_of_dynamo
 
         setup_cache_size_limit_of_dynamo()
+
+
+def import_parts(scope: str) -> None:
+    """Import all that a training asks a library for, at the time of the caller.
+
+    Args:
+        scope: Of a library that is installed.
+    """
+    for part in ('datasets', 'engine', 'evaluation', 'models', 'visualization'):
+        if importlib.util.find_spec(f'{scope}.{part}') is not None:
+            importlib.import_module(f'{scope}.{part}')
