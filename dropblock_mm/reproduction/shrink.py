@@ -55,7 +55,9 @@ def shorten(cfg: Config, epochs: int) -> None:
             if scheduler.get(key):
                 scheduler[key] = max(1, round(scheduler[key] * factor))
         if 'milestones' in scheduler:
-            scheduler.milestones = [round(m * factor) for m in scheduler.milestones]
+            scheduler['milestones'] = [
+                round(m * factor) for m in scheduler['milestones']
+            ]
 
 
 def shrink(cfg: Config) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import partial
 
 from matplotlib.figure import Figure
 from PIL import Image
@@ -12,7 +13,7 @@ from dropblock_mm.analysis.figures.style import DPI, house_style
 from dropblock_mm.analysis.figures.training import (
     plot_keep_rates,
     plot_loss,
-    plot_metric,
+    plot_metrics,
 )
 from dropblock_mm.analysis.html_report.page import InlinePicture
 from dropblock_mm.analysis.html_report.run_folder import RunFolder
@@ -32,9 +33,9 @@ def training_picture(run: RunFolder) -> InlinePicture | None:
     log = run.log
     if log is None or not log.series('loss')[0]:
         return None
-    panels = [plot_loss, plot_metric, plot_keep_rates]
-    if run.metric is None:
-        panels.remove(plot_metric)
+    panels = [plot_loss, plot_keep_rates]
+    if run.metric is not None:
+        panels.insert(1, partial(plot_metrics, names=[run.metric]))
     with house_style():
         figure = Figure(figsize=(7, 2.6 * len(panels)), layout='constrained')
         axes = figure.subplots(len(panels), 1, sharex=True)

@@ -31,7 +31,7 @@ def check_targets(cfg: Config) -> int:
     if cfg.get('default_scope'):
         init_default_scope(cfg.default_scope)
     with refusing_what_mmengine_refuses(cfg):
-        targets, _ = find_targets(cfg, keep_prob=0.9, block_size=7)
+        targets, _ = find_targets(cfg, keep_prob=0.9)
         plain = ConfigDict(without(cfg.model, WEIGHTS))
         model = build_on_meta(lambda: MODELS.build(plain))
     return len(inject_targets(model, targets))
