@@ -53,7 +53,7 @@ def importing_late() -> Iterator[None]:
             return _Module(name) if fromlist else _Module(top, inner)
         return original(name, globals, locals, fromlist, level)  # type: ignore[arg-type]
 
-    builtins.__import__ = import_  # type: ignore[assignment]
+    builtins.__import__ = import_
     try:
         yield
     finally:
