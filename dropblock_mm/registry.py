@@ -7,6 +7,7 @@ says ``type='dropblock_mm.X'``, so a user's config needs no ``custom_imports``.
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import LOOPS as MMENGINE_LOOPS
+from mmengine.registry import METRICS as MMENGINE_METRICS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import Registry
 
@@ -37,4 +38,10 @@ LOOPS = Registry(
     parent=MMENGINE_LOOPS,
     scope='dropblock_mm',
     locations=['dropblock_mm.runs.resuming'],
+)
+METRICS = Registry(
+    'metric',
+    parent=MMENGINE_METRICS,
+    scope='dropblock_mm',
+    locations=['dropblock_mm.runs.prediction_file'],
 )

@@ -61,5 +61,9 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 
-val_evaluator = dict(type='Accuracy', topk=(1, 5))
+# The second keeps the predictions as a file, if it is given a name for it.
+val_evaluator = [
+    dict(type='Accuracy', topk=(1, 5)),
+    dict(type='dropblock_mm.PredictionFile'),
+]
 test_evaluator = val_evaluator
