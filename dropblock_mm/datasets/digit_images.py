@@ -41,9 +41,9 @@ class ImageSettings(Settings):
 def make_digit_images(
     root: str | os.PathLike[str] = 'data/digit_images',
     *,
-    num_train: int = 4000,
+    num_train: int = 6000,
     num_val: int = 400,
-    image_size: int = 64,
+    image_size: int = 32,
     seed: int = 0,
 ) -> Path:
     """Make sure that ``root`` holds images of single digits, in class folders.
