@@ -31,7 +31,8 @@ class Program:
 
 PROGRAMS = {
     'train': Program(
-        'tools/train.py', 'train a detector or segmentor, optionally with DropBlock'
+        'tools/train.py',
+        'train a detector, segmentor or classifier, optionally with DropBlock',
     ),
     'test': Program('tools/test.py', 'evaluate a checkpoint'),
     'reproduce': Program(
