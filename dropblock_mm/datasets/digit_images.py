@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from mmengine.logging import print_log
@@ -36,6 +36,10 @@ class ImageSettings(Settings):
         'seed': 0,
     }
     LAYOUT: ClassVar[tuple[str, ...]] = SPLITS
+
+    def recipe(self) -> dict[str, Any]:
+        """Return what the folder's content follows from: no scenes, but images."""
+        return {**super().recipe(), 'what': self.WHAT}
 
 
 def make_digit_images(

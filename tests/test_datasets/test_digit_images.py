@@ -72,9 +72,11 @@ def test_every_class_has_an_image(tmp_path):
         make_digit_images(tmp_path / 'few', num_val=9)
 
 
-def test_scenes_are_not_taken_for_images(images):
-    with pytest.raises(FileExistsError, match='other than digit scenes'):
-        make_digit_scenes(images, num_train=23, num_val=10, image_size=64, seed=1)
+def test_images_are_not_taken_for_scenes(tmp_path):
+    settings = {'num_train': 10, 'num_val': 10, 'image_size': 64}
+    root = make_digit_images(tmp_path / 'images', **settings)
+    with pytest.raises(FileExistsError, match=r'other than digit scenes \(train, val'):
+        make_digit_scenes(root, **settings)
 
 
 def test_mmpretrain_reads_the_folders(images):
