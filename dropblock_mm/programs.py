@@ -31,7 +31,8 @@ class Program:
 
 PROGRAMS = {
     'train': Program(
-        'tools/train.py', 'train a detector or segmentor, optionally with DropBlock'
+        'tools/train.py',
+        'train a detector, segmentor or classifier, optionally with DropBlock',
     ),
     'test': Program('tools/test.py', 'evaluate a checkpoint'),
     'reproduce': Program(
@@ -57,6 +58,9 @@ PROGRAMS = {
     ),
     'draw-segmentation': Program(
         'tools/analysis_tools/draw_segmentation.py', "draw a segmentor's label maps"
+    ),
+    'draw-classes': Program(
+        'tools/analysis_tools/draw_classes.py', "draw a classifier's predictions"
     ),
     'masks': Program(
         'tools/analysis_tools/masks.py', "draw a model's masks over an image"

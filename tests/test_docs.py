@@ -16,7 +16,7 @@ from mmengine.registry import HOOKS, MODELS, DefaultScope
 import dropblock_mm
 from dropblock_mm.analysis.sites.dry_run import build_on_meta
 from dropblock_mm.config_files import config_path, fragment_names, resolve_config
-from dropblock_mm.datasets import build_on_digit_scenes
+from dropblock_mm.datasets import build_on_digit_images, build_on_digit_scenes
 from dropblock_mm.hooks.fragments import find_fragment
 from dropblock_mm.injection import (
     Target,
@@ -26,6 +26,7 @@ from dropblock_mm.injection import (
     inject_targets,
 )
 from dropblock_mm.injection.targets import options_of
+from dropblock_mm.runs.prediction_file import PredictionFile
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = sorted((ROOT / 'docs/en').glob('*.md'))
@@ -210,6 +211,8 @@ def table(heading):
         ('Dropout, SpatialDropout, DropPath', dropblock_mm.SpatialDropout),
         ('Dropout, SpatialDropout, DropPath', dropblock_mm.DropPath),
         ('DigitScenes', build_on_digit_scenes),
+        ('DigitImages', build_on_digit_images),
+        ('PredictionFile', PredictionFile),
     ],
 )
 def test_the_reference_has_every_argument_and_its_default(name, thing):

@@ -1,4 +1,4 @@
-"""Train a detector or segmentor, optionally with DropBlock; see ``--help``."""
+"""Train a model, optionally with DropBlock; see ``--help``."""
 
 from dropblock_mm.commands.train import main
 

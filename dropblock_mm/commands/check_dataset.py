@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description='Look at all data of a config')
-    parser.add_argument('config', help="a path, or 'mmdet::...', 'mmseg::...'")
+    parser.add_argument(
+        'config', help="a path, or 'mmdet::...', 'mmseg::...', 'mmpretrain::...'"
+    )
     parser.add_argument(
         '--cfg-options',
         nargs='+',

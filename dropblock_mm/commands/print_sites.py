@@ -34,7 +34,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='Show where DropBlock goes in a model, and what it does there'
     )
-    parser.add_argument('config', help="a path, or 'mmdet::...', 'mmseg::...'")
+    parser.add_argument(
+        'config', help="a path, or 'mmdet::...', 'mmseg::...', 'mmpretrain::...'"
+    )
     parser.add_argument(
         '--dropblock',
         metavar='NAME-OR-FILE',

@@ -27,7 +27,9 @@ ALWAYS_CLASSWISE = ('VOCMetric', 'IoUMetric')
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description='Evaluate a checkpoint')
-    parser.add_argument('config', help="a path, or 'mmdet::...', 'mmseg::...'")
+    parser.add_argument(
+        'config', help="a path, or 'mmdet::...', 'mmseg::...', 'mmpretrain::...'"
+    )
     parser.add_argument('checkpoint', help='checkpoint file or URL')
     add_common_arguments(parser)
     parser.add_argument(

@@ -1,10 +1,12 @@
-"""Train any model of mmdet or mmseg, with DropBlock or without.
+"""Train any model of mmdet, mmseg or mmpretrain, with DropBlock or without.
 
 Examples::
 
     python tools/train.py configs/demo/retinanet_r18_fpn_dropblock_digit-scenes.py
     python tools/train.py mmdet::retinanet/retinanet_r50_fpn_1x_coco.py \
         --dropblock resnet_c4c5 --cfg-options train_dataloader.batch_size=4
+    python tools/train.py mmpretrain::resnet/resnet50_8xb32_in1k.py \
+        --dropblock resnet_c4c5
 """
 
 from __future__ import annotations
@@ -31,9 +33,12 @@ LOOPS = ('train', 'val')
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description='Train a detector or segmentor, optionally with DropBlock'
+        description='Train a detector, segmentor or classifier, optionally with '
+        'DropBlock'
     )
-    parser.add_argument('config', help="a path, or 'mmdet::...', 'mmseg::...'")
+    parser.add_argument(
+        'config', help="a path, or 'mmdet::...', 'mmseg::...', 'mmpretrain::...'"
+    )
     parser.add_argument(
         '--dropblock',
         metavar='NAME-OR-FILE',

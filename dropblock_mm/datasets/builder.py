@@ -56,9 +56,9 @@ def build_on_digit_scenes(
 def build_on_digit_images(
     dataset: dict[str, Any],
     root: str | os.PathLike[str] = 'data/digit_images',
-    num_train: int = 4000,
+    num_train: int = 6000,
     num_val: int = 400,
-    image_size: int = 64,
+    image_size: int = 32,
     seed: int = 0,
 ) -> Any:
     """Make the digit images if they are not there, then build a data set on them.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from mmengine.logging import print_log
@@ -37,13 +37,17 @@ class ImageSettings(Settings):
     }
     LAYOUT: ClassVar[tuple[str, ...]] = SPLITS
 
+    def recipe(self) -> dict[str, Any]:
+        """Return what the folder's content follows from: no scenes, but images."""
+        return {**super().recipe(), 'what': self.WHAT}
+
 
 def make_digit_images(
     root: str | os.PathLike[str] = 'data/digit_images',
     *,
-    num_train: int = 4000,
+    num_train: int = 6000,
     num_val: int = 400,
-    image_size: int = 64,
+    image_size: int = 32,
     seed: int = 0,
 ) -> Path:
     """Make sure that ``root`` holds images of single digits, in class folders.

@@ -1,5 +1,6 @@
 """How far a run has come."""
 
+import dataclasses
 import json
 
 import pytest
@@ -27,6 +28,23 @@ def test_from_nothing_to_the_end(state, toy_run, part, table, save, log_evaluati
     assert state(run) == 'FINISHED'
     progress = part('state').inspect_run(run, table('table3').metrics)
     assert progress.metrics == pytest.approx(dict(AP=10, AP50=30, AP75=20))
+
+
+def test_the_best_of_a_training_counts_where_the_row_says_so(
+    part, table, toy_run, save
+):
+    """Table 1: the highest accuracy over training, by top-1, over interruptions too."""
+    table1, run = table('table1'), toy_run()
+    run = dataclasses.replace(run, row=table1.row('dropblock'))
+    save(run, 2)
+    for epoch, (top1, top5), day in ((1, (70.0, 90.0), '1'), (2, (60.0, 95.0), '2')):
+        row = {'accuracy/top1': top1, 'accuracy/top5': top5, 'step': epoch}
+        write_log(run.work_dir, f'2020010{day}_000000', [row])
+    progress = part('state').inspect_run(run, table1.metrics)
+    assert progress.metrics == {'top-1': 70.0, 'top-5': 90.0}
+    last = dataclasses.replace(run, row=dataclasses.replace(run.row, best=''))
+    progress = part('state').inspect_run(last, table1.metrics)
+    assert progress.metrics == {'top-1': 60.0, 'top-5': 95.0}
 
 
 @pytest.mark.parametrize('kept', [0, 10, 0.5, -1])

@@ -49,6 +49,14 @@ def test_a_large_image_where_the_size_varies(name, size):
     assert nominal_image_size(cfg) == size
 
 
+def test_a_classifier_stacks_images_of_one_size():
+    crop = dict(type='RandomResizedCrop', scale=224)
+    cfg = config_of(crop)
+    assert fixed_image_size(cfg) is None
+    cfg.default_scope = 'mmpretrain'
+    assert fixed_image_size(cfg) == (224, 224)
+
+
 def test_padding_is_given_width_first():
     assert fixed_image_size(config_of(dict(type='Pad', size=(640, 480)))) == (480, 640)
 

@@ -1,12 +1,13 @@
-"""Try every config of mmdet and mmseg, and write what is served and what is not.
+"""Try every config of the libraries, and write what is served and what is not.
 
 Every distinct backbone, and every distinct model for its necks and heads, is built on
-torch's meta device and searched for sites. That takes about five minutes. The tests
+torch's meta device and searched for sites. That takes about ten minutes. The tests
 run the backbones; this writes the table.
 
 Example::
 
     python tools/dev/write_supported_models.py
+    python tools/dev/write_supported_models.py --only mmpretrain  # a part of the page
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ from torch import nn
 
 from dropblock_mm.analysis.sites.dry_run import build_on_meta
 from dropblock_mm.analysis.sites.stock_models import (
-    PACKAGES,
     StockConfig,
     backbones_of,
     builder,
@@ -39,10 +39,12 @@ from dropblock_mm.injection.walk import walk
 PAGE = Path(__file__).resolve().parents[2] / 'docs/en/supported_models.md'
 # What does not change which kinds of part a model has.
 COSMETIC = ('init_cfg', 'pretrained', 'train_cfg', 'test_cfg', 'depth', 'num_classes')
-HEADER = """# Supported models
+# The parts of the page, and the libraries in each.
+GROUPS = {'mmdet and mmseg': ('mmdet', 'mmseg'), 'mmpretrain': ('mmpretrain',)}
+TOP = """# Supported models
 
-Every config that comes with {versions}: what a target finds that
-names its backbone, and one that names a neck or a head. Written by
+Every config that comes with the libraries: what a target finds that names its backbone,
+and one that names a neck or a head. Written by
 
 ```shell
 python tools/dev/write_supported_models.py
@@ -52,15 +54,16 @@ which builds every distinct model without weights and looks for sites. That the 
 at these sites run, and that checkpoints, evaluation and gradients are as they should
 be, is what `make test-all` tests on every distinct backbone.
 
-Of {total} configs {served} have a backbone with sites, {refused} one without, and
-{other} could not be tried; the reasons are at the end. What a site is, and how to name
-it, is in the [guide](guide.md#targets).
+What a site is, and how to name it, is in the [guide](guide.md#targets). For necks and
+heads, `configs` counts models that differ in more than depth and losses. Many a head
+has no site for good reasons: linear layers have no feature maps, and what consists of
+plain `nn.Conv2d` mostly predicts.
 """
+HEADER = """
+## {title}
 
-NOTE = """
-For necks and heads, `configs` counts models that differ in more than depth and losses.
-Many a head has no site for good reasons: linear layers have no feature maps, and what
-consists of plain `nn.Conv2d` mostly predicts.
+Of the {total} configs of {versions} {served} have a backbone with sites, {refused} one
+without, and {other} could not be tried; the reasons are at the end of this part.
 """
 
 Row = tuple[str, ...]
@@ -185,8 +188,6 @@ def build_or_say(package: str, config: Mapping[str, Any]) -> nn.Module | str:
 def reason_of(problem: str) -> str:
     """Put an exception in words that hold on any machine."""
     kind, _, text = problem.partition(': ')
-    if 'mmpretrain' in text:
-        return 'it needs mmpretrain'
     if kind == 'FileNotFoundError':
         return 'it names a file that does not exist'
     if 'install' in text or kind == 'ImportError':
@@ -194,19 +195,26 @@ def reason_of(problem: str) -> str:
     return f'{kind}: ' + ' '.join(text.split())[:90]
 
 
-def make_page(tables: Mapping[str, Any], problems: Counter[str]) -> str:
-    """Write the page."""
+def make_part(title: str, configs: Sequence[StockConfig]) -> str:
+    """Write the part of the page about some libraries."""
+    tables, problems = find_all(configs)
     results = tables['results']
     versions = ' and '.join(
-        f'{name} {importlib.import_module(name).__version__}' for name in PACKAGES
+        f'{name} {importlib.import_module(name).__version__}' for name in GROUPS[title]
     )
-    text = HEADER.format(versions=versions, total=sum(results.values()), **results)
+    text = HEADER.format(
+        title=title,
+        versions=versions,
+        total=len(configs),
+        **{name: results[name] for name in ('served', 'refused', 'other')},
+    )
     head = ('library', 'type', 'configs', 'settings', 'sites', 'on skip connections')
-    for title, name in (('Backbones', 'backbones'), ('Necks and heads', 'parts')):
+    for heading, name in (('Backbones', 'backbones'), ('Necks and heads', 'parts')):
         rows = [row_of(key, tally) for key, tally in sorted(tables[name].items())]
-        text += f'\n## {title}\n\n' + table((*head, 'result'), rows)
-    text += NOTE
-    text += '\n## Not tried\n\n'
+        text += f'\n### {heading}\n\n' + table((*head, 'result'), rows)
+    if not problems:
+        return text
+    text += '\n### Not tried\n\n'
     rows = [(str(count), reason) for reason, count in problems.most_common()]
     return text + table(('configs', 'reason'), rows)
 
@@ -235,12 +243,26 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Write the page."""
     parser = argparse.ArgumentParser(description='Write the page of supported models')
     parser.add_argument('--out', type=Path, default=PAGE, help='default: %(default)s')
+    parser.add_argument(
+        '--only', choices=GROUPS, help='keep the other parts of the page as they are'
+    )
     args = parser.parse_args(argv)
     warnings.simplefilter('ignore')
     logging.disable(logging.WARNING)
-    configs = [config for package in PACKAGES for config in stock_configs(package)]
-    args.out.write_text(make_page(*find_all(configs)))
-    print(f'{len(configs)} configs: wrote {args.out}')
+    parts = parts_of_page(args.out.read_text()) if args.only else {}
+    for title, packages in GROUPS.items():
+        if args.only in (None, title):
+            configs = [c for package in packages for c in stock_configs(package)]
+            parts[title] = make_part(title, configs)
+            print(f'{title}: {len(configs)} configs')
+    args.out.write_text(TOP + ''.join(parts[title] for title in GROUPS))
+    print(f'wrote {args.out}')
+
+
+def parts_of_page(text: str) -> dict[str, str]:
+    """Return the parts of a page by their titles."""
+    _, *parts = re.split(r'(?=\n## )', text)
+    return {part.splitlines()[1].removeprefix('## '): part for part in parts}
 
 
 if __name__ == '__main__':

@@ -1,9 +1,9 @@
-"""Handwritten digits on photographs, for classification; 10 classes, 64x64 pixels.
+"""Handwritten digits on photographs, for classification; 10 classes, 32x32 pixels.
 
 One digit in each image, in a folder for each class. The images are made on first use,
 in a few seconds, and kept in `data_root` (`dropblock_mm.datasets.make_digit_images`).
 `dataset.dataset` reads them. No mirroring: it would turn digits into shapes that are
-none. Training shifts the images by up to 6 pixels.
+none. Training shifts the images by up to 3 pixels.
 """
 
 _base_ = './small_images.py'
@@ -20,20 +20,20 @@ metainfo = dict(classes=tuple('0123456789'))
 digit_images = dict(
     type='dropblock_mm.DigitImages',
     root=data_root,
-    num_train=4000,
+    num_train=6000,
     num_val=400,
-    image_size=64,
+    image_size=32,
     seed=0,
 )
 train_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='RandomCrop', crop_size=64, padding=6, padding_mode='edge'),
+    dict(type='RandomCrop', crop_size=32, padding=3, padding_mode='edge'),
     dict(type='PackInputs'),
 ]
 test_pipeline = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
 
 train_dataloader = dict(
-    batch_size=32,
+    batch_size=64,
     drop_last=True,
     dataset=dict(
         dataset=dict(
@@ -61,5 +61,9 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 
-val_evaluator = dict(type='Accuracy', topk=(1, 5))
+# The second keeps the predictions as a file, if it is given a name for it.
+val_evaluator = [
+    dict(type='Accuracy', topk=(1, 5)),
+    dict(type='dropblock_mm.PredictionFile'),
+]
 test_evaluator = val_evaluator

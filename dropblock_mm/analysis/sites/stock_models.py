@@ -1,4 +1,4 @@
-"""The configs that come with mmdet and mmseg, and the distinct models among them."""
+"""The configs that come with the libraries, and the distinct models among them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from dropblock_mm import resolve_config
 from dropblock_mm.runs.cpu_ranks import SYNC_NORMS
 from dropblock_mm.runs.type_names import type_name
 
-PACKAGES = ('mmdet', 'mmseg')
+PACKAGES = ('mmdet', 'mmseg', 'mmpretrain')
 # A config of each package that has been there for long, to find the folder by.
 _LANDMARKS = {
     'mmdet': 'retinanet/retinanet_r50_fpn_1x_coco.py',
     'mmseg': 'pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024.py',
+    'mmpretrain': 'resnet/resnet50_8xb32_in1k.py',
 }
 # Where weights are loaded from, some of them when the model is built.
 WEIGHTS = ('init_cfg', 'pretrained', 'teacher_ckpt')
@@ -30,10 +31,10 @@ _IRRELEVANT = (*WEIGHTS, 'train_cfg', 'test_cfg', 'data_preprocessor')
 
 @dataclass(frozen=True)
 class StockConfig:
-    """A config of mmdet's or mmseg's, or why it cannot be read.
+    """A config of a library's, or why it cannot be read.
 
     Args:
-        package: 'mmdet' or 'mmseg'.
+        package: One of ``PACKAGES``.
         name: Path below the package's configs.
         model: Its ``model``, None if there is none.
         problem: What reading it raised, '' if nothing.
@@ -49,7 +50,7 @@ def stock_configs(package: str) -> Iterator[StockConfig]:
     """Yield every config that comes with a package, sorted; reading takes a while.
 
     Args:
-        package: 'mmdet' or 'mmseg'.
+        package: One of ``PACKAGES``.
     """
     folder = Path(resolve_config(f'{package}::{_LANDMARKS[package]}')).parents[1]
     for path in sorted(folder.rglob('*.py')):

@@ -80,6 +80,17 @@ def test_mixed_precision_is_left_to_gpus(step, load):
     assert 'loss_scale' not in plain
 
 
+def test_a_classifier(step, load):
+    """Its preprocessor stands beside the model, and its images are stacked."""
+    pytest.importorskip('mmpretrain.models')
+    init_default_scope('mmpretrain')
+    cfg = load(config_path('demo/resnet18_dropblock_digit-images.py'))
+    assert step.whole_model(cfg)['data_preprocessor'] == cfg.data_preprocessor
+    found = step.measure(cfg, (32, 32), 2, 'cpu', 1)
+    assert found.tflop > 0
+    assert found.sites == 12
+
+
 @pytest.mark.parametrize('scope', ['mmdet', 'mmseg'])
 def test_batches_have_a_class_that_every_model_has(step, scope):
     model = ConfigDict(roi_head=dict(mask_head=dict()))

@@ -26,6 +26,26 @@ def test_a_row_of_table_3_has_the_papers_number_of_steps(workload, load):
     assert found.iterations == pytest.approx(280_000, rel=0.01)
 
 
+def test_a_row_of_table_1_has_the_papers_number_of_steps(workload, load):
+    """1,251 steps an epoch: what does not fill a batch is left out."""
+    name = config_path('resnet/resnet50_8xb128-300e_in1k.py')
+    found = workload.workload(load(name), name)
+    assert found.images == 300 * 1_281_167
+    assert found.iterations == 375_300
+    assert (found.batch_size, found.gpus) == (128, 8)
+
+
+def test_images_in_class_folders_are_counted(workload, tmp_path):
+    pytest.importorskip('mmpretrain.datasets')
+    init_default_scope('mmpretrain')
+    for name in ('cat', 'dog'):
+        (tmp_path / 'train' / name).mkdir(parents=True)
+        (tmp_path / 'train' / name / 'a.jpg').touch()
+    folders = dict(type='CustomDataset', data_root=str(tmp_path), data_prefix='train')
+    assert workload.count_images(folders) == 2
+    assert workload.count_images(dict(folders, data_prefix='no')) is None
+
+
 def test_images_without_objects_are_left_out_where_the_config_says_so(workload, load):
     name = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
     found = workload.workload(load(name), name)

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from dropblock_mm.analysis.sites.stock_models import StockConfig, read_config
@@ -10,6 +12,8 @@ NAMES = [
     ('mmdet', 'tridentnet/tridentnet_r50-caffe_1x_coco.py'),
     ('mmdet', 'yolox/yolox_tta.py'),
     ('mmseg', 'segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py'),
+    ('mmpretrain', 'resnet/resnet18_8xb32_in1k.py'),
+    ('mmpretrain', 'vgg/vgg16_8xb32_in1k.py'),
 ]
 
 
@@ -18,7 +22,7 @@ def test_the_page_says_what_is_served_and_why_not(monkeypatch, tmp_path):
     configs = [read_config(*name) for name in NAMES]
     configs += [
         StockConfig('mmdet', 'a.py', None, 'FileNotFoundError: /somewhere/else.py'),
-        StockConfig('mmseg', 'b.py', None, "ImportError: {'imports': 'mmpretrain'}"),
+        StockConfig('mmseg', 'b.py', None, 'ImportError: please install it'),
     ]
     monkeypatch.setattr(
         tool,
@@ -27,8 +31,11 @@ def test_the_page_says_what_is_served_and_why_not(monkeypatch, tmp_path):
     )
     page = tmp_path / 'page.md'
     tool.main(['--out', str(page)])
-    lines = page.read_text().splitlines()
-    assert 'Of 8 configs 4 have a backbone with sites, 1 one without, and' in lines
+    whole = page.read_text()
+    first, second = whole.split('\n## ')[1:]
+    lines = first.splitlines()
+    assert lines[0] == 'mmdet and mmseg'
+    assert re.match(r'Of the 8 configs of mmdet \S+ and mmseg \S+ 4 have', lines[2])
     assert '| mmdet | ResNet | 3 | 2 | 24-64 | 8-16 | served |' in lines
     assert '| mmdet | TridentResNet | 1 | 1 | 52 | 13 | served |' in lines
     (refusal,) = [line for line in lines if 'MixVisionTransformer' in line]
@@ -39,17 +46,26 @@ def test_the_page_says_what_is_served_and_why_not(monkeypatch, tmp_path):
     assert lines[-3:] == [
         '| 1 | there is no backbone in it |',
         '| 1 | it names a file that does not exist |',
-        '| 1 | it needs mmpretrain |',
+        '| 1 | it needs a package that is in neither stack |',
     ]
+    assert '| mmpretrain | ResNet | 1 | 1 | 24 | 8 | served |' in second.splitlines()
+    assert '| mmpretrain | VGG | 1 | 1 | 0 | 0 | no site: no convolution' in second
+    configs.pop()
+    tool.main(['--out', str(page), '--only', 'mmpretrain'])
+    again = page.read_text()
+    assert again.startswith(whole[: whole.index('\n## mmpretrain')])
+    assert 'VGG' not in again
 
 
 @pytest.mark.nightly
 def test_the_page_is_what_the_tool_writes(repo_root, tmp_path):
     import mmdet
+    import mmpretrain
 
     committed = (repo_root / 'docs/en/supported_models.md').read_text()
-    if mmdet.__version__ not in committed:
-        pytest.skip(f'the page is not about mmdet {mmdet.__version__}')
+    for library in (mmdet, mmpretrain):
+        if f'{library.__name__} {library.__version__}' not in committed:
+            pytest.skip(f'the page is not about this {library.__name__}')
     page = tmp_path / 'page.md'
     write_supported_models.main(['--out', str(page)])
     assert page.read_text() == committed
