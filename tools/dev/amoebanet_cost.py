@@ -1,4 +1,4 @@
-"""What AmoebaNet-B (6, 256) costs: time beside NASNet-A-Large, memory with recomputation.
+"""What AmoebaNet-B (6, 256) costs: time beside NASNet-A-Large, and memory.
 
 Usage::
 
