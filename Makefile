@@ -9,7 +9,7 @@ RUN := $(VENV)/bin/python
 BUILD_DOCS := $(RUN) -m sphinx -W --keep-going -q -b html docs/en docs/en/_build/html
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo demo-det demo-seg bench bench-build test test-all check format docs clean
+.PHONY: help env demo demo-det demo-seg demo-cls bench bench-build test test-all check format docs clean
 
 help:  ## list the targets
 	@echo 'make TARGET [STACK=openmmlab|onedl] [PYTHON=python3.11] [ARGS=...]'
@@ -21,7 +21,7 @@ env:  ## set up the environment (every target below does, at no cost the second 
 	expected Python 3.10, 3.11 or 3.12. Name one: PYTHON=python3.11 make ..." >&2; exit 1; }
 	@$(BASE) -m tools.dev.set_up --stack '$(STACK)' $(if $(PYTHON),,--keep-python)
 
-demo: env  ## train, evaluate and show two small models with DropBlock
+demo: env  ## train, evaluate and show three small models with DropBlock
 	@$(RUN) tools/demo.py $(ARGS)
 
 demo-det: env  ## only the detector of the demo
@@ -29,6 +29,9 @@ demo-det: env  ## only the detector of the demo
 
 demo-seg: env  ## only the segmentation model of the demo
 	@$(RUN) tools/demo.py seg $(ARGS)
+
+demo-cls: env  ## only the classifier of the demo
+	@$(RUN) tools/demo.py cls $(ARGS)
 
 bench: env  ## measure speed and memory beside other implementations, on the CPU
 	@$(RUN) -m tools.dev.benchmark $(ARGS)

@@ -55,6 +55,9 @@ PROGRAMS = {
     'draw-segmentation': Program(
         'tools/analysis_tools/draw_segmentation.py', "draw a segmentor's label maps"
     ),
+    'draw-classes': Program(
+        'tools/analysis_tools/draw_classes.py', "draw a classifier's predictions"
+    ),
     'voc-aug': Program(
         'tools/dataset_converters/voc_aug.py', 'make the training set of VOC 2012 + SBD'
     ),

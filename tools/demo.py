@@ -2,13 +2,14 @@
 
 Usage::
 
-    python tools/demo.py [det] [seg] [--fresh]
+    python tools/demo.py [det] [seg] [cls] [--fresh]
 
-`det` is a detector, `seg` a segmentation model; without a name both run. The training
-is plain ``tools/train.py configs/demo/...``; the configuration makes the data set on
-first use, in ``data/digit_scenes``. What is added here, all of it in
-``work_dirs/demo/NAME``: the predictions of the last evaluation as files, two pictures
-made from them and from the log, and one line that sums up the run.
+`det` is a detector, `seg` a segmentation model, `cls` a classifier; without a name all
+run. The training is plain ``tools/train.py configs/demo/...``; the configuration makes
+the data set on first use, in ``data/digit_scenes`` or ``data/digit_images``. What is
+added here, all of it in ``work_dirs/demo/NAME``: the predictions of the last evaluation
+as files, two pictures made from them and from the log, and one line that sums up the
+run.
 
 Run again after an interruption it goes on from the last epoch that ended, and does not
 repeat what was finished; run again after all is finished, or with ``--fresh``, it
@@ -47,7 +48,7 @@ class Demo:
         metric: Name of the metric in the log.
         label: Name of the metric in the summary.
         full_marks: The metric's best value: 1, or 100 for per cent.
-        keep_predictions: Setting of the evaluator that keeps predictions.
+        keep_predictions: Setting of the config that keeps predictions.
         predictions: What that setting makes of ``val``, file or folder.
         draw: Tool and arguments that draw them; {predictions} is replaced.
     """
@@ -74,7 +75,7 @@ DEMOS = {
         metric='coco/bbox_mAP',
         label='bbox mAP',
         full_marks=1.0,
-        keep_predictions='outfile_prefix',
+        keep_predictions='val_evaluator.outfile_prefix',
         predictions='val.bbox.json',
         draw=(
             f'{ANALYSIS}/draw_predictions.py',
@@ -89,7 +90,7 @@ DEMOS = {
         metric='mIoU',
         label='mIoU',
         full_marks=100.0,
-        keep_predictions='output_dir',
+        keep_predictions='val_evaluator.output_dir',
         predictions='val',
         draw=(
             f'{ANALYSIS}/draw_segmentation.py',
@@ -99,6 +100,16 @@ DEMOS = {
             'background',
             *'0123456789',
         ),
+    ),
+    'cls': Demo(
+        name='cls',
+        config='configs/demo/resnet18_dropblock_digit-images.py',
+        metric='accuracy/top1',
+        label='top-1',
+        full_marks=100.0,
+        keep_predictions='val_evaluator.1.outfile_prefix',
+        predictions='val.json',
+        draw=(f'{ANALYSIS}/draw_classes.py', '{predictions}'),
     ),
 }
 
@@ -112,7 +123,7 @@ def train_command(demo: Demo, resume: bool) -> list[str]:
         '--work-dir',
         demo.work_dir,
         '--cfg-options',
-        f'val_evaluator.{demo.keep_predictions}={demo.work_dir}/val',
+        f'{demo.keep_predictions}={demo.work_dir}/val',
         *(['--resume'] if resume else []),
     ]
 
@@ -231,7 +242,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        'names', nargs='*', metavar='NAME', help='det or seg (both, if none is named)'
+        'names',
+        nargs='*',
+        metavar='NAME',
+        help='det, seg or cls (all, if none is named)',
     )
     parser.add_argument(
         '--fresh', action='store_true', help='do not resume an interrupted run'

@@ -8,6 +8,7 @@ from typing import Any
 
 from dropblock_mm.data_checks.annotations.coco import coco_labels
 from dropblock_mm.data_checks.annotations.coco_values import crowd_problems
+from dropblock_mm.data_checks.classifiers import classifier_problems
 from dropblock_mm.data_checks.entries import DataSetEntry, Inventory, MetricEntry
 from dropblock_mm.data_checks.json_files import read_json
 from dropblock_mm.data_checks.layouts import Look, layout_of
@@ -38,6 +39,7 @@ def disagreements(found: Inventory, looks: Sequence[Look], limit: int) -> Iterat
     for entry, look in seen:
         yield from class_count_problems(heads, entry, entry.classes or look.labels)
     yield from label_problems(seen)
+    yield from classifier_problems(found, seen)
 
 
 def metric_problems(

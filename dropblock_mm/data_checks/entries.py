@@ -76,12 +76,14 @@ class MetricEntry:
         type: As the config names it, without a registry's scope.
         annotations: Its ``ann_file``, None if it has none on this disk.
         data_sets: Those whose results it gets.
+        config: Its dict.
     """
 
     key: str
     type: str
     annotations: DataPath | None
     data_sets: tuple[DataSetEntry, ...]
+    config: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

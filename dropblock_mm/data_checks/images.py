@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 
 import mmcv
@@ -67,10 +68,17 @@ class Loader:
 
 @dataclass(frozen=True)
 class ImageCheck:
-    """What was found out: problems, and (width, height) as loaded, if it can be."""
+    """What was found out: problems and, if it can be loaded, its size and content.
+
+    Args:
+        problems: All of them.
+        size: (width, height) as loaded.
+        digest: The same for files with the same bytes.
+    """
 
     problems: tuple[Problem, ...]
     size: tuple[int, int] | None = None
+    digest: bytes = b''
 
 
 def check_image(
@@ -110,7 +118,7 @@ def check_image(
         *_of_file(path, content, image, loader),
         *_of_size(path, annotated, stored, size, turned),
     ]
-    return ImageCheck(tuple(problems), size)
+    return ImageCheck(tuple(problems), size, digest=blake2b(content).digest())
 
 
 def _decode(content: bytes, loader: Loader) -> None:

@@ -219,6 +219,7 @@ def _metrics(
                 type=str(metric.get('type')).rpartition('.')[2],
                 annotations=_resolve(metric, name, ('ann_file',), made),
                 data_sets=tuple(own if one_each else data_sets),
+                config=metric,
             )
 
 

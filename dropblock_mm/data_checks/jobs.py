@@ -34,10 +34,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The problems of an image, and the values in its label map."""
+    """The problems of an image, the values in its label map, its content's digest."""
 
     problems: tuple[Problem, ...]
     values: frozenset[int] = frozenset()
+    digest: bytes = b''
 
 
 def do(job: Job) -> Outcome:
@@ -45,9 +46,9 @@ def do(job: Job) -> Outcome:
     size = xml_size(job.xml) if job.xml else job.size
     image = check_image(job.image, size, job.loader)
     if not job.label_map or job.rule is None:
-        return Outcome(image.problems)
+        return Outcome(image.problems, digest=image.digest)
     labels = check_label_map(job.label_map, image.size, job.rule)
-    return Outcome(image.problems + labels.problems, labels.values)
+    return Outcome(image.problems + labels.problems, labels.values, image.digest)
 
 
 def xml_size(path: str) -> tuple[int, int] | None:

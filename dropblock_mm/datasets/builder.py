@@ -56,7 +56,7 @@ def build_on_digit_scenes(
 def build_on_digit_images(
     dataset: dict[str, Any],
     root: str | os.PathLike[str] = 'data/digit_images',
-    num_train: int = 2000,
+    num_train: int = 4000,
     num_val: int = 400,
     image_size: int = 64,
     seed: int = 0,

@@ -41,7 +41,7 @@ class ImageSettings(Settings):
 def make_digit_images(
     root: str | os.PathLike[str] = 'data/digit_images',
     *,
-    num_train: int = 2000,
+    num_train: int = 4000,
     num_val: int = 400,
     image_size: int = 64,
     seed: int = 0,

@@ -28,7 +28,11 @@ def pretend(root: Path, demo, *names: str) -> Path:
 
 @pytest.mark.parametrize(
     ('name', 'metric', 'start'),
-    [('det', 'coco/bbox_mAP', 'bbox mAP 0.600'), ('seg', 'mIoU', 'mIoU 0.006')],
+    [
+        ('det', 'coco/bbox_mAP', 'bbox mAP 0.600'),
+        ('seg', 'mIoU', 'mIoU 0.006'),
+        ('cls', 'accuracy/top1', 'top-1 0.006'),
+    ],
 )
 def test_summary_is_read_from_the_log(demo, tmp_path, name, metric, start):
     rows = [
@@ -55,7 +59,7 @@ def test_a_run_without_drop_block_has_no_summary(demo, tmp_path):
         demo.summary_line(demo.DEMOS['det'], read_training_log(tmp_path))
 
 
-@pytest.mark.parametrize('name', ['det', 'seg'])
+@pytest.mark.parametrize('name', ['det', 'seg', 'cls'])
 def test_resumes_only_an_interrupted_run(demo, tmp_path, monkeypatch, name):
     this = demo.DEMOS[name]
     assert not demo.is_unfinished(tmp_path / this.work_dir)
@@ -77,17 +81,18 @@ def test_resumes_only_an_interrupted_run(demo, tmp_path, monkeypatch, name):
 
 def test_what_is_finished_is_not_repeated(demo, tmp_path, monkeypatch):
     monkeypatch.setattr(demo, 'ROOT', tmp_path)
-    both = det, seg = list(demo.DEMOS.values())
-    assert demo.to_train(both, False) == both
+    all_of_them = det, seg, cls = list(demo.DEMOS.values())
+    assert demo.to_train(all_of_them, False) == all_of_them
     pretend(tmp_path, det, *demo.PICTURES)
-    assert demo.to_train(both, False) == [seg]
-    assert demo.to_train(both, True) == both
+    assert demo.to_train(all_of_them, False) == [seg, cls]
+    assert demo.to_train(all_of_them, True) == all_of_them
     assert demo.to_train([det], False) == [det]
-    pretend(tmp_path, seg, *demo.PICTURES)
-    assert demo.to_train(both, False) == both
+    for this in (seg, cls):
+        pretend(tmp_path, this, *demo.PICTURES)
+    assert demo.to_train(all_of_them, False) == all_of_them
 
 
-@pytest.mark.parametrize('name', ['det', 'seg'])
+@pytest.mark.parametrize('name', ['det', 'seg', 'cls'])
 def test_trains_by_the_plain_command(demo, name):
     this = demo.DEMOS[name]
     command = demo.train_command(this, resume=False)
@@ -98,7 +103,7 @@ def test_trains_by_the_plain_command(demo, name):
     assert '--resume' in demo.train_command(this, resume=True)
 
 
-@pytest.mark.parametrize('name', ['det', 'seg'])
+@pytest.mark.parametrize('name', ['det', 'seg', 'cls'])
 def test_pictures_are_drawn_from_the_predictions(demo, name):
     this = demo.DEMOS[name]
     plot, draw = demo.picture_commands(this)
@@ -128,6 +133,7 @@ def pretended(demo, tmp_path, monkeypatch):
             rows = made_up_rows()
             for row in rows:
                 row['mIoU'] = 50.0 if 'coco/bbox_mAP' in row else 0.0
+                row['accuracy/top1'] = 1.8 * row['mIoU']
             write_log(tmp_path / this.work_dir, '20200101_000000', rows)
         elif '--out' in command:
             (tmp_path / command[-1]).touch()
@@ -144,15 +150,17 @@ def run_main(demo, monkeypatch, *argv):
     demo.main()
 
 
-def test_runs_both_and_ends_in_a_line_each(demo, pretended, monkeypatch, capsys):
+def test_runs_all_and_ends_in_a_line_each(demo, pretended, monkeypatch, capsys):
     run_main(demo, monkeypatch)
     assert pretended == [
         *('train', 'plot_training', 'draw_predictions'),
         *('train', 'plot_training', 'draw_segmentation'),
+        *('train', 'plot_training', 'draw_classes'),
     ]
-    first, second = capsys.readouterr().out.splitlines()
+    first, second, third = capsys.readouterr().out.splitlines()
     assert first.startswith('demo: bbox mAP 0.600 | keep_prob 0.993 -> 0.900 | ')
     assert second.startswith('demo: mIoU 0.500 | keep_prob 0.993 -> 0.900 | ')
+    assert third.startswith('demo: top-1 0.900 | keep_prob 0.993 -> 0.900 | ')
 
 
 def test_interrupted_in_the_second_it_keeps_the_first(
@@ -162,8 +170,11 @@ def test_interrupted_in_the_second_it_keeps_the_first(
     capsys.readouterr()
     pretended.clear()
     run_main(demo, monkeypatch)
-    assert pretended == ['train', 'plot_training', 'draw_segmentation']
-    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert pretended == [
+        *('train', 'plot_training', 'draw_segmentation'),
+        *('train', 'plot_training', 'draw_classes'),
+    ]
+    assert len(capsys.readouterr().out.splitlines()) == 3
 
 
 def test_stopped_in_the_last_evaluation_it_trains_anew(demo, tmp_path, monkeypatch):

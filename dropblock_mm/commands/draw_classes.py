@@ -1,0 +1,56 @@
+r"""Draw images with the classes that a classifier predicted.
+
+Usage::
+
+    python tools/analysis_tools/draw_classes.py \
+        PREDICTIONS.json --out predictions.png --classes cat dog
+
+PREDICTIONS is what the metric dropblock_mm.PredictionFile writes at every evaluation,
+if it stands in the config's list of evaluators and is given a prefix for it::
+
+    python tools/test.py CONFIG CHECKPOINT --cfg-options \
+        test_evaluator.1.outfile_prefix=work_dirs/val
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from dropblock_mm.programs import as_typed
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=as_typed(__doc__),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('predictions', type=Path, help='predictions, as JSON')
+    parser.add_argument('--out', type=Path, default=Path('predictions.png'))
+    parser.add_argument('--num-images', type=int, default=40)
+    parser.add_argument(
+        '--classes', nargs='+', default=[], metavar='NAME', help='numbers, by default'
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse the command line, draw, save."""
+    args = parse_args(argv)
+
+    from dropblock_mm.analysis.figures.classes import draw_sheet, read_samples
+
+    try:
+        samples = read_samples(args.predictions, num_images=args.num_images)
+    except FileNotFoundError as error:
+        sys.exit(f'draw_classes: {error.filename} does not exist; see --help')
+    title = 'Predicted classes with their scores; red: wrong'
+    draw_sheet(samples, args.classes, title).savefig(args.out)
+    print(f'wrote {args.out}')
+
+
+if __name__ == '__main__':
+    main()
