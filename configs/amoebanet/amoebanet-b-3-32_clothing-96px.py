@@ -2,7 +2,7 @@
 
     python tools/train.py configs/amoebanet/amoebanet-b-3-32_clothing-96px.py
 
-13 cells and 1.4 M parameters, 20 epochs at 96 pixels: about MINUTES minutes on one core
+13 cells and 1.4 M parameters, 20 epochs at 96 pixels: about 25 minutes on one core
 of a CPU. The recipe is that of Table 2 but for what so short a run needs: a learning
 rate of 0.02 (in proportion to the batch of 32 it would be 0.08, at which the loss
 grows), a decay to 1 % of it in 20 epochs, one epoch of warm-up, moving averages of 100
