@@ -11,7 +11,7 @@ from dropblock_mm.commands import train as training
 
 pytest.importorskip('mmpretrain')
 CONFIG = 'configs/amoebanet/amoebanet-b-3-32_dropblock-keep90-block3_clothing-96px.py'
-# Two batches of four photographs of each class's folder, spread over the classes.
+# Eight photographs, two batches, spread over the classes.
 FEW = str([*range(0, 320, 40)]).replace(' ', '')
 
 
@@ -44,11 +44,15 @@ def run(repo_root, shared_data, tmp_path_factory):
     return folder, words
 
 
+def rows_of(folder):
+    """What was logged, in its order."""
+    (path,) = sorted(folder.glob('*/vis_data/scalars.json'))[-1:]
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
 def logged(folder):
     """The last number of each name that was logged."""
-    (path,) = sorted(folder.glob('*/vis_data/scalars.json'))[-1:]
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
-    return {name: value for row in rows for name, value in row.items()}
+    return {name: value for row in rows_of(folder) for name, value in row.items()}
 
 
 def test_it_drops_trains_and_evaluates(run):
@@ -60,26 +64,34 @@ def test_it_drops_trains_and_evaluates(run):
     assert [*folder.glob('best_accuracy_top1_epoch_*.pth')]
 
 
-def test_a_resumed_run_ends_with_the_same_weights(run, repo_root, tmp_path):
+def test_a_resumed_run_goes_on_with_its_rates_and_averages(run, repo_root, tmp_path):
+    """Masks are drawn anew: MMEngine saves no state of random numbers."""
     folder, words = run
     shutil.copy(folder / 'epoch_1.pth', tmp_path)
-    first = str(tmp_path / 'epoch_1.pth')
-    training.main(
-        [
-            str(repo_root / CONFIG),
-            '--work-dir',
-            str(tmp_path),
-            '--resume',
-            first,
-            *words,
-        ]
-    )
-    ends = [
-        torch.load(path / 'epoch_2.pth', weights_only=False)
-        for path in (folder, tmp_path)
+    resumed = ['--resume', str(tmp_path / 'epoch_1.pth'), *words]
+    training.main([str(repo_root / CONFIG), '--work-dir', str(tmp_path), *resumed])
+    rates = [
+        [(row['iter'], row['keep_prob'], row['lr']) for row in rows if 'lr' in row]
+        for rows in (rows_of(folder), rows_of(tmp_path))
     ]
-    for key in ('state_dict', 'ema_state_dict'):
-        torch.testing.assert_close(ends[0][key], ends[1][key], rtol=0, atol=0)
+    assert len(rates[0]) == 4
+    assert rates[1] == rates[0][2:]
+    before, after, whole = (
+        torch.load(path, weights_only=False)
+        for path in (
+            folder / 'epoch_1.pth',
+            tmp_path / 'epoch_2.pth',
+            folder / 'epoch_2.pth',
+        )
+    )
+    assert after['ema_state_dict']['steps'] == whole['ema_state_dict']['steps'] == 4
+    # A mean square that began anew would be near 1, after two steps of four.
+    squares = [
+        sum(state['square'].sum() for state in end['optimizer']['state'].values())
+        for end in (before, after, whole)
+    ]
+    assert squares[1] < squares[0]
+    assert squares[1] == pytest.approx(squares[2].item(), rel=0.02)
 
 
 def test_its_checkpoint_is_tested_by_its_moving_averages(run, repo_root, tmp_path):

@@ -15,6 +15,7 @@ BLOCKED = (
     *('cv2', 'torchvision', 'timm'),
 )
 HOOKS = ('DropBlockInjectionHook', 'KeepProbScheduleHook')
+MODELS = ('AmoebaNet', 'RetinaSegHead')
 LAYERS = ('DropBlock2d', 'Dropout', 'SpatialDropout', 'DropPath')
 
 # Finders that find none of these, as if they were not installed; then all that is to be
@@ -62,7 +63,7 @@ dropblock_mm.detach_drop_block(sites)
 found['left'] = len(layers_of(model))
 found['layers'] = [getattr(dropblock_mm, n).__name__ for n in {LAYERS!r}]
 found['config'] = dropblock_mm.config_path('_base_/dropblock/resnet_c5.py')
-for name in {(*HOOKS, 'RetinaSegHead')!r}:
+for name in {(*HOOKS, *MODELS)!r}:
     try:
         getattr(dropblock_mm, name)
     except ModuleNotFoundError as error:
@@ -118,8 +119,9 @@ def test_hooks_ask_for_mmengine_by_name(found, name):
     assert 'pip install mmengine, or onedl-mmengine' in said
 
 
-def test_the_head_asks_for_what_it_needs(found):
-    assert found['RetinaSegHead'][2].startswith('dropblock_mm.RetinaSegHead needs MM')
+@pytest.mark.parametrize('name', MODELS)
+def test_models_ask_for_what_they_need(found, name):
+    assert found[name][2].startswith(f'dropblock_mm.{name} needs MM')
 
 
 def test_importing_the_package_imports_nothing_heavy(tmp_path):

@@ -2,10 +2,11 @@
 
     python tools/train.py configs/amoebanet/amoebanet-b-3-32_clothing-96px.py
 
-13 cells and 1.4 M parameters, 20 epochs at 96 pixels: about MINUTES minutes on one core
-of a CPU. The recipe is that of Table 2 but for what so short a run needs: the learning
-rate in proportion to the batch of 32, a decay to 1 % of it in 20 epochs, one epoch of
-warm-up, moving averages of 100 steps, and a classifier that starts from N(0, 0.01).
+13 cells and 1.4 M parameters, 20 epochs at 96 pixels: about 25 minutes on one core
+of a CPU. The recipe is that of Table 2 but for what so short a run needs: a learning
+rate of 0.02 (in proportion to the batch of 32 it would be 0.08, at which the loss
+grows), a decay to 1 % of it in 20 epochs, one epoch of warm-up, moving averages of 100
+steps, and a classifier that starts from N(0, 0.01).
 
 The paper has no such experiment.
 """
@@ -28,7 +29,7 @@ model = dict(
 )
 max_epochs = 20
 train_cfg = dict(max_epochs=max_epochs)
-optim_wrapper = dict(optimizer=dict(lr=0.08))
+optim_wrapper = dict(optimizer=dict(lr=0.02))
 param_scheduler = _base_.param_scheduler
 param_scheduler[0].end = 1
 param_scheduler[1].gamma = 0.8

@@ -153,6 +153,11 @@ PLACES = (
         '{table4/scratch/mIoU})',
     ),
     Place(
+        'docs/en/amoebanet.md',
+        'With DropBlock it reaches {table2/dropblock/top-1} top-1 on ImageNet in the '
+        'paper, {table2/none/top-1} without',
+    ),
+    Place(
         'docs/en/guide.md',
         '7 ({table3/block7/AP} AP; 5: {table3/block5/AP}) | 0.9 |',
     ),
