@@ -78,6 +78,10 @@ class RateAndCounts(nn.Module):
 
     def count(self, x: Tensor, kept: Tensor | int) -> None:
         """Count the units of ``x``, and those of them that were kept."""
+        if type(kept) is int and not is_transforming():
+            self.kept_units.add_(kept)
+            self.seen_units.add_(x.numel())
+            return
         if is_compiling() and is_transforming():
             return
         # Compiled it is one graph; an ensemble has one count for each member.

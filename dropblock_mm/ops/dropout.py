@@ -1,11 +1,20 @@
-"""Dropout of single units, of channels and of samples: one draw and one product."""
+"""Dropout of single units, of channels and of samples: a draw and a product."""
 
 from __future__ import annotations
+
+import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
+from dropblock_mm.ops.cpu import sparse
 from dropblock_mm.ops.dense import draw_uniform, zeroed
+from dropblock_mm.ops.paths import is_plain_on_host
+from dropblock_mm.ops.plan import BlockGeometry, Draw, draw_host_key
+
+_DRAWN = (None, 1, 2)
+_DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 
 
 def drop_units(
@@ -16,7 +25,7 @@ def drop_units(
     *,
     kept: Tensor | None = None,
     generator: torch.Generator | None = None,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor | int]:
     """Zero what is not kept, and divide the rest by the probability of keeping it.
 
     As ``torch.nn.functional.dropout`` and ``dropout2d`` round it, and for samples as
@@ -32,11 +41,14 @@ def drop_units(
         generator: Source of randomness; the default one of x's device if None.
 
     Returns:
-        tuple[Tensor, Tensor]: Tensor like ``x``, a fresh one, and the number of units
-        kept, a 0-dim LongTensor on the device of ``x``.
+        tuple[Tensor, Tensor | int]: Tensor like ``x``, a fresh one, and the number of
+        units kept: an int where a plain tensor is on the CPU, elsewhere a 0-dim
+        LongTensor on the device of ``x``.
     """
     wide = torch.promote_types(x.dtype, torch.float32)
     probability = _probability(keep_prob, drop_scale, x.device, wide)
+    if kept is None and axes in _DRAWN and _is_fast(x):
+        return _drop_on_host(x, float(probability), axes, generator)
     if kept is None:
         axes = x.dim() if axes is None else axes
         shape = (*x.shape[:axes], *[1] * (x.dim() - axes))
@@ -46,6 +58,37 @@ def drop_units(
     scaled = x.to(wide) / safe if axes == 1 else x.to(wide) * (1.0 / safe)
     shared_over = x.numel() // max(kept.numel(), 1)
     return zeroed(scaled.to(x.dtype), ~kept), kept.sum() * shared_over
+
+
+def _is_fast(x: Tensor) -> bool:
+    """Tell whether the loops of DropBlock's path for the CPU may do it."""
+    is_known = x.dtype in _DTYPES and x.dim() > 1 and x.numel() > 0
+    return is_known and is_plain_on_host(x)
+
+
+def _drop_on_host(
+    x: Tensor,
+    probability: float,
+    axes: int | None,
+    generator: torch.Generator | None,
+) -> tuple[Tensor, int]:
+    """Drop in one pass: units are blocks of 1, channels and samples cover the map."""
+    geometry = _geometry(x.shape, axes)
+    key = draw_host_key(generator)
+    draw = Draw.of(geometry, 1.0 - probability, key)
+    safe = probability or 1.0
+    if axes == 1:
+        return sparse.drop_drawn(x, draw, safe, divides=True)
+    return sparse.drop_drawn(x, draw, 1.0 / safe)
+
+
+@lru_cache(maxsize=1024)
+def _geometry(shape: tuple[int, ...], axes: int | None) -> BlockGeometry:
+    images, channels, units = *shape[:2], math.prod(shape[2:])
+    if axes == 1:
+        return BlockGeometry((images, 1, units), (units,), channels)
+    block = 1 if axes is None else units
+    return BlockGeometry((images, channels, units), (block,))
 
 
 def _probability(

@@ -21,6 +21,7 @@ from dropblock_mm.ops.plan import Plan, cached_plan, make_plan
 from dropblock_mm.ops.torch_private import (
     constant_for_compilers,
     is_compiling,
+    is_ordinary,
     is_recorded,
     is_transformed,
     is_transforming,
@@ -55,11 +56,14 @@ def drop_checked(
         where a plain tensor is on the CPU, elsewhere a 0-dim LongTensor.
     """
     _check_input(x, dims)
-    # While torch.func transforms, memory that is new is followed too.
-    transformed = is_transforming() or is_transformed(x, keep_prob, seeds)
-    plain = not transformed and _is_plain(x)
-    if not plain or torch.jit.is_tracing():
-        refuse_recording()
+    if is_plain_on_host(x):
+        transformed, plain = False, True
+    else:
+        # While torch.func transforms, memory that is new is followed too.
+        transformed = is_transforming() or is_transformed(x, keep_prob, seeds)
+        plain = not transformed and _holds_numbers(x)
+        if not plain or torch.jit.is_tracing():
+            refuse_recording()
     if x.numel() == 0:
         return x, 0 if plain else torch.zeros((), dtype=torch.int64, device=x.device)
     planned = cached_plan if plain else make_plan  # symbolic sizes have no hash
@@ -70,7 +74,12 @@ def drop_checked(
     return drop(x, plan, keep_prob, seeds, generator)
 
 
-def _is_plain(x: Tensor) -> bool:
+def is_plain_on_host(x: Tensor) -> bool:
+    """Tell a CPU's tensor whose memory may be read and written: the common case."""
+    return x.is_cpu and type(x) in (Tensor, Parameter) and is_ordinary()
+
+
+def _holds_numbers(x: Tensor) -> bool:
     """Tell whether ``x`` holds numbers: not while compiling, not a fake tensor."""
     return type(x) in (Tensor, Parameter) and not is_compiling() and not is_recorded()
 
@@ -144,6 +153,8 @@ def refuse_recording(what: str = 'DropBlock') -> None:
     Raises:
         RuntimeError: torch.jit.trace or an export to ONNX is under way.
     """
+    if is_ordinary():
+        return
     if is_exporting_to_onnx():
         raise RefusedStateError(
             f'{what} is in training mode, and ONNX has no operator for its masks. '

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, replace
+from enum import IntEnum
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -24,6 +26,10 @@ Strides = tuple[int, ...]
 Steps = tuple[int, tuple[tuple[int, int], ...]]
 
 _MOST_DIMS = 3  # of a plane: lines, maps and volumes
+_WORD = 64  # bits
+
+# What loops in C take for a place, a seed, a row of its block, and a word of a mask.
+_PLACE_NS, _SEED_NS, _ROW_NS, _WORD_NS = 0.15, 8.0, 1.3, 0.7
 
 
 @dataclass(frozen=True)
@@ -69,9 +75,44 @@ class BlockGeometry:
         flat = (1,) * (_MOST_DIMS - len(self.block))
         return (*flat, *self.shape[2:], *flat, *self.block)
 
-    def volume_strides(self, strides: Strides) -> Strides:
-        """Return strides of (N, C, depth, height, width), given those of a tensor."""
-        return (*strides[:2], *(0,) * (_MOST_DIMS - len(self.block)), *strides[2:])
+    @cached_property
+    def covers_map(self) -> bool:
+        """Whether a block is as large as the map, so that whole planes are dropped."""
+        return self.block == self.shape[2:]
+
+    @cached_property
+    def draws_units(self) -> bool:
+        """Whether what is drawn is dropped by itself: units, or whole planes."""
+        return self.covers_map or math.prod(self.block) == 1
+
+    @cached_property
+    def steps_of_input(self) -> tuple[int, int, int]:
+        """Strides of image, channel and unit in a contiguous input."""
+        units = math.prod(self.shape[2:])
+        return self.shape[1] * self.shared_over * units, units, 1
+
+    @cached_property
+    def layout(self) -> tuple[int, ...]:
+        """What the loops in C know of a mask, which has a bit for each unit.
+
+        Returns:
+            tuple[int, ...]: Images, channels and units of a plane of the input; the
+            steps of each in the mask, in bits, 0 where all share one; planes that
+            begin with a word, 0 where nothing lies between them; units of each, or of
+            all; and :attr:`volume`.
+        """
+        images, planes = self.shape[:2]
+        channels, units = planes * self.shared_over, math.prod(self.shape[2:])
+        if not self.draws_units:
+            bits = -(-units // _WORD) * _WORD
+            drawn = images * planes, units
+        else:
+            bits = 1 if self.covers_map else units
+            drawn = 0, images * planes * bits
+        is_shared = self.shared_over > 1
+        unit_step = int(bits > 1 or (units == 1 and not is_shared))
+        steps = planes * bits, 0 if is_shared else bits, unit_step
+        return (images, channels, units, *steps, *drawn, *self.volume)
 
     @cached_property
     def mask_strides(self) -> Strides:
@@ -83,11 +124,22 @@ class BlockGeometry:
         """How an index into the grid becomes one into the mask."""
         return steps_between(self.grid_shape, self.mask_strides)
 
-    def steps(self, strides: Strides) -> Steps:
-        """Return how an index into the mask becomes a place in memory."""
-        if strides == self.mask_strides:
-            return 1, ()
-        return steps_between(self.shape, strides)
+    @cached_property
+    def of_mask(self) -> BlockGeometry:
+        """The geometry of the mask by itself, which nothing shares."""
+        return replace(self, shared_over=1)
+
+    @cached_property
+    def dearest_share(self) -> float:
+        """The probability of a seed above which a bit for every place is cheaper."""
+        if self.draws_units:
+            return _PLACE_NS / _SEED_NS
+        units, planes = math.prod(self.shape[2:]), self.shape[0] * self.shape[1]
+        doublings = sum(math.ceil(math.log2(side)) for side in self.block)
+        rows = math.prod(self.block[:-1])
+        words = math.ceil(units / _WORD)
+        by_bits = words * (_WORD * _PLACE_NS + doublings * _WORD_NS)
+        return by_bits * planes / (self.num_positions * (_SEED_NS + rows * _ROW_NS))
 
 
 def steps_between(sizes: Strides, strides: Strides) -> Steps:
@@ -120,6 +172,43 @@ def apply_steps(index: Tensor, steps: Steps) -> Tensor:
         quotient = quotient.div(size, rounding_mode='floor')
         place = place.add(quotient, alpha=factor)
     return place
+
+
+class Way(IntEnum):
+    """How seeds are drawn: the numbers are those of ``jobs.h``."""
+
+    GAPS = 0  # a random number for each seed
+    BITS = 1  # a fifth of one for each place
+    GIVEN = 2
+
+
+class Draw(NamedTuple):
+    """A draw of a mask on the CPU, which backward repeats instead of keeping it.
+
+    Args:
+        geometry: The map and the blocks.
+        share: Probability of a seed, in [0, 1].
+        key: Of the random numbers, in [0, 2^63).
+        way: How they become seeds.
+        seeds: BoolTensor of the geometry's ``grid_shape``, contiguous, if given.
+    """
+
+    geometry: BlockGeometry
+    share: float
+    key: int
+    way: Way
+    seeds: Tensor | None = None
+
+    @classmethod
+    def of(cls, geometry: BlockGeometry, share: float, key: int) -> Draw:
+        """Return a draw in the cheaper way; masks do not depend on anything else."""
+        is_rare = 0.0 < share < min(geometry.dearest_share, 0.5)
+        return cls(geometry, share, key, Way.GAPS if is_rare else Way.BITS)
+
+    @classmethod
+    def given(cls, geometry: BlockGeometry, seeds: Tensor) -> Draw:
+        """Return what draws nothing."""
+        return cls(geometry, 0.0, 0, Way.GIVEN, seeds.contiguous())
 
 
 @dataclass(frozen=True)
@@ -183,3 +272,19 @@ cached_plan = lru_cache(maxsize=1024)(make_plan)
 def draw_key(device: torch.device, generator: torch.Generator | None) -> Tensor:
     """Return LongTensor[], the seed of a draw that backward can repeat."""
     return torch.randint(2**63 - 1, (), device=device, generator=generator)
+
+
+class _Keys(threading.local):
+    """Memory for a key of each thread: to allocate it takes longer than to draw it."""
+
+    def __init__(self) -> None:
+        with torch.inference_mode(False):
+            self.memory = torch.empty((), dtype=torch.int64, device='cpu')
+
+
+_keys = _Keys()
+
+
+def draw_host_key(generator: torch.Generator | None) -> int:
+    """Return what :func:`draw_key` does on the CPU, as a number."""
+    return int(_keys.memory.random_(2**63 - 1, generator=generator))

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -22,6 +23,8 @@ from dropblock_mm.ops.arguments import (
     check_keep_prob,
     names_unknown_arguments,
 )
+
+_LAST_DIGITS = 4e-16
 
 FeatureSize = tuple[int, ...]  # length; height, width; or depth, height, width
 
@@ -151,33 +154,114 @@ def gamma_per_drop_rate(block_size: BlockSize, feature_size: FeatureSize) -> flo
     return math.prod(feature_size) / (units_of_block * places)
 
 
+@lru_cache(maxsize=4096)
 def keep_rate_of_gamma(
     gamma: float, block_size: BlockSize, feature_size: FeatureSize
 ) -> float:
     """Return the mean of ``(1 - gamma) ** n`` over the map's positions."""
-    return sum(
-        positions * (1.0 - gamma) ** seeds
-        for seeds, positions in cover_histogram(block_size, feature_size)
-    ) / math.prod(feature_size)
+    if gamma >= 1.0:
+        return 0.0
+    return math.exp(_log_keep_rate(math.log1p(-gamma), block_size, feature_size))
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def solve_gamma(
     keep_rate: float, block_size: BlockSize, feature_size: FeatureSize
 ) -> float:
     """Return the gamma whose exact expected keep rate is ``keep_rate``.
 
-    By bisection: the keep rate falls from 1 to 0 as gamma rises.
+    By the secant method in ``t = log(1 - gamma)``: the logarithm of the keep rate is
+    a convex, increasing function of it and almost a line, so secants fall from 0 to
+    the root without overshooting.
     """
-    low, high = 0.0, 1.0
+    if keep_rate <= 0.0 or keep_rate >= 1.0:
+        return float(keep_rate <= 0.0)
+    target = math.log(keep_rate)
+    above, at_above = 0.0, -target
+    covers = [
+        sum(covering_seeds(*side)) / side[0]
+        for side in _sides(block_size, feature_size)
+    ]
+    point = target / math.prod(covers)  # the tangent at 0
     while True:
-        middle = (low + high) / 2.0
-        if middle in (low, high):  # neighbouring floats: nothing left to halve
-            return high if keep_rate == 0.0 else low
-        if keep_rate_of_gamma(middle, block_size, feature_size) > keep_rate:
-            low = middle
-        else:
-            high = middle
+        at_point = _log_keep_rate(point, block_size, feature_size) - target
+        if at_point <= 0.0 or at_point >= at_above:
+            return -math.expm1(point)  # rounding: nothing is left to gain
+        following = point - at_point * (above - point) / (at_above - at_point)
+        if point - following < -_LAST_DIGITS * point:
+            return -math.expm1(following)
+        above, at_above, point = point, at_point, following
+
+
+def _log_keep_rate(t: float, block_size: BlockSize, feature_size: FeatureSize) -> float:
+    """Return the logarithm of the mean of ``exp(t n)`` over the map, for t <= 0.
+
+    As a difference from 1 where that is small, so that neither end loses digits.
+    """
+    *outer, (length, most) = sorted(
+        (
+            (length, min(block, length - block + 1))
+            for length, block in _sides(block_size, feature_size)
+        ),
+        key=operator.itemgetter(1),
+    )
+    lines = list(_lines(outer))  # how many have the longest side's covers so many times
+    between, units = length - 2 * (most - 1), math.prod(feature_size)
+    kept = sum(times * _kept(most, between, covers * t) for covers, times in lines)
+    if kept < 0.5 * units:
+        return math.log(kept / units)
+    lost = sum(
+        times * (2.0 * _lost(most - 1, s) - between * math.expm1(most * s))
+        for s, times in ((covers * t, times) for covers, times in lines)
+    )
+    return math.log1p(-lost / units)
+
+
+def _lines(sides: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield numbers of covering seeds, and how many positions have so many.
+
+    A unit is covered by 1, 2 ... most seeds from either end, and by most between.
+
+    Args:
+        sides: Pairs of a length and of the most seeds that cover a unit of it.
+    """
+    for covers in itertools.product(*(range(1, most + 1) for _, most in sides)):
+        times = 1
+        for cover, (length, most) in zip(covers, sides, strict=True):
+            times *= 2 if cover < most else length - 2 * (most - 1)
+        yield math.prod(covers), times
+
+
+def _kept(most: int, between: int, s: float) -> float:
+    """Return the sum of ``exp(k s)`` over the covers k of a line, for s <= 0."""
+    if s == 0.0:
+        return 2.0 * (most - 1) + between
+    ends = math.exp(s) * math.expm1((most - 1) * s) / math.expm1(s)
+    return 2.0 * ends + between * math.exp(most * s)
+
+
+def _lost(number: int, s: float) -> float:
+    """Return the sum of ``1 - exp(k s)`` over k from 1 to ``number``, s <= 0.
+
+    With ``q = 1 - exp(s)`` it is ``(number * q - p) / q + p`` where p is the last of
+    these; the difference begins with q squared, and cancels where it is small.
+    """
+    if s == 0.0:
+        return 0.0
+    q, last = -math.expm1(s), -math.expm1(number * s)
+    if number * q > 0.01:
+        return (number * q - last) / q + last
+    term, total = float(number), 0.0
+    for k in range(2, 10):  # the binomial series
+        term *= -q * (number - k + 1) / k
+        total -= term
+    return total + last
+
+
+def _sides(block_size: BlockSize, feature_size: FeatureSize) -> list[tuple[int, int]]:
+    """Return pairs of a side of the map and that of a block."""
+    block = clamp_block(block_size, feature_size)
+    return list(zip(feature_size, block, strict=True))
 
 
 def covering_seeds(length: int, block: int) -> list[int]:

@@ -34,6 +34,23 @@ def constant_for_compilers(function: _Function) -> _Function:
     return function
 
 
+def is_ordinary() -> bool:
+    """Tell that nothing follows operations: no compiler, recorder or transformation.
+
+    Training is ordinary, and asks at every call: so what is asked first is cheap, and
+    asked of the process where :func:`is_transformed` asks each tensor. The level of
+    forward-mode differentiation has no public name; without the private one nothing is
+    ordinary, and the tensors are asked.
+    """
+    return not (
+        is_compiling()
+        or torch.jit.is_tracing()
+        or getattr(forward_ad, '_current_level', 0) >= 0
+        or is_transforming()
+        or is_recorded()
+    )
+
+
 def is_recomputing() -> bool:
     """Tell a forward pass within backward: activation checkpointing repeats it.
 

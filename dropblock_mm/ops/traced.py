@@ -21,7 +21,7 @@ from dropblock_mm.ops import dense
 from dropblock_mm.ops.calibration import solve_gamma_on_device
 from dropblock_mm.ops.cpu import sparse
 from dropblock_mm.ops.gpu import fused
-from dropblock_mm.ops.plan import BlockGeometry, Plan, draw_key
+from dropblock_mm.ops.plan import BlockGeometry, Draw, Plan, draw_key
 from dropblock_mm.ops.rates import solve_gamma
 
 _LIBRARY = torch.library.Library('dropblock_mm', 'DEF')
@@ -109,7 +109,7 @@ def _drop_mask_on_cpu(
     gamma: Tensor, key: Tensor, shape: Sequence[int], block: Sequence[int]
 ) -> tuple[Tensor, Tensor]:
     geometry = BlockGeometry(tuple(shape), tuple(block))
-    draw = sparse.SeedDraw(geometry, float(gamma), int(key))
+    draw = Draw.of(geometry, float(gamma), int(key))
     dropped, kept = sparse.drop_mask(draw)
     return dropped, torch.tensor(kept, device='cpu')
 

@@ -7,7 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dropblock_mm import expected_keep_rate, seed_rate
-from dropblock_mm.ops.rates import covering_seeds
+from dropblock_mm.ops.rates import (
+    cover_histogram,
+    covering_seeds,
+    keep_rate_of_gamma,
+    solve_gamma,
+)
 
 sides = st.integers(1, 24)
 blocks = st.integers(1, 30)
@@ -141,6 +146,39 @@ def test_ends_of_the_range(calibrated):
         keep_prob=0, block_size=7, feature_size=(7, 7), calibrated=calibrated
     )
     assert drop_all == 0.0
+
+
+@given(
+    st.floats(1e-9, 1.0, exclude_max=True),
+    st.integers(1, 120),
+    st.tuples(st.integers(1, 120), st.integers(1, 120)),
+)
+def test_the_sums_are_those_over_all_positions(gamma, block_size, size):
+    """Also of large blocks and tiny rates, where differences cancel."""
+    histogram = cover_histogram(block_size, size)
+    lost = math.fsum(
+        -positions * math.expm1(seeds * math.log1p(-gamma))
+        for seeds, positions in histogram
+    )
+    kept = math.fsum(positions * (1 - gamma) ** seeds for seeds, positions in histogram)
+    rate, units = keep_rate_of_gamma(gamma, block_size, size), math.prod(size)
+    assert rate == pytest.approx(kept / units, rel=1e-10, abs=1e-300)
+    assert 1 - rate == pytest.approx(lost / units, rel=1e-10, abs=1e-15)
+    if 1e-200 < rate < 1 - 1e-6:
+        assert solve_gamma(rate, block_size, size) == pytest.approx(gamma, rel=1e-8)
+
+
+def test_rates_are_remembered():
+    """A report asks for those of every site, again and again."""
+    options = dict(keep_prob=0.77, block_size=9, feature_size=(33, 31))
+    for function, kept in (
+        (expected_keep_rate, keep_rate_of_gamma),
+        (seed_rate, solve_gamma),
+    ):
+        function(**options, calibrated=True)
+        before = kept.cache_info().misses
+        function(**options, calibrated=True)
+        assert kept.cache_info().misses == before
 
 
 def test_covering_seeds_on_a_line():

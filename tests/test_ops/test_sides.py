@@ -12,6 +12,7 @@ import dropblock_mm
 from dropblock_mm import drop_block_1d, drop_block_2d, drop_block_3d, expected_keep_rate
 from dropblock_mm.ops import cpu, dense, drop_block_with_count
 from dropblock_mm.ops.cpu import native, sparse, torch_loops
+from dropblock_mm.ops.plan import BlockGeometry, Draw
 from dropblock_mm.ops.rates import clamp_block, seed_grid
 from dropblock_mm.ops.reference import reference_drop_block, reference_mask
 from dropblock_mm.testing import assert_close
@@ -180,14 +181,11 @@ def test_seeds_fall_evenly(dims):
     torch.manual_seed(0)
     size, planes, gamma = SIZES[dims], 4000, 0.02
     plan_shape = (1, planes, *size)
-    geometry = sparse.BlockGeometry(plan_shape, (2,) * dims)
-    corners = sparse.sample_corners(geometry, gamma).unique()
-    mask = torch.zeros(plan_shape).flatten()
-    mask[corners] = 1
-    counts = mask.view(plan_shape).sum((0, 1)).double()
-    grid = tuple(slice(0, side - 1) for side in size)
-    assert counts.sum() == counts[grid].sum()  # none where a block does not fit
-    counts = counts[grid].flatten()
+    geometry = BlockGeometry(plan_shape, (2,) * dims)
+    draw = Draw.of(geometry, gamma, int(torch.randint(2**63 - 1, ())))
+    seeds = torch_loops.draw_seeds(draw)  # whose blocks are the mask of either loops
+    assert torch.equal(sparse.drop_mask(draw)[0], dense.drop_mask(seeds, (2,) * dims))
+    counts = seeds.sum((0, 1)).double().flatten()
     variance = planes * gamma * (1 - gamma)
     chi_square = ((counts - planes * gamma) ** 2 / variance).sum().item()
     positions = counts.numel()

@@ -18,7 +18,7 @@ from dropblock_mm import (
 )
 from dropblock_mm.ops import traced
 from dropblock_mm.ops.cpu import sparse
-from dropblock_mm.ops.plan import BlockGeometry, make_plan
+from dropblock_mm.ops.plan import BlockGeometry, Draw, make_plan
 from dropblock_mm.ops.rates import seed_rate
 from dropblock_mm.testing.toy import toy_resnet
 
@@ -57,7 +57,7 @@ def test_is_the_sparse_path_bit_for_bit(shared_mask, layout):
     results = []
     for function in (
         lambda x: drop(x, 5, shared_mask=shared_mask),
-        lambda x: sparse.drop_blocks(x, sparse.SeedDraw(geometry, gamma, 5), geometry),
+        lambda x: sparse.drop_drawn(x, Draw.of(geometry, gamma, 5)),
     ):
         leaf = x.clone().requires_grad_()
         out, kept = function(leaf)

@@ -1,215 +1,280 @@
-/* The loops over seeds on the CPU. native.py beside this says what each one does;
- * torch_loops.py does the same with tensor operations.
+/* DropBlock's loops on the CPU: draw a mask of bits, count it, apply it in one pass.
  *
+ * torch_loops.py does the same with tensor operations, and draws the same masks.
  * Memory is handed over as addresses, so that this builds without torch or NumPy,
  * for every Python from 3.10. Callers answer for the addresses and the sizes.
+ *
+ * draw.h and apply.h are compiled for several instruction sets, of which the best one
+ * that the machine has is taken when the module is loaded.
  */
 #define Py_LIMITED_API 0x030A0000
 #include <Python.h>
 
 #include <math.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 
-#if defined(__GNUC__)
-#define PREFETCH(address) __builtin_prefetch(address, 1)
-#else
-#define PREFETCH(address) ((void)(address))
+#include "floats.h"
+#include "jobs.h"
+#include "random.h"
+#include "threads.h"
+
+#define FOR(name) name##_anywhere
+#include "apply.h"
+#include "draw.h"
+#undef FOR
+
+/* Other compilers ask for instruction sets in other words, and do without. */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define HAS_VARIANTS
+#include <immintrin.h>
+#pragma GCC push_options
+#pragma GCC target("avx2,bmi,bmi2,lzcnt,popcnt,f16c")
+#define HAS_X86_VECTORS 1
+#define FOR(name) name##_avx2
+#include "apply.h"
+#include "draw.h"
+#undef FOR
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl")
+#undef HAS_X86_VECTORS
+#define HAS_X86_VECTORS 2
+#define FOR(name) name##_avx512
+#include "apply.h"
+#include "draw.h"
+#undef FOR
+#pragma GCC pop_options
 #endif
-/* So many blocks before its turn a block's memory is asked for. */
-#define AHEAD 4
 
-typedef long long Int; /* what the format "L" reads */
+#define VARIANT(name)                                                              \
+    {draw_##name, apply_planes_##name, apply_channels_last_##name, unpack_##name}
+static const struct Variant {
+    Work draw, apply_planes, apply_channels_last, unpack;
+} variants[] = {
+    VARIANT(anywhere),
+#ifdef HAS_VARIANTS
+    VARIANT(avx2),
+    VARIANT(avx512),
+#endif
+};
+static const struct Variant *variant = variants;
+
+static int best_variant(void) {
+#ifdef HAS_VARIANTS
+    __builtin_cpu_init();
+#define HAS(feature) __builtin_cpu_supports(feature)
+    const int has_avx2 = HAS("avx2") && HAS("bmi") && HAS("bmi2") && HAS("popcnt");
+    /* Whatever has AVX2 has the instructions for half precision, F16C. */
+    if (has_avx2 && HAS("avx512f") && HAS("avx512bw") && HAS("avx512dq") &&
+        HAS("avx512vl"))
+        return 2;
+    if (has_avx2) return 1;
+#undef HAS
+#endif
+    return 0;
+}
+
+#define SMALL 32768 /* units that are not worth a second thread, as in torch */
+
+static int worth(int threads, Int units) {
+    const Int most = units / (SMALL / 2);
+    return most < threads ? (int)most : threads;
+}
+
+static void prepare(Draw *draw, double share, const Int volume[6]) {
+    const Volume map = {volume[0], volume[1], volume[2], volume[3], volume[4], volume[5]};
+    draw->map = map;
+    draw->certain = share >= 1.0;
+    draw->share = draw->certain ? 0 : (uint64_t)ldexp(share, 64);
+    draw->gap = draw->certain || share == 0.0 ? 0.0 : -1.0 / log1p(-share);
+    if (draw->gap == 0.0 && draw->way == BY_GAPS) draw->way = BY_BITS;
+    draw->words = (draw->units + 63) / 64;
+    if (!draw->planes) {
+        draw->streams = (draw->units + STREAM - 1) / STREAM;
+        return;
+    }
+    const Int places = (map.depth - map.block_depth + 1) *
+                       (map.height - map.block_height + 1) *
+                       (map.width - map.block_width + 1);
+    draw->planes_per_stream = places < STREAM ? STREAM / places : 1;
+    draw->streams = (draw->planes + draw->planes_per_stream - 1) / draw->planes_per_stream;
+}
+
+/* Set the bits of a plane where a whole block fits behind. */
+static void set_corners(uint64_t *corners, const Volume *map) {
+    const Int slices = map->depth - map->block_depth + 1;
+    const Int rows = map->height - map->block_height + 1;
+    const Int columns = map->width - map->block_width + 1;
+    for (Int slice = 0; slice < slices; ++slice)
+        for (Int row = 0; row < rows; ++row)
+            set_row(corners, (slice * map->height + row) * map->width, columns);
+}
+
+/* The bits of a block's slice, moved by 0 to 63 bits: seeds are then a few words each. */
+static void make_stamps(uint64_t *stamps, Int words, const Volume *map) {
+    for (Int shift = 0; shift < 64; ++shift)
+        for (Int row = 0; row < map->block_height; ++row)
+            set_row(stamps + shift * words, shift + row * map->width, map->block_width);
+}
+
+/* Words of a stamp, or 0 where rows are fewer than these or seeds few. */
+static Int choose_stamp(const Draw *draw) {
+    const Volume *map = &draw->map;
+    const Int bits = (map->block_height - 1) * map->width + map->block_width;
+    const Int words = (bits + 63 + 63) / 64;
+    const int is_small = words <= 2 * map->block_height && words <= 64;
+    return draw->planes > 64 && draw->way == BY_GAPS && is_small ? words : 0;
+}
+
+/* Memory for the mask, and behind it a word and what is the same for all planes. */
+static uint64_t *draw_mask(Draw *draw, int threads) {
+    const Int planes = draw->planes ? draw->planes : 1, words = planes * draw->words + 1;
+    Int more = draw->planes && draw->way == BY_BITS ? draw->words : 0;
+    draw->stamp_words = choose_stamp(draw);
+    if (draw->stamp_words) more = 64 * draw->stamp_words;
+    draw->mask = malloc((size_t)(words + more) * sizeof(uint64_t));
+    if (!draw->mask) return NULL;
+    uint64_t *behind = draw->mask + words;
+    memset(behind - 1, 0, (size_t)(more + 1) * sizeof(uint64_t));
+    if (draw->stamp_words) make_stamps(behind, draw->stamp_words, &draw->map);
+    else if (more) set_corners(behind, &draw->map);
+    draw->corners = draw->stamps = behind;
+    in_parallel(variant->draw, draw, worth(threads, draw->units * planes));
+    return draw->mask;
+}
+
+/* Dimensions that lie behind each other, in memory and in the mask, become one. */
+static void join(Apply *apply) {
+    Int *o = apply->out_steps, *x = apply->x_steps, *b = apply->bits;
+    const Int size = apply->units;
+    if (o[2] != 1 || x[2] != 1 || o[1] != size || x[1] != size) return;
+    if (b[1] != size * b[2]) return;
+    apply->units *= apply->channels, apply->channels = apply->images;
+    o[1] = o[0], x[1] = x[0], b[1] = b[0];
+    apply->images = 1, o[0] = x[0] = b[0] = 0;
+    if (o[1] != apply->units || x[1] != apply->units) return;
+    if (b[1] != apply->units * b[2]) return;
+    apply->units *= apply->channels, apply->channels = 1;
+}
+
+static void apply_mask(Apply *apply, int threads) {
+    const Int units = apply->images * apply->channels * apply->units;
+    const int planes = apply->x_steps[2] == 1 && apply->out_steps[2] == 1;
+    if (apply->divides) apply->bits[2] = 0; /* whole planes: no kernel has both */
+    if (planes) join(apply);
+    in_parallel(planes ? variant->apply_planes : variant->apply_channels_last, apply,
+                worth(threads, units));
+}
+
 typedef unsigned long long Address;
+#define AT(type, address) ((type *)(uintptr_t)(address))
 
-/* A plane of the mask, and a block on it. Maps have depth 1, and lines height 1. */
-typedef struct {
-    Int depth, height, width, block_depth, block_height, block_width;
-} Plane;
+/* The mask: places of image, channel, unit in bits; planes, units, volume; way, key,
+ * probability, seeds. */
+#define DRAW "LLLLLLLLLLLLLLiKdK"
+#define INTO(draw, apply, volume, way, share, seeds)                                   \
+    &(apply).images, &(apply).channels, &(apply).units, (apply).bits,                  \
+        (apply).bits + 1, (apply).bits + 2, &(draw).planes, &(draw).units, volume,     \
+        (volume) + 1, (volume) + 2, (volume) + 3, (volume) + 4, (volume) + 5, &(way),  \
+        &(draw).key, &(share), &(seeds)
 
-#define PLANE "LLLLLL"
-#define INTO(plane)                                   \
-    &(plane).depth, &(plane).height, &(plane).width,  \
-    &(plane).block_depth, &(plane).block_height, &(plane).block_width
-
-/* Where a unit lies, given its index in the flattened mask. */
-typedef struct {
-    Int plane, slice, row, column;
-} Unit;
-
-static inline Unit unit_at(Int index, Int depth, Int height, Int width) {
-    const Int line = index / width, slice = line / height;
-    const Int plane = depth == 1 ? slice : slice / depth; /* maps save a division */
-    const Unit unit = {plane, slice - plane * depth, line - slice * height,
-                       index - line * width};
-    return unit;
-}
-
-/* place_seeds(uniform, draws, mean_gap, positions, *volume, corners) -> int */
-static PyObject *place_seeds(PyObject *module, PyObject *args) {
+/* drop(*mask, out, x, dtype, *out_steps, *x_steps, factor, divides, threads) -> int */
+static PyObject *drop(PyObject *module, PyObject *args) {
     (void)module;
-    Address uniform_at, corners_at;
-    Int draws, positions, seeds = 0;
-    double mean_gap, sum = 0.0;
-    Plane map;
-    if (!PyArg_ParseTuple(args, "KLdL" PLANE "K", &uniform_at, &draws, &mean_gap,
-                          &positions, INTO(map), &corners_at))
+    Draw draw = {0};
+    Apply apply = {0};
+    Address out, x, seeds;
+    Int volume[6];
+    double share;
+    int way, threads;
+    Int *o = apply.out_steps, *s = apply.x_steps;
+    if (!PyArg_ParseTuple(args, DRAW "KKiLLLLLLdii", INTO(draw, apply, volume, way, share, seeds),
+                          &out, &x, &apply.dtype, o, o + 1, o + 2, s, s + 1, s + 2,
+                          &apply.factor, &apply.divides, &threads))
         return NULL;
-    const double *uniform = (const double *)(uintptr_t)uniform_at;
-    Int *corners = (Int *)(uintptr_t)corners_at;
-    const Int slices = map.depth - map.block_depth + 1;
-    const Int rows = map.height - map.block_height + 1;
-    const Int columns = map.width - map.block_width + 1;
+    draw.way = (enum Way)way;
+    draw.seeds = AT(const uint8_t, seeds);
+    apply.out = AT(char, out);
+    apply.x = AT(const char, x);
+    uint64_t *mask;
     Py_BEGIN_ALLOW_THREADS
-    for (; seeds < draws; ++seeds) {
-        sum += log(uniform[seeds]);
-        const double place = sum * -mean_gap;
-        if (!(place < (double)positions)) break;
-        const Unit unit = unit_at((Int)place, slices, rows, columns);
-        const Int slice = unit.plane * map.depth + unit.slice;
-        corners[seeds] = (slice * map.height + unit.row) * map.width + unit.column;
+    prepare(&draw, share, volume);
+    mask = draw_mask(&draw, threads);
+    if (mask) {
+        const Int units = apply.images * apply.channels * apply.units;
+        const Int bits = draw.planes ? draw.planes * draw.units : draw.units;
+        draw.dropped *= units / bits; /* which share a bit */
+        if (apply.factor == 0.0)
+            apply.factor = (double)units /
+                           (double)(draw.dropped < units ? units - draw.dropped : 1);
+        apply.mask = mask;
+        apply_mask(&apply, threads);
+        free(mask);
     }
     Py_END_ALLOW_THREADS
-    return PyLong_FromLongLong(seeds);
+    return mask ? PyLong_FromLongLong(draw.dropped) : PyErr_NoMemory();
 }
 
-static inline Int number_of_ones(uint64_t word) {
-    Int count = 0;
-    for (; word; word &= word - 1) ++count; /* few: only where blocks overlap */
-    return count;
-}
-
-/* Set the bits of a block in a slice, and return how many were not set before. */
-static inline Int set_block(uint64_t *bits, Int words, Unit unit, const Plane *map) {
-    const Int end = unit.column + map->block_width;
-    Int added = 0;
-    for (Int from = unit.column, to; from < end; from = to) {
-        to = (from | 63) + 1 < end ? (from | 63) + 1 : end; /* within a word */
-        const uint64_t wanted = (~0ULL >> (64 - (to - from))) << (from & 63);
-        uint64_t *word = bits + unit.row * words + (from >> 6);
-        for (Int row = 0; row < map->block_height; ++row, word += words) {
-            added += to - from - number_of_ones(*word & wanted);
-            *word |= wanted;
-        }
-    }
-    return added;
-}
-
-/* count_dropped(corners, seeds, *volume) -> int */
-static PyObject *count_dropped(PyObject *module, PyObject *args) {
+/* draw(*mask, out, threads) -> int */
+static PyObject *draw(PyObject *module, PyObject *args) {
     (void)module;
-    Address corners_at;
-    Int seeds, dropped = 0, current = -1;
-    Plane map;
-    if (!PyArg_ParseTuple(args, "KL" PLANE, &corners_at, &seeds, INTO(map)))
+    Draw draw = {0};
+    Apply apply = {0};
+    Address out, seeds;
+    Int volume[6];
+    double share;
+    int way, threads;
+    if (!PyArg_ParseTuple(args, DRAW "Ki", INTO(draw, apply, volume, way, share, seeds),
+                          &out, &threads))
         return NULL;
-    const Int *corners = (const Int *)(uintptr_t)corners_at;
-    const Int words = (map.width + 63) / 64;
-    const Int slice_words = map.height * words;
-    const size_t bytes = (size_t)(map.depth * slice_words) * sizeof(uint64_t);
-    uint64_t *bits = malloc(bytes); /* of one plane at a time */
-    if (!bits) return PyErr_NoMemory();
+    draw.way = (enum Way)way;
+    draw.seeds = AT(const uint8_t, seeds);
+    apply.out = AT(char, out);
+    uint64_t *mask;
     Py_BEGIN_ALLOW_THREADS
-    for (Int seed = 0; seed < seeds; ++seed) {
-        const Unit unit = unit_at(corners[seed], map.depth, map.height, map.width);
-        if (unit.plane != current) memset(bits, 0, bytes);
-        current = unit.plane;
-        for (Int slice = unit.slice; slice < unit.slice + map.block_depth; ++slice)
-            dropped += set_block(bits + slice * slice_words, words, unit, &map);
+    prepare(&draw, share, volume);
+    mask = draw_mask(&draw, threads);
+    if (mask) {
+        const Int units = apply.images * apply.channels * apply.units;
+        apply.mask = mask;
+        in_parallel(variant->unpack, &apply, worth(threads, units));
+        draw.dropped *= units / (draw.planes ? draw.planes * draw.units : draw.units);
+        free(mask);
     }
     Py_END_ALLOW_THREADS
-    free(bits);
-    return PyLong_FromLongLong(dropped);
+    return mask ? PyLong_FromLongLong(draw.dropped) : PyErr_NoMemory();
 }
 
-/* memset, inline: most rows of blocks are shorter than its call takes. */
-static inline void set_bytes(char *at, uint64_t pattern, size_t length) {
-    char *const end = at + length;
-    if (length >= 8) {
-        for (; at + 8 <= end; at += 8) memcpy(at, &pattern, 8);
-        memcpy(end - 8, &pattern, 8);
-    } else if (length >= 4) {
-        memcpy(at, &pattern, 4);
-        memcpy(end - 4, &pattern, 4);
-    } else {
-        while (at < end) *at++ = (char)pattern;
-    }
-}
-
-/* How blocks lie in the memory that they are written to; lengths in bytes. */
-typedef struct {
-    Int planes, slices, rows, pieces;                 /* numbers of */
-    Int plane_step, slice_step, row_step, piece_step; /* from one to the next */
-    size_t piece;                                     /* what is written at once */
-} Block;
-
-/* The first slice: memory that is asked for too early is gone again when written. */
-static inline void ask_for_block(char *first, const Block *block) {
-    for (Int row = 0; row < block->rows; ++row) {
-        PREFETCH(first + row * block->row_step);
-        PREFETCH(first + row * block->row_step + block->piece - 1);
-    }
-}
-
-static inline void write_slice(char *first, const Block *block, uint64_t pattern) {
-    for (Int row = 0; row < block->rows; ++row)
-        for (Int piece = 0; piece < block->pieces; ++piece)
-            set_bytes(first + row * block->row_step + piece * block->piece_step,
-                      pattern, block->piece);
-}
-
-static inline void write_block(char *first, const Block *block, uint64_t pattern) {
-    for (Int plane = 0; plane < block->planes; ++plane)
-        for (Int slice = 0; slice < block->slices; ++slice)
-            write_slice(first + plane * block->plane_step + slice * block->slice_step,
-                        block, pattern);
-}
-
-/* fill_blocks(out, itemsize, byte, corners, seeds, *volume, channels, shared_over,
- *             *strides) -> None */
-static PyObject *fill_blocks(PyObject *module, PyObject *args) {
+/* use_threads(parallel, member, members) -> None; addresses, or 0 for one thread */
+static PyObject *use_threads(PyObject *module, PyObject *args) {
     (void)module;
-    Address out_at, corners_at;
-    Int itemsize, seeds, channels, shared_over, steps[5];
-    int byte;
-    Plane map;
-    if (!PyArg_ParseTuple(args, "KLiKL" PLANE "LLLLLLL", &out_at, &itemsize, &byte,
-                          &corners_at, &seeds, INTO(map), &channels, &shared_over,
-                          steps, steps + 1, steps + 2, steps + 3, steps + 4))
-        return NULL;
-    char *out = (char *)(uintptr_t)out_at, *waiting[AHEAD];
-    const Int *corners = (const Int *)(uintptr_t)corners_at;
-    const uint64_t pattern = 0x0101010101010101ULL * (uint64_t)(byte & 255);
-    for (int k = 0; k < 5; ++k) steps[k] *= itemsize;
-    const int touching = steps[4] == itemsize; /* a row is one piece of memory */
-    const Block block = {
-        shared_over, map.block_depth, map.block_height, touching ? 1 : map.block_width,
-        steps[1],    steps[2],        steps[3],         steps[4],
-        (size_t)(touching ? map.block_width * itemsize : itemsize)};
-    Py_BEGIN_ALLOW_THREADS
-    for (Int seed = 0; seed < seeds + AHEAD; ++seed) {
-        if (seed >= AHEAD) write_block(waiting[seed % AHEAD], &block, pattern);
-        if (seed >= seeds) continue;
-        const Unit unit = unit_at(corners[seed], map.depth, map.height, map.width);
-        const Int image = unit.plane / channels, channel = unit.plane % channels;
-        char *first = out + image * steps[0] + channel * steps[1] +
-                      unit.slice * steps[2] + unit.row * steps[3] +
-                      unit.column * steps[4];
-        ask_for_block(first, &block);
-        waiting[seed % AHEAD] = first;
-    }
-    Py_END_ALLOW_THREADS
+    Address parallel, member, members;
+    if (!PyArg_ParseTuple(args, "KKK", &parallel, &member, &members)) return NULL;
+    memcpy(&runtime.parallel, &(uintptr_t){(uintptr_t)parallel}, sizeof(uintptr_t));
+    memcpy(&runtime.member, &(uintptr_t){(uintptr_t)member}, sizeof(uintptr_t));
+    memcpy(&runtime.members, &(uintptr_t){(uintptr_t)members}, sizeof(uintptr_t));
     Py_RETURN_NONE;
 }
 
+/* use_variant(number) -> int; a larger number than there is chooses the best */
+static PyObject *use_variant(PyObject *module, PyObject *args) {
+    (void)module;
+    int number;
+    if (!PyArg_ParseTuple(args, "i", &number)) return NULL;
+    const int best = best_variant();
+    number = number < 0 || number > best ? best : number;
+    variant = variants + number;
+    return PyLong_FromLong(number);
+}
+
 static PyMethodDef methods[] = {
-    {"place_seeds", place_seeds, METH_VARARGS, NULL},
-    {"count_dropped", count_dropped, METH_VARARGS, NULL},
-    {"fill_blocks", fill_blocks, METH_VARARGS, NULL},
+    {"drop", drop, METH_VARARGS, NULL},
+    {"draw", draw, METH_VARARGS, NULL},
+    {"use_threads", use_threads, METH_VARARGS, NULL},
+    {"use_variant", use_variant, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT, "_native", NULL, -1, methods, NULL, NULL, NULL, NULL};
 
-PyMODINIT_FUNC PyInit__native(void) { return PyModule_Create(&definition); }
+PyMODINIT_FUNC PyInit__native(void) {
+    variant = variants + best_variant();
+    return PyModule_Create(&definition);
+}

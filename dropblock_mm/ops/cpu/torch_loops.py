@@ -1,82 +1,181 @@
-"""The loops over seeds as tensor operations: for installations without a compiler.
+"""The loops as tensor operations: for installations without a compiler.
 
-It uses few of them: on a small map the start of each costs as much as its work.
+It draws the same masks as :mod:`~dropblock_mm.ops.cpu.native`, from the same numbers:
+``random.h`` says how those are made of a key and an index.
 """
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
-from dropblock_mm.ops.plan import BlockGeometry, apply_steps
+from dropblock_mm.ops import dense
+from dropblock_mm.ops.plan import BlockGeometry, Draw, Way, apply_steps
 
-# A mask of bytes is counted 8 bytes at a time. Each of the 8 lanes of a 64-bit
-# sum may reach 255 before it carries into its neighbour.
-_LANES = 8
-_WORDS_PER_SUM = 255
+_STREAM = 8192  # places that a stream of gaps runs along, as in jobs.h
+_WORD, _LEVELS = 64, 64
+_TWO_64 = 2.0**64
 
 
-def place_seeds(uniform: Tensor, mean_gap: float, geometry: BlockGeometry) -> Tensor:
-    """Turn random numbers into the blocks of a Poisson process of seeds.
+def drop(
+    x: Tensor, draw: Draw, factor: float = 0.0, divides: bool = False
+) -> tuple[Tensor, int]:
+    """Scale a tensor and clear what a draw drops.
 
     Args:
-        uniform: DoubleTensor[D], uniform in [0, 1).
-        mean_gap: Mean distance from a seed to the next one, in positions.
-        geometry: The map and the blocks.
+        x: Tensor[N, C, *size] of any strides.
+        draw: What is dropped.
+        factor: What the rest is multiplied by; 0 for ``all / kept`` units.
+        divides: Divide by ``factor`` instead; for whole planes alone.
 
     Returns:
-        Tensor: LongTensor[S], each block's top left unit as an index into the
-        flattened mask, increasing; one may come twice. S is D if the numbers end
-        before the positions do.
+        tuple[Tensor, int]: A fresh tensor like ``x``, and the number of its units that
+        were dropped.
     """
-    # fp64 has 53 random bits and tells 2^53 places apart. -log(u) is exponential.
-    points = uniform.log().cumsum_(0).mul_(-mean_gap)
-    inside = int(torch.searchsorted(points, geometry.num_positions))
-    return apply_steps(points[:inside].long(), geometry.corner_steps)
+    mask, dropped = draw_mask(draw)
+    return apply(x, mask, dropped, factor, divides), dropped
 
 
-def count_dropped(corners: Tensor, geometry: BlockGeometry) -> int:
-    """Count the units of the mask that blocks cover.
+def apply(
+    x: Tensor, mask: Tensor, dropped: int, factor: float, divides: bool
+) -> Tensor:
+    """Return the product or quotient, with zeros where the mask is True."""
+    if factor == 0.0:
+        factor = x.numel() / max(x.numel() - dropped, 1)
+    wide = x.to(torch.promote_types(x.dtype, torch.float32)) if divides else x
+    out = (wide / factor).to(x.dtype) if divides else x * factor
+    return out.masked_fill_(mask.reshape(*mask.shape[:2], *x.shape[2:]), 0)
 
-    Args:
-        corners: LongTensor[S], increasing; see :func:`place_seeds`.
-        geometry: The map and the blocks.
+
+def draw_mask(draw: Draw) -> tuple[Tensor, int]:
+    """Draw BoolTensor[N, C, *size], True where a unit is dropped.
+
+    Returns:
+        tuple[Tensor, int]: The mask, with one channel where all share it, and the
+        number of units that it drops of the input.
     """
-    sums = -(-geometry.num_units // (_LANES * _WORDS_PER_SUM))
-    words = torch.zeros(sums, _WORDS_PER_SUM, dtype=torch.int64, device='cpu')
-    _fill(words.view(torch.uint8), corners, geometry, geometry.mask_strides, 1, 1)
-    return int(words.sum(1).view(torch.uint8).sum())
+    geometry = draw.geometry
+    seeds = draw_seeds(draw)
+    if geometry.draws_units:
+        mask = seeds.expand(geometry.shape)
+    elif draw.way is Way.GAPS:
+        mask = torch.zeros(geometry.shape, dtype=torch.bool, device='cpu')
+        places = seeds.flatten().nonzero().flatten()
+        _fill(mask, apply_steps(places, geometry.corner_steps), geometry)
+    else:
+        mask = dense.drop_mask(seeds, geometry.block)
+    return mask, int(mask.sum()) * geometry.shared_over
 
 
-def fill_blocks(
-    out: Tensor, corners: Tensor, geometry: BlockGeometry, byte: int
-) -> None:
-    """Write a value into the blocks of a tensor.
+def draw_seeds(draw: Draw) -> Tensor:
+    """Draw BoolTensor of ``geometry.grid_shape``, True with the draw's probability."""
+    geometry = draw.geometry
+    grid, units = geometry.grid_shape, math.prod(geometry.shape[2:])
+    if draw.seeds is not None:
+        return draw.seeds
+    if draw.way is Way.GAPS:
+        places = math.prod(grid[2:])
+        # Streams hold whole planes where blocks might reach into another's words.
+        stream = max(_STREAM // places, 1) * places
+        seeds = torch.zeros(grid, dtype=torch.bool, device='cpu')
+        seeds.view(-1)[_points(draw, _STREAM if geometry.draws_units else stream)] = (
+            True
+        )
+        return seeds
+    if geometry.draws_units:
+        number = -(-geometry.num_positions // _WORD)
+        bits = _random_bits(draw, torch.arange(number, device='cpu')).flatten()
+        return bits[: geometry.num_positions].view(grid)
+    planes, words = math.prod(grid[:2]), -(-units // _WORD)
+    bits = _random_bits(draw, torch.arange(planes * words, device='cpu'))
+    maps = bits.view(planes, -1)[:, :units].reshape(geometry.shape)
+    return maps[(slice(None), slice(None), *(slice(side) for side in grid[2:]))]
 
-    Args:
-        out: Tensor[N, C, *size] that owns its memory, with any strides.
-        corners: LongTensor[S], increasing; see :func:`place_seeds`.
-        geometry: The map and the blocks.
-        byte: What every byte becomes: 0, or 1 for a mask.
-    """
-    _fill(out, corners, geometry, out.stride(), geometry.shared_over, byte)
 
+def _fill(mask: Tensor, corners: Tensor, geometry: BlockGeometry) -> None:
+    """Set the blocks of LongTensor[S], their first units in the flattened mask.
 
-def _fill(
-    out: Tensor,
-    corners: Tensor,
-    geometry: BlockGeometry,
-    strides: tuple[int, ...],
-    channels: int,
-    value: int,
-) -> None:
-    """Write to memory that is laid out by ``strides``.
-
-    All windows of a block's size are one strided view of ``out``, so no index is
+    All windows of a block's size are one strided view of the mask, so no index is
     computed per unit. The view overlaps itself; all writes are equal.
     """
-    window = (channels, *geometry.block)
-    reach = sum((n - 1) * step for n, step in zip(window, strides[1:], strict=True))
-    windows = out.as_strided((out.numel() - reach, *window), (1, *strides[1:]))
-    places = apply_steps(corners, geometry.steps(strides))
-    windows.index_fill_(0, places, value)
+    window, strides = geometry.block, geometry.mask_strides[2:]
+    reach = sum((n - 1) * step for n, step in zip(window, strides, strict=True))
+    windows = mask.as_strided((mask.numel() - reach, *window), (1, *strides))
+    windows.index_fill_(0, corners, True)
+
+
+# ---- random numbers by their index
+
+
+def _points(draw: Draw, stream: int) -> Tensor:
+    """Return the points of a Poisson process along all places, in order.
+
+    The points hit every place independently, at least once with probability
+    ``1 - exp(-mean points per place)``: an exact Bernoulli process for about as many
+    random numbers as it has ones, the gaps.
+
+    Args:
+        draw: The probability, above 0, and the key.
+        stream: Places that a stream of gaps runs along.
+
+    Returns:
+        Tensor: LongTensor[S], increasing; one may come twice.
+    """
+    places = draw.geometry.num_positions
+    gap = -1.0 / math.log1p(-draw.share)
+    number = torch.arange(-(-places // stream), device='cpu')[:, None]
+    length = (places - number * stream).clamp(max=stream)
+    mean = stream / gap
+    # Six standard deviations: more are needed once in 10^9 streams.
+    draws = int(mean + 6.0 * math.sqrt(mean)) + 16
+    while True:
+        index = (number << 32) + torch.arange(draws, device='cpu')
+        bits = _shifted(_random_words(draw.key, index), 11)
+        points = ((bits + 1).double() * 2.0**-53).log_().cumsum_(1).mul_(-gap)
+        if (points[:, -1:] >= length).all():
+            break
+        draws *= 2
+    inside = points < length
+    return (number * stream + points.long())[inside]
+
+
+def _random_bits(draw: Draw, index: Tensor) -> Tensor:
+    """Return BoolTensor[W, 64], each True with the draw's probability.
+
+    Args:
+        draw: The probability and the key.
+        index: LongTensor[W], numbers of the words.
+    """
+    if draw.share >= 1.0:
+        return torch.ones(len(index), _WORD, dtype=torch.bool, device='cpu')
+    rest = int(draw.share * _TWO_64)
+    below, still = torch.zeros_like(index), torch.full_like(index, -1)
+    for level in range(_LEVELS):
+        if rest == 0 or not still.any():
+            break
+        word = _random_words(draw.key, index * _LEVELS + level)
+        if rest >> 63:
+            below |= still & ~word
+            still &= word
+        else:
+            still &= ~word
+        rest = rest << 1 & (1 << 64) - 1
+    return (below[:, None] >> torch.arange(_WORD, device='cpu') & 1).bool()
+
+
+def _random_words(key: int, index: Tensor) -> Tensor:
+    """Return LongTensor like ``index``: SplitMix64's numbers, by their index."""
+    z = (index + 1) * _signed(0x9E3779B97F4A7C15) + key
+    z = (z ^ _shifted(z, 30)) * _signed(0xBF58476D1CE4E5B9)
+    z = (z ^ _shifted(z, 27)) * _signed(0x94D049BB133111EB)
+    return z ^ _shifted(z, 31)
+
+
+def _shifted(word: Tensor, by: int) -> Tensor:
+    return word >> by & (1 << 64 - by) - 1  # as of a number without a sign
+
+
+def _signed(word: int) -> int:
+    return word - (1 << 64)

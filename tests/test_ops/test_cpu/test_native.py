@@ -1,107 +1,243 @@
 """The loops in C against those of tensor operations, and against plain Python."""
 
-import itertools
-import math
-import operator
+import multiprocessing
+import os
 import subprocess
 import sys
+import threading
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dropblock_mm import drop_block_2d
 from dropblock_mm.ops.cpu import native, torch_loops
-from dropblock_mm.ops.plan import BlockGeometry
+from dropblock_mm.ops.plan import BlockGeometry, Draw, Way
+from dropblock_mm.ops.reference import reference_mask
 
 pytestmark = pytest.mark.skipif(
     not native.IS_BUILT, reason='dropblock_mm was installed without a C compiler'
 )
-sizes = st.integers(1, 9)
-keys = st.integers(0, 2**40)
+DTYPES = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
 
 
-@st.composite
-def geometries(draw):
-    """Lines, maps and volumes of all sorts, also wider than the 64 bits of a word."""
-    outer = draw(st.lists(sizes, max_size=2))
-    size = (*outer, draw(sizes | st.integers(60, 200)))
-    block = tuple(draw(st.integers(1, side)) for side in size)
-    shared_over = draw(st.integers(1, 3))
-    channels = 1 if shared_over > 1 else draw(sizes)
-    return BlockGeometry((draw(sizes), channels, *size), block, shared_over)
+@pytest.fixture(scope='module', autouse=True)
+def variants():
+    """Return the instruction sets that this machine has; the best one is in use."""
+    best = native.use_instructions(-1)
+    yield range(best + 1)
+    native.use_instructions(best)
 
 
-def some_corners(geometry, key):
-    generator = torch.Generator().manual_seed(key)
-    uniform = torch.rand(200, dtype=torch.float64, generator=generator)
-    mean_gap = max(geometry.num_positions / 20, 1.1)
-    return native.place_seeds(uniform, mean_gap, geometry)
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
 
 
-@given(geometries(), keys, st.floats(1.1, 300.0))
-def test_seeds_are_placed_alike(geometry, key, mean_gap):
-    generator = torch.Generator().manual_seed(key)
-    uniform = torch.rand(50, dtype=torch.float64, generator=generator)
-    ours = native.place_seeds(uniform, mean_gap, geometry)
-    assert torch.equal(ours, torch_loops.place_seeds(uniform, mean_gap, geometry))
+def order_of(x, order):
+    """Return the same values, with dimensions that lie in memory in another order."""
+    back = [order.index(k) for k in range(x.dim())]
+    return x.permute(order).contiguous().permute(back)
 
 
-@given(geometries(), keys)
-def test_dropped_units_are_counted(geometry, key):
-    corners = some_corners(geometry, key)
-    covered = {
-        corner + sum(map(operator.mul, offset, geometry.mask_strides[2:]))
-        for corner in corners.tolist()
-        for offset in itertools.product(*map(range, geometry.block))
-    }
-    assert native.count_dropped(corners, geometry) == len(covered)
-    assert torch_loops.count_dropped(corners, geometry) == len(covered)
+def layouts(x, random):
+    """The same values in the layouts of networks and in others."""
+    last = [0, *range(2, x.dim()), 1]
+    yield x
+    yield order_of(x, last)
+    yield order_of(x, random.sample(range(x.dim()), x.dim()))
+    yield torch.cat([x, x + 1], 1)[:, : x.shape[1]]
+    yield torch.stack([x, x + 1], -1)[..., 0]
+    yield order_of(torch.cat([x, x + 1], 2), last)[:, :, : x.shape[2]]
+    yield x[:1, :1].expand_as(x)
 
 
-@given(
-    geometries(),
-    keys,
-    st.sampled_from([torch.float64, torch.float32, torch.bfloat16, torch.bool]),
-    st.randoms(use_true_random=False),
-)
-def test_blocks_are_filled_alike_in_every_layout(geometry, key, dtype, random):
-    """And nothing beside them: what is before and behind in memory stays."""
-    images, channels, *size = geometry.shape
-    shape = (images, channels * geometry.shared_over, *size)
-    order = random.sample(range(len(shape)), len(shape))
-    results = []
-    for loops in (native, torch_loops):
-        memory = torch.ones(8 + torch.Size(shape).numel() + 8, dtype=dtype)
-        inner = memory[8:-8].view([shape[k] for k in order])
-        out = inner.permute([order.index(k) for k in range(len(shape))])
-        assert out.shape == shape
-        byte = int(dtype == torch.bool)
-        if byte:
-            memory.zero_()
-        loops.fill_blocks(out, some_corners(geometry, key), geometry, byte)
-        results.append(memory)
-    assert torch.equal(*results)
-    dropped = native.count_dropped(some_corners(geometry, key), geometry)
-    changed = results[0] != (dtype != torch.bool)
-    assert changed.sum() == dropped * geometry.shared_over
+@given(st.data())
+def test_masks_are_drawn_alike(all_draws, variants, data):
+    """And they are what the slow oracle makes of the seeds."""
+    draw = data.draw(all_draws)
+    expected, dropped = torch_loops.draw_mask(draw)
+    for variant in variants:
+        native.use_instructions(variant)
+        mask, count = native.draw_mask(draw)
+        assert torch.equal(mask, expected)
+        assert count == dropped == mask.sum() * draw.geometry.shared_over
+    seeds = torch_loops.draw_seeds(draw)
+    if seeds.sum() < 200:
+        geometry = draw.geometry
+        kept = reference_mask(seeds, geometry.block, geometry.shape[2:])
+        assert torch.equal(kept == 0, expected)
 
 
-@pytest.mark.parametrize('dims', range(3))
-def test_places_beyond_32_bits(dims):
-    """Corners on a map of 2^40 units, none of which is made."""
-    shapes = [(1 << 14, 1 << 14), (1 << 8, 1 << 6, 1 << 14), (1 << 28,)]
-    geometry = BlockGeometry((1, 1 << 12, *shapes[dims]), (7,) * len(shapes[dims]))
-    uniform = torch.rand(300, dtype=torch.float64)
-    corners = [
-        loops.place_seeds(uniform, geometry.num_positions / 200, geometry)
+@given(st.data(), st.sampled_from(DTYPES), st.randoms(use_true_random=False))
+def test_masks_are_applied_alike_in_every_layout(
+    all_draws, variants, data, dtype, random
+):
+    """As one product, rounded once, and in the layout that a product has."""
+    draw = data.draw(all_draws)
+    images, channels, *size = draw.geometry.shape
+    shape = (images, channels * draw.geometry.shared_over, *size)
+    generator = torch.Generator().manual_seed(draw.key % 2**40)
+    values = torch.randn(shape, generator=generator).to(dtype)
+    mask, dropped = torch_loops.draw_mask(draw)
+    scale = values.numel() / max(values.numel() - dropped, 1)
+    for x in layouts(values, random):
+        product = x * scale
+        expected = product.masked_fill(mask, 0)
+        for variant in variants:
+            native.use_instructions(variant)
+            out, count = native.drop(x, draw)
+            assert count == dropped
+            assert torch.equal(out, expected)
+            longer = [k for k, side in enumerate(shape) if side > 1]
+            assert all(out.stride(k) == product.stride(k) for k in longer)
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize('factor', [1.0, 1.1, 1 / 3, 3e-5, 4e4])
+def test_every_number_of_16_bits_is_rounded_as_by_torch(variants, dtype, factor):
+    x = torch.arange(-(2**15), 2**15).to(torch.int16).view(dtype).view(1, 1, -1)
+    for odd in (0, 3):  # whole vectors, and what is left of them
+        for variant in variants:
+            native.use_instructions(variant)
+            part = x[..., odd:]
+            geometry = BlockGeometry(tuple(part.shape), (1,))
+            given = Draw.given(geometry, torch.zeros(part.shape) > 0)
+            out, _ = native.drop(part, given, factor)
+            torch.testing.assert_close(
+                out, part * factor, rtol=0, atol=0, equal_nan=True
+            )
+
+
+@pytest.mark.parametrize('dtype', DTYPES)
+@pytest.mark.parametrize('shape', [(3, 1, 1), (4, 70, 5), (3, 1, 33), (5, 2, 1)])
+def test_samples_are_divided(variants, dtype, shape):
+    images, channels, units = shape
+    values = torch.randn(shape).to(dtype)
+    geometry = BlockGeometry((images, 1, units), (units,), channels)
+    draw = Draw.of(geometry, 0.4, 3)
+    mask, _ = torch_loops.draw_mask(draw)
+    wide = torch.promote_types(dtype, torch.float32)
+    expected = (values.to(wide) / 0.7).to(dtype).masked_fill(mask, 0)
+    for x in (values, order_of(values, [0, 2, 1])):
+        for variant in variants:
+            native.use_instructions(variant)
+            assert torch.equal(native.drop(x, draw, 0.7, divides=True)[0], expected)
+            assert torch.equal(torch_loops.drop(x, draw, 0.7, True)[0], expected)
+
+
+def test_nothing_beside_the_output_is_written():
+    """What is before and behind in memory stays."""
+    for dtype in DTYPES:
+        for channels_last in (False, True):
+            memory = torch.ones(8 + 3 * 5 * 7 * 9 + 8, dtype=dtype)
+            x = torch.randn(3, 5, 7, 9).to(dtype)
+            if channels_last:
+                x = x.contiguous(memory_format=torch.channels_last)
+            with pytest.MonkeyPatch.context() as patch:
+                inner = memory[8:-8].as_strided(x.shape, x.stride(), 8)
+                patch.setattr(torch, 'empty_like', lambda *_, inner=inner, **__: inner)
+                draw = Draw.of(BlockGeometry((3, 5, 7, 9), (2, 3)), 0.2, 1)
+                out, _ = native.drop(x, draw)
+            assert out is inner
+            assert (memory[:8] == 1).all()
+            assert (memory[-8:] == 1).all()
+
+
+@pytest.mark.parametrize('way', [Way.GAPS, Way.BITS])
+def test_numbers_beyond_32_bits(way):
+    """Keys of 63 bits, and streams and words by the thousand."""
+    geometry = BlockGeometry((1, 1, 3_000_000), (1,))
+    masks = [
+        loops.draw_mask(Draw(geometry, 0.01, 2**63 - 1, way))[0]
         for loops in (native, torch_loops)
     ]
-    assert torch.equal(*corners)
-    assert corners[0][-1] > 2**39
-    assert native.count_dropped(corners[0], geometry) <= math.prod(
-        geometry.block
-    ) * len(corners[0])
+    assert torch.equal(*masks)
+    error = 5 * (3e6 * 0.01 * 0.99) ** 0.5
+    assert abs(masks[0].sum().item() - 30_000) < error
+
+
+# ---- threads
+
+
+def many_threads(x, **options):
+    torch.manual_seed(0)
+    leaf = x.clone().requires_grad_()
+    out = drop_block_2d(leaf, **options)
+    return out, torch.autograd.grad(out.sum() + out.square().sum(), leaf)[0]
+
+
+@pytest.mark.parametrize('block_size', [1, 7, 40])
+@pytest.mark.parametrize('keep_prob', [0.9, 0.2])
+@pytest.mark.parametrize('layout', [torch.contiguous_format, torch.channels_last])
+def test_the_number_of_threads_changes_nothing(block_size, keep_prob, layout):
+    x = torch.randn(2, 70, 40, 41).contiguous(memory_format=layout)
+    options = dict(keep_prob=keep_prob, block_size=block_size)
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 5):
+            torch.set_num_threads(threads)
+            found.append(many_threads(x, **options))
+    finally:
+        torch.set_num_threads(before)
+    for out, grad in found[1:]:
+        assert torch.equal(out, found[0][0])
+        assert torch.equal(grad, found[0][1])
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='reads /proc')
+def test_there_is_no_second_runtime_and_torchs_is_in_use():
+    """Two would start a thread for each core twice, and wait for each other."""
+    assert native.use_torchs_threads()
+    maps = Path('/proc/self/maps').read_text().split('\n')
+    before = {line.split()[-1] for line in maps if 'omp' in line}
+    assert len(before) <= 1 + sum('iomp' in name for name in before)
+    linked = native.__dict__['_native'].__file__
+    assert b'GOMP_' not in Path(linked).read_bytes()
+
+
+def test_python_threads_may_call_at_once(two_threads):
+    x = torch.randn(4, 64, 40, 40)
+    draws = [Draw.of(BlockGeometry((4, 64, 40, 40), (7, 7)), 0.01, k) for k in range(8)]
+    expected = [native.drop(x, draw)[0] for draw in draws]
+    found = [None] * len(draws)
+
+    def work(k):
+        for _ in range(5):
+            found[k] = native.drop(x, draws[k])[0]
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(len(draws))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(map(torch.equal, found, expected))
+
+
+def _drop_in_child(x, draw, queue):
+    queue.put(native.drop(x, draw)[1])
+
+
+@pytest.mark.skipif(not hasattr(os, 'fork'), reason='this system has no fork')
+def test_a_forked_child_does_not_wait_for_threads_that_are_not_there(two_threads):
+    x = torch.randn(4, 64, 40, 40)
+    draw = Draw.of(BlockGeometry((4, 64, 40, 40), (7, 7)), 0.01, 1)
+    dropped = native.drop(x, draw)[1]  # starts the threads
+    context = multiprocessing.get_context('fork')
+    queue = context.SimpleQueue()
+    child = context.Process(target=_drop_in_child, args=(x, draw, queue))
+    child.start()
+    child.join(60)
+    assert child.exitcode == 0, 'it hangs'
+    assert queue.get() == dropped
+
+
+# ---- installations
 
 
 def test_an_installation_without_the_loops_in_c_works():
@@ -121,7 +257,5 @@ def test_an_installation_without_the_loops_in_c_works():
         [sys.executable, '-c', code], capture_output=True, text=True, check=True
     )
     torch.manual_seed(0)
-    from dropblock_mm import drop_block_2d
-
     out = drop_block_2d(torch.ones(2, 8, 20, 20), keep_prob=0.9, block_size=7)
     assert int(done.stdout) == (out == 0).sum().item() > 0

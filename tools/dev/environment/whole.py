@@ -93,8 +93,9 @@ def stamp_of(stack: str, python_version: str) -> str:
     files = sorted(REQUIREMENTS.glob('*.txt')) + sorted(Path(__file__).parent.iterdir())
     parts = [file.read_bytes() for file in files if file.is_file()]
     # The place counts: an editable install points at it.
-    built = ('setup.cfg', 'setup.py', 'dropblock_mm/ops/cpu/native.c')
-    parts += [*((ROOT / name).read_bytes() for name in built), bytes(ROOT)]
+    loops = sorted((ROOT / 'dropblock_mm/ops/cpu').glob('*.[ch]'))
+    built = [ROOT / 'setup.cfg', ROOT / 'setup.py', *loops]
+    parts += [*(file.read_bytes() for file in built), bytes(ROOT)]
     parts += [stack.encode(), python_version.encode()]
     return hashlib.sha256(b'\0'.join(parts)).hexdigest()
 

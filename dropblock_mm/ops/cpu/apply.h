@@ -1,0 +1,208 @@
+/* Applies masks. Included once for each instruction set, by which FOR() names it.
+ *
+ * Each kernel goes once over the memory: it reads a unit, scales it, and clears it if
+ * its bit is set, without a branch. Bits are spread to lanes by a table of single bits,
+ * which compilers turn into vector instructions.
+ */
+
+/* KERNELS(float32, ...) makes scale_float32 and drop_float32.
+ *
+ * Type: of a unit. Bits: an unsigned integer as wide. Wide: what is computed in.
+ * LOAD(unit) -> Wide; STORE(wide) -> Bits */
+#define KERNELS(name, Type, Bits, Wide, LOAD, STORE)                                   \
+    static void FOR(scale_##name)(char *to, const char *from, Int n, double by,        \
+                                  int divides) {                                       \
+        Bits *restrict out = (Bits *)to;                                               \
+        const Type *restrict x = (const Type *)from;                                   \
+        const Wide factor = (Wide)by;                                                  \
+        if (divides)                                                                   \
+            for (Int k = 0; k < n; ++k) out[k] = STORE(LOAD(x[k]) / factor);           \
+        else                                                                           \
+            for (Int k = 0; k < n; ++k) out[k] = STORE(LOAD(x[k]) * factor);           \
+    }                                                                                  \
+    static void FOR(drop_##name)(char *to, const char *from, Int n,                    \
+                                 const uint64_t *mask, Int bit, double by) {           \
+        enum { WIDTH = 8 * (int)sizeof(Bits) };                                        \
+        Bits *restrict out = (Bits *)to;                                               \
+        const Type *restrict x = (const Type *)from;                                   \
+        const Wide factor = (Wide)by;                                                  \
+        Int k = 0;                                                                     \
+        for (; k + 64 <= n; k += 64, bit += 64) {                                      \
+            const uint64_t word = word_at(mask, bit);                                  \
+            for (int part = 0; part < 64; part += WIDTH) {                             \
+                const Bits lanes = (Bits)(word >> part);                               \
+                SIMD for (int lane = 0; lane < WIDTH; ++lane) {                        \
+                    const Bits value = STORE(LOAD(x[k + part + lane]) * factor);       \
+                    const Bits one = (Bits)((Bits)1 << lane);                          \
+                    out[k + part + lane] = value & (Bits)-(Bits)((lanes & one) == 0);  \
+                }                                                                      \
+            }                                                                          \
+        }                                                                              \
+        uint64_t word = k < n ? word_at(mask, bit) : 0;                                \
+        for (; k + 8 <= n; k += 8, word >>= 8) {                                       \
+            const Bits lanes = (Bits)(word & 255);                                     \
+            SIMD for (int lane = 0; lane < 8; ++lane) {                                \
+                const Bits value = STORE(LOAD(x[k + lane]) * factor);                  \
+                const Bits one = (Bits)((Bits)1 << lane);                              \
+                out[k + lane] = value & (Bits)-(Bits)((lanes & one) == 0);             \
+            }                                                                          \
+        }                                                                              \
+        for (; k < n; ++k, word >>= 1) {                                               \
+            const Bits value = STORE(LOAD(x[k]) * factor);                             \
+            out[k] = value & (Bits)((word & 1) - 1);                                   \
+        }                                                                              \
+    }
+
+#define AS_IT_IS(value) (value)
+KERNELS(float32, float, uint32_t, float, AS_IT_IS, bits_of_float)
+KERNELS(float64, double, uint64_t, double, AS_IT_IS, bits_of_double)
+#ifdef HAS_X86_VECTORS
+#include "halves.h"
+#else
+KERNELS(bfloat16, uint16_t, uint16_t, float, float_of_bfloat16, bfloat16_of_float)
+KERNELS(float16, uint16_t, uint16_t, float, float_of_float16, float16_of_float)
+#endif
+#undef AS_IT_IS
+#undef KERNELS
+
+typedef void (*FOR(Scale))(char *, const char *, Int, double, int);
+typedef void (*FOR(Drop))(char *, const char *, Int, const uint64_t *, Int, double);
+
+static const struct {
+    Int size;
+    FOR(Scale) scale;
+    FOR(Drop) drop;
+} FOR(kernels)[] = {
+    {4, FOR(scale_float32), FOR(drop_float32)},
+    {8, FOR(scale_float64), FOR(drop_float64)},
+    {2, FOR(scale_bfloat16), FOR(drop_bfloat16)},
+    {2, FOR(scale_float16), FOR(drop_float16)},
+};
+
+/* `n` units behind each other, whose bits are so too, or are one. */
+INLINE void FOR(apply_row)(const Apply *apply, Int out, Int x, Int n, Int bit, Int step) {
+    const Int size = FOR(kernels)[apply->dtype].size;
+    char *to = apply->out + out * size;
+    const char *from = apply->x + x * size;
+    if (step)
+        FOR(kernels)[apply->dtype].drop(to, from, n, apply->mask, bit, apply->factor);
+    else if (bit_at(apply->mask, bit))
+        memset(to, 0, (size_t)(n * size));
+    else
+        FOR(kernels)[apply->dtype].scale(to, from, n, apply->factor, apply->divides);
+}
+
+#define PIECE 4096 /* units; a multiple of 64, for the mask's words */
+
+/* Units lie behind each other, as in torch's contiguous format. */
+static void FOR(apply_planes)(void *context, int member, int members) {
+    const Apply *apply = (const Apply *)context;
+    const Int pieces = (apply->units + PIECE - 1) / PIECE;
+    const Int all = apply->images * apply->channels * pieces;
+    const Int *o = apply->out_steps, *x = apply->x_steps, *b = apply->bits;
+    const Int from = part(all, member, members), to = part(all, member + 1, members);
+    Int piece = from % pieces, plane = from / pieces;
+    Int channel = plane % apply->channels, image = plane / apply->channels;
+    for (Int k = from; k < to; ++k) {
+        const Int unit = piece * PIECE, left = apply->units - unit;
+        FOR(apply_row)(apply, image * o[0] + channel * o[1] + unit,
+                       image * x[0] + channel * x[1] + unit, left < PIECE ? left : PIECE,
+                       image * b[0] + channel * b[1] + unit * b[2], b[2]);
+        if (++piece < pieces) continue;
+        piece = 0;
+        if (++channel < apply->channels) continue;
+        channel = 0, ++image;
+    }
+}
+
+INLINE void FOR(swap_corners)(uint64_t *rows, int half, uint64_t low) {
+    for (int block = 0; block < 64; block += 2 * half)
+        SIMD for (int k = block; k < block + half; ++k) {
+            const uint64_t swapped = (rows[k] >> half ^ rows[k + half]) & low;
+            rows[k] ^= swapped << half;
+            rows[k + half] ^= swapped;
+        }
+}
+
+/* Bit k of row i becomes bit i of row k. */
+INLINE void FOR(transpose)(uint64_t *rows) {
+    FOR(swap_corners)(rows, 32, 0x00000000FFFFFFFFULL);
+    FOR(swap_corners)(rows, 16, 0x0000FFFF0000FFFFULL);
+    FOR(swap_corners)(rows, 8, 0x00FF00FF00FF00FFULL);
+    FOR(swap_corners)(rows, 4, 0x0F0F0F0F0F0F0F0FULL);
+    FOR(swap_corners)(rows, 2, 0x3333333333333333ULL);
+    FOR(swap_corners)(rows, 1, 0x5555555555555555ULL);
+}
+
+#define SLAB 1024 /* channels whose bits are turned at once */
+
+/* Some units of an image, at most 64, and some channels, at most a slab. */
+INLINE void FOR(apply_slab)(const Apply *apply, Int image, Int unit, Int units,
+                            Int channel, Int channels) {
+    const Int *o = apply->out_steps, *x = apply->x_steps, *b = apply->bits;
+    const int turns = b[1] && b[2];
+    uint64_t turned[64 * (SLAB / 64 + 1)]; /* [units][words] */
+    Apply of_slab = *apply;
+    if (turns) {
+        for (Int word = 0; word * 64 < channels; ++word) {
+            uint64_t rows[64] = {0};
+            for (Int k = 0; k < 64 && word * 64 + k < channels; ++k) {
+                const Int bit = (channel + word * 64 + k) * b[1] + unit * b[2];
+                rows[k] = word_at(apply->mask, image * b[0] + bit);
+            }
+            FOR(transpose)(rows);
+            for (Int k = 0; k < units; ++k) turned[k * (SLAB / 64 + 1) + word] = rows[k];
+        }
+        of_slab.mask = turned;
+    }
+    for (Int k = 0; k < units; ++k) {
+        const Int bit = turns ? k * (SLAB + 64)
+                              : image * b[0] + channel * b[1] + (unit + k) * b[2];
+        FOR(apply_row)(&of_slab, image * o[0] + channel + (unit + k) * o[2],
+                       image * x[0] + channel + (unit + k) * x[2], channels, bit, b[1]);
+    }
+}
+
+/* Channels lie behind each other, as in torch's channels-last formats. */
+static void FOR(apply_channels_last)(void *context, int member, int members) {
+    const Apply *apply = (const Apply *)context;
+    const Int groups = (apply->units + 63) / 64, all = apply->images * groups;
+    const Int to = part(all, member + 1, members);
+    for (Int group = part(all, member, members); group < to; ++group) {
+        const Int unit = group % groups * 64, left = apply->units - unit;
+        for (Int channel = 0; channel < apply->channels; channel += SLAB) {
+            const Int channels = apply->channels - channel;
+            FOR(apply_slab)(apply, group / groups, unit, left < 64 ? left : 64, channel,
+                            channels < SLAB ? channels : SLAB);
+        }
+    }
+}
+
+/* Each bit of a byte becomes a byte, the lowest one first in memory. */
+INLINE uint64_t FOR(spread_byte)(uint64_t byte) {
+    const uint64_t apart = byte * 0x0101010101010101ULL & FIRST_TO_LAST;
+    return (apart + 0x7F7F7F7F7F7F7F7FULL) >> 7 & 0x0101010101010101ULL;
+}
+
+/* Bytes of 0 and 1 instead of bits; `out` is contiguous, and there is no `x`. */
+static void FOR(unpack)(void *context, int member, int members) {
+    const Apply *apply = (const Apply *)context;
+    const Int all = apply->images * apply->channels, *b = apply->bits;
+    const Int to = part(all, member + 1, members);
+    for (Int plane = part(all, member, members); plane < to; ++plane) {
+        Int bit = plane / apply->channels * b[0] + plane % apply->channels * b[1];
+        char *restrict out = apply->out + plane * apply->units;
+        if (!b[2]) {
+            memset(out, bit_at(apply->mask, bit), (size_t)apply->units);
+            continue;
+        }
+        for (Int unit = 0; unit < apply->units; unit += 64, bit += 64) {
+            uint64_t word = word_at(apply->mask, bit), bytes[8];
+            const Int left = apply->units - unit;
+            for (int k = 0; k < 8; ++k, word >>= 8) bytes[k] = FOR(spread_byte)(word & 255);
+            memcpy(out + unit, bytes, (size_t)(left < 64 ? left : 64));
+        }
+    }
+}
+#undef PIECE
+#undef SLAB

@@ -1,0 +1,127 @@
+"""The loops in C under AddressSanitizer and UndefinedBehaviorSanitizer.
+
+They check every access to memory, which comes in pieces of just the right size. Torch
+is not loaded: under the sanitizers that alone would take half a minute.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dropblock_mm.ops.cpu import native
+from dropblock_mm.ops.plan import Way
+
+SOURCE = Path(native.__file__).with_name('native.c')
+FLAGS = '-shared -fPIC -O1 -g -fopenmp-simd -fsanitize=address,undefined'
+CHILD = """
+import ctypes, json, sys
+import _native
+
+def memory(size, byte=0):
+    block = ctypes.create_string_buffer(max(size, 1))  # of malloc, between red zones
+    ctypes.memset(block, byte, size)
+    return block
+
+def run(case, variant):
+    layout, numbers, seeds, size, dtype, steps, factor, divides = case
+    _native.use_variant(variant)
+    images, channels, units = layout[:3]
+    number = images * channels * units
+    given = memory(len(seeds))
+    ctypes.memmove(given, bytes(seeds), len(seeds))
+    x, out, mask = memory(number * size, 1), memory(number * size), memory(number)
+    at = ctypes.addressof
+    drawn = (*layout, *numbers, at(given))
+    dropped = _native.drop(
+        *drawn, at(out), at(x), dtype, *steps, *steps, factor, divides, 1)
+    assert dropped == _native.draw(*drawn, at(mask), 1) == mask.raw.count(1)
+
+cases = json.load(open(sys.argv[1]))
+for variant in range(_native.use_variant(-1) + 1):
+    for case in cases:
+        run(case, variant)
+print(len(cases))
+"""
+
+
+def library(name):
+    """Return the path of a library of the compiler, or nothing."""
+    asked = ['gcc', f'-print-file-name={name}']
+    found = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+    return found.strip() if os.path.isabs(found.strip()) else ''
+
+
+@pytest.fixture(scope='module')
+def sanitized(tmp_path_factory):
+    if sys.platform != 'linux' or not shutil.which('gcc'):
+        pytest.skip('needs gcc on Linux')
+    libraries = [library(name) for name in ('libasan.so', 'libubsan.so')]
+    if not all(libraries):
+        pytest.skip("gcc's sanitizers are not installed")
+    folder = tmp_path_factory.mktemp('sanitized')
+    include = sysconfig.get_path('include')
+    command = ['gcc', *FLAGS.split(), f'-I{include}', str(SOURCE), '-lm']
+    subprocess.run([*command, '-o', folder / '_native.so'], check=True)
+    return folder, ':'.join(libraries)
+
+
+def collected(examples, all_draws):
+    """Return what hypothesis would try, as arguments for the loops."""
+    cases = []
+
+    @settings(max_examples=examples, database=None)
+    @given(
+        all_draws,
+        st.sampled_from([(4, 0), (8, 1), (2, 2), (2, 3)]),
+        st.booleans(),
+        st.booleans(),
+    )
+    def collect(draw, dtype, channels_last, divides):
+        layout = draw.geometry.layout
+        _, channels, units = layout[:3]
+        seeds = [] if draw.way is not Way.GIVEN else draw.seeds.flatten().tolist()
+        planes = draw.geometry.covers_map and draw.geometry.shape[1] == 1
+        steps = channels * units, units, 1
+        if channels_last:
+            steps = channels * units, 1, channels
+        numbers = int(draw.way), draw.key, draw.share
+        cases.append(
+            [layout, numbers, seeds, *dtype, steps, 1.5 * divides, divides and planes]
+        )
+
+    collect()
+    return cases
+
+
+def test_no_access_is_out_of_bounds_and_nothing_is_undefined(
+    sanitized, all_draws, tmp_path
+):
+    folder, libraries = sanitized
+    (tmp_path / 'child.py').write_text(CHILD)
+    cases = collected(150, all_draws)
+    (tmp_path / 'cases.json').write_text(json.dumps(cases))
+    done = subprocess.run(
+        [sys.executable, 'child.py', 'cases.json'],
+        cwd=tmp_path,
+        env={
+            'PYTHONPATH': str(folder),
+            'LD_PRELOAD': libraries,
+            'PYTHONMALLOC': 'malloc',
+            'ASAN_OPTIONS': 'detect_leaks=0',
+            'UBSAN_OPTIONS': 'halt_on_error=1:print_stacktrace=1',
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) == len(cases)
+    assert not done.stderr
