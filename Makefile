@@ -6,6 +6,9 @@ ARGS ?=
 VENV := .venv$(if $(filter onedl,$(STACK)),-onedl)
 BASE := $(or $(PYTHON),python3)
 RUN := $(VENV)/bin/python
+# A worker for each core, of a few GiB each; tests in them have one thread.
+TEST := OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses auto --maxprocesses 4 \
+	--dist worksteal
 BUILD_DOCS := $(RUN) -m sphinx -W --keep-going -q -b html docs/en docs/en/_build/html
 
 .DEFAULT_GOAL := help
@@ -37,10 +40,10 @@ bench-build: env  ## compare the processor time of mmcv's own build with set-up'
 	@$(RUN) -m tools.dev.bench_build --stack '$(STACK)' $(ARGS)
 
 test: env  ## run the tests, e.g. ARGS='-k packaging'
-	@$(RUN) -m pytest $(ARGS)
+	@$(TEST) $(ARGS)
 
 test-all: env  ## run all tests, with every backbone of mmdet and mmseg: minutes more
-	@$(RUN) -m pytest -m '' $(ARGS)
+	@$(TEST) -m '' $(ARGS)
 
 check: env  ## lint, format, types and docs, without changing anything
 	$(RUN) -m ruff check .

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         ScheduledDrop,
         SpatialDropout,
     )
+    from dropblock_mm.models.backbones.amoebanet import AmoebaNet
     from dropblock_mm.models.decode_heads.retina_seg_head import RetinaSegHead
     from dropblock_mm.ops import (
         drop_block_1d,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from dropblock_mm.runs.checkpoints.safe_loading import keep_loading_safe
 
 _HOMES = {
+    'AmoebaNet': 'models.backbones.amoebanet',
     'DropBlock1d': 'layers',
     'DropBlock2d': 'layers',
     'DropBlock3d': 'layers',
@@ -74,6 +76,7 @@ _HOMES = {
 }
 
 __all__ = [
+    'AmoebaNet',
     'DropBlock1d',
     'DropBlock2d',
     'DropBlock3d',

@@ -17,6 +17,7 @@ from pathlib import Path
 from dropblock_mm.errors import MissingPackageError, RefusedFileError
 
 FRAGMENTS = '_base_/dropblock'
+LIBRARIES = ('mmdet', 'mmseg', 'mmpretrain')  # whose configs are looked through
 
 
 def config_path(name: str) -> str:
@@ -67,12 +68,24 @@ def resolve_config(name: str) -> str:
     path = Path(name).expanduser()
     if path.is_file():
         return str(path)
-    shipped = [f'dropblock_mm::{known}' for known in _names('dropblock_mm')]
     raise RefusedFileError(
         f'config {name!r} is not a file (looked from {str(Path.cwd())!r}); expected '
         "the path of a .py config, or 'package::path' such as "
-        f"'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'.{_hint(name, shipped)}"
+        "'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'."
+        f'{_hint(name, _installed_configs(name))}'
     )
+
+
+def _installed_configs(typed: str) -> list[str]:
+    """Every config that could be meant, as 'package::path'.
+
+    Of a library that what was typed begins with, as in 'mmdet:retinanet/a.py', or of
+    this package and those that are installed.
+    """
+    installed = [p for p in LIBRARIES if _root(p) is not None]
+    begun = [p for p in installed if typed.startswith((f'{p}:', f'{p}/'))]
+    packages = begun or ['dropblock_mm', *installed]
+    return [f'{package}::{known}' for package in packages for known in _names(package)]
 
 
 def _find(package: str, below: str, typed: str) -> str:
@@ -124,13 +137,18 @@ def _packages_like(name: str) -> str:
     from importlib.metadata import packages_distributions
 
     installed = dict.fromkeys(['dropblock_mm', *packages_distributions()])
-    near = difflib.get_close_matches(name, installed, n=9)
+    by_case = {other.lower(): other for other in installed}
+    near = [
+        by_case[known]
+        for known in difflib.get_close_matches(name.lower(), by_case, n=9)
+    ]
     # A project is often called by a longer name: mmdetection is mmdet.
     near += [other for other in installed if len(other) > 3 and name.startswith(other)]
     with_configs = [
         f'{other}::'
         for other in dict.fromkeys(near)
-        if (root := _root(other)) and any(map(Path.is_dir, _places(root)[:2]))
+        if other == 'dropblock_mm'
+        or ((root := _root(other)) and any(map(Path.is_dir, _places(root)[:2])))
     ]
     named = ' or '.join(map(repr, with_configs[:3]))
     return f' Did you mean {named}?' if named else ''
@@ -143,7 +161,8 @@ def _names(package: str) -> list[str]:
 
 def _hint(wanted: str, known: list[str]) -> str:
     """Close matches as a sentence; file names first: folders are often left out."""
-    by_name = {Path(name).stem: name for name in known}
+    # The first of a name counts: this package's own come first.
+    by_name = {Path(name).stem: name for name in reversed(known)}
     near = difflib.get_close_matches(wanted, known, n=3, cutoff=0.7)
     stems = difflib.get_close_matches(Path(wanted).stem, by_name, n=3, cutoff=0.7)
     near = list(dict.fromkeys([by_name[stem] for stem in stems] + near))[:3]

@@ -37,6 +37,9 @@ PROGRAMS = {
     'reproduce': Program(
         'tools/reproduce.py', "train a table's rows, and put them beside the paper's"
     ),
+    'compare': Program(
+        'tools/compare.py', 'train a config without DropBlock and with, and compare'
+    ),
     'print-sites': Program(
         'tools/misc/print_sites.py', 'show where DropBlock goes in a model'
     ),
@@ -54,6 +57,26 @@ PROGRAMS = {
     ),
     'draw-segmentation': Program(
         'tools/analysis_tools/draw_segmentation.py', "draw a segmentor's label maps"
+    ),
+    'masks': Program(
+        'tools/analysis_tools/masks.py', "draw a model's masks over an image"
+    ),
+    'plot-schedule': Program(
+        'tools/analysis_tools/plot_schedule.py', 'plot what a config will drop, by when'
+    ),
+    'activation-maps': Program(
+        'tools/analysis_tools/activation_maps.py', 'show where trained models look'
+    ),
+    'robustness': Program(
+        'tools/analysis_tools/robustness.py',
+        'evaluate trained models with blocks dropped',
+    ),
+    'predict': Program('tools/predict.py', 'predict on images, and draw it'),
+    'publish': Program(
+        'tools/publish.py', 'write a checkpoint that stock libraries load'
+    ),
+    'report': Program(
+        'tools/analysis_tools/report.py', 'write one page of HTML about runs'
     ),
     'voc-aug': Program(
         'tools/dataset_converters/voc_aug.py', 'make the training set of VOC 2012 + SBD'

@@ -96,10 +96,31 @@ def test_a_package_without_configs_says_where_it_looked():
         resolve_config('pytest::a.py')
 
 
-@pytest.mark.parametrize('typed', ['mmdt', 'mmdetection', 'mmdet3'])
+@pytest.mark.parametrize('typed', ['mmdt', 'mmdetection', 'mmdet3', 'MMDet'])
 def test_near_packages_are_named(typed):
     with pytest.raises(ModuleNotFoundError, match=r"Did you mean 'mmdet::'"):
         resolve_config(f'{typed}::retinanet/retinanet_r50_fpn_1x_coco.py')
+
+
+def test_this_package_is_near_in_a_clone_too():
+    with pytest.raises(ModuleNotFoundError, match=r"Did you mean 'dropblock_mm::'"):
+        resolve_config('dropblok_mm::a.py')
+
+
+@pytest.mark.parametrize(
+    'typed',
+    [
+        'mmdet:retinanet/retinanet_r50_fpn_1x_coco.py',
+        'mmdet/retinanet/retinanet_r50_fpn_1x_coco.py',
+        'retinanet_r50_fpn_1x_coco.py',
+        'retinanet/retinanet_r50_fpn_1x_coco',
+    ],
+)
+def test_a_forgotten_package_is_suggested(typed):
+    pytest.importorskip('mmdet')
+    meant = "Did you mean 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'"
+    with pytest.raises(FileNotFoundError, match=meant):
+        resolve_config(typed)
 
 
 def test_no_package_is_near():

@@ -25,6 +25,7 @@ MAY_IMPORT = {
     '__main__': {'programs'},
     'registry': set(),
     'tables_md': set(),
+    'starting': set(),
     'config_files': {'errors'},
     'ops': {'errors'},
     'layers': {'errors', 'ops'},
@@ -41,7 +42,7 @@ MAY_IMPORT = {
     | METHOD
     | METHOD_FOR_MMENGINE
     | RUNS
-    | {'', 'analysis', 'datasets'},
+    | {'', 'analysis', 'datasets', 'starting'},
     # The package itself: what it exports, which is all that `testing` may use.
     '': {'config_files', 'errors', 'hooks', 'injection', 'layers', 'models', 'ops'}
     | {'runs', 'version'},

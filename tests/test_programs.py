@@ -17,6 +17,7 @@ def test_every_command_is_in_the_table_and_has_a_script():
     assert modules == {p.stem for p in COMMANDS.glob('*.py')} - {
         '__init__',
         'arguments',
+        'progress',
     }
     for name, known in PROGRAMS.items():
         script = (programs.ROOT / known.script).read_text()

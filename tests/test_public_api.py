@@ -9,6 +9,7 @@ import dropblock_mm
 
 # To add a public name, add it here, to __init__.py and to docs/en/api.md.
 PUBLIC = {
+    'AmoebaNet',
     'DropBlock1d',
     'DropBlock2d',
     'DropBlock3d',
@@ -47,6 +48,8 @@ REGISTERED = {
         'KeepRateHook',
     },
     'MODELS': {
+        'AmoebaNet',
+        'AmoebaNetHead',
         'ChannelsLast',
         'DropBlock1d',
         'DropBlock2d',
@@ -56,6 +59,8 @@ REGISTERED = {
         'RetinaSegHead',
         'SpatialDropout',
     },
+    'OPTIMIZERS': {'RMSpropTF'},
+    'TRANSFORMS': {'ColorShift'},
 }
 
 

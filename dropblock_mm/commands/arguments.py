@@ -8,8 +8,15 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
-from typing import Any
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from dropblock_mm.programs import typed
+
+INTERRUPTED = 130
 
 # torch's launchers set LOCAL_RANK by themselves.
 _LOCAL_RANKS = {'slurm': 'SLURM_LOCALID', 'mpi': 'OMPI_COMM_WORLD_LOCAL_RANK'}
@@ -58,10 +65,60 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
 
 
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what names trained models, one or several."""
+    parser.add_argument(
+        '--model',
+        nargs='+',
+        action='append',
+        required=True,
+        metavar='WORD',
+        help='a run: WORK_DIR [NAME], or CONFIG CHECKPOINT [NAME]; once for each model',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=KeyValues,
+        default={},
+        metavar='KEY=VALUE',
+        help='override settings of every config, as in test',
+    )
+
+
 def positive(text: str) -> int:
     """Read a whole number of at least 1."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f'{text!r} is not a whole number above 0')
+    return int(text)
+
+
+def add_launcher_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what says how processes are started."""
+    group = parser.add_argument_group('launcher')
+    group.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm'],
+        default='none',
+        help='one process, torchrun on this machine, or srun (none)',
+    )
+    group.add_argument('--gpus', type=positive, metavar='N', help='processes (1)')
+    group.add_argument('--partition', default='', help="slurm's")
+
+
+def check_launcher(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Refuse a launcher whose arguments do not go together."""
+    if args.launcher == 'none' and args.gpus:
+        parser.error('--gpus needs --launcher pytorch or --launcher slurm')
+    if (args.launcher == 'slurm') != bool(args.partition):
+        parser.error('--launcher slurm and --partition NAME need each other')
+    if args.launcher != 'none' and not args.gpus:
+        parser.error(f'--launcher {args.launcher} needs --gpus N')
+
+
+def launch_seed(text: str) -> int:
+    """Read a seed, as NumPy allows them."""
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f'{text!r} is not a whole number below 2**32')
     return int(text)
 
 
@@ -74,3 +131,40 @@ def parse(
     local_rank = os.environ.get(variable, str(args.local_rank))
     os.environ.setdefault('LOCAL_RANK', local_rank)
     return args
+
+
+def end_politely() -> None:
+    """Let `kill`, and a terminal that closes, end the training as Ctrl-C does."""
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        # nohup asks to ignore the terminal's end. A job in the background of a script
+        # ignores Ctrl-C, and so would its children, when they are to be stopped.
+        nohup = number is signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN
+        if not nohup:
+            signal.signal(number, signal.default_int_handler)
+
+
+def run_series(
+    name: str, argv: Sequence[str], run: Callable[[], Sequence[str]]
+) -> NoReturn:
+    """Carry out a command of many runs, and end with its status.
+
+    Args:
+        name: The command's.
+        argv: What followed it.
+        run: Does it, and returns what failed.
+    """
+    from dropblock_mm.runs.checkpoints.safe_loading import keep_loading_safe
+    from dropblock_mm.runs.messages import one_message
+
+    keep_loading_safe()
+    # MMEngine's import of it warns again with every config that inherits from mmdet.
+    warnings.filterwarnings('ignore', 'pkg_resources is deprecated', UserWarning)
+    end_politely()
+    try:
+        with one_message():
+            failed = run()
+    except KeyboardInterrupt:
+        again = typed(name, *argv)
+        print(f'\ninterrupted; the same command goes on: {again}', flush=True)
+        sys.exit(INTERRUPTED)
+    sys.exit(1 if failed else 0)

@@ -3,6 +3,8 @@ r"""Draw images with their ground truth beside a detector's predictions.
 Usage::
 
     python tools/analysis_tools/draw_predictions.py \
+        CONFIG PREDICTIONS.bbox.json --out predictions.png
+    python tools/analysis_tools/draw_predictions.py \
         ANNOTATIONS.json IMAGE_DIR PREDICTIONS.bbox.json --out predictions.png
 
 PREDICTIONS is in COCO's results format. mmdet's CocoMetric writes it at every
@@ -10,6 +12,9 @@ evaluation if it is given a prefix for it::
 
     python tools/test.py CONFIG CHECKPOINT \
         --cfg-options test_evaluator.outfile_prefix=work_dirs/val
+
+With the CONFIG that was tested, its images and its classes are drawn. Of ANNOTATIONS
+those images are drawn in which anything was found.
 """
 
 from __future__ import annotations
@@ -18,8 +23,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dropblock_mm.programs import as_typed
+
+if TYPE_CHECKING:
+    from dropblock_mm.analysis.figures.evaluated import Evaluated
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -28,31 +37,72 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         description=as_typed(__doc__),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument('ann_file', type=Path, help='COCO annotations')
-    parser.add_argument('image_dir', type=Path, help='folder with the images')
-    parser.add_argument('results', type=Path, help='predictions, as COCO results')
-    parser.add_argument('--out', type=Path, default=Path('predictions.png'))
-    parser.add_argument('--num-images', type=int, default=12)
-    parser.add_argument('--score-thr', type=float, default=0.3)
-    return parser.parse_args(argv)
+    parser.add_argument(
+        'files',
+        nargs='+',
+        metavar='FILE',
+        help='CONFIG PREDICTIONS, or ANNOTATIONS IMAGE_DIR PREDICTIONS',
+    )
+    parser.add_argument(
+        '--out',
+        type=Path,
+        default=Path('predictions.png'),
+        help='picture to write (%(default)s)',
+    )
+    parser.add_argument(
+        '--num-images', type=int, default=12, help='of them (%(default)s)'
+    )
+    parser.add_argument(
+        '--score-thr', type=float, default=0.3, help='least score (%(default)s)'
+    )
+    args = parser.parse_args(argv)
+    if len(args.files) not in (2, 3):
+        parser.error(
+            f'{len(args.files)} files are given; expected CONFIG PREDICTIONS, or '
+            'ANNOTATIONS IMAGE_DIR PREDICTIONS'
+        )
+    return args
+
+
+def read(files: Sequence[str], score_thr: float) -> Evaluated:
+    """Read what was evaluated, from a config or from annotations.
+
+    Raises:
+        RefusedError: A file is not what it should be.
+    """
+    from dropblock_mm.analysis.figures.evaluated import of_annotations, of_dataset
+
+    *_, results = paths = [Path(file) for file in files]
+    if len(files) == 3:
+        return of_annotations(paths[0], paths[1], results, score_thr)
+
+    from mmengine.registry import DATASETS, init_default_scope
+
+    from dropblock_mm import runs
+
+    cfg = runs.load_config(files[0])
+    runs.require(cfg, 'test_dataloader')
+    runs.prepare_library(cfg)
+    init_default_scope(cfg.get('default_scope') or runs.library_of(cfg))
+    return of_dataset(DATASETS.build(cfg.test_dataloader.dataset), results, score_thr)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line, draw, save."""
     args = parse_args(argv)
 
-    from dropblock_mm.analysis.figures.detections import draw_sheet, read_samples
+    from dropblock_mm.analysis.figures.detections import draw_sheet
+    from dropblock_mm.errors import RefusedError
 
     try:
-        samples = read_samples(
-            args.ann_file,
-            args.image_dir,
-            args.results,
-            num_images=args.num_images,
-            score_thr=args.score_thr,
-        )
+        evaluated = read(args.files, args.score_thr)
+        samples = evaluated.samples(args.num_images)
+    except RefusedError as error:
+        sys.exit(f'draw_predictions: {error}')
     except FileNotFoundError as error:
         sys.exit(f'draw_predictions: {error.filename} does not exist; see --help')
+    if evaluated.note:
+        print(f'note: {evaluated.note}')
     title = (
         f'Predictions with a score of {args.score_thr:g} or more; '
         'green: right class, IoU of 0.5 or more; dashed red: not'

@@ -1,10 +1,13 @@
-"""Plot a training: loss, metric, keep_prob and effective keep rate by iteration.
+r"""Plot a training: loss, metric, keep_prob and effective keep rate by iteration.
 
 Usage::
 
     python tools/analysis_tools/plot_training.py WORK_DIR [--out training.png]
+    python tools/analysis_tools/plot_training.py work_dirs/RUN \
+        --metric coco/bbox_mAP_50 coco/bbox_mAP_75
 
-WORK_DIR is the training's; interrupted and resumed parts are joined.
+WORK_DIR is the training's, which may be at work; interrupted and resumed parts are
+joined.
 """
 
 from __future__ import annotations
@@ -27,6 +30,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--out', type=Path, help='picture to write (WORK_DIR/training.png)'
     )
+    parser.add_argument(
+        '--metric',
+        nargs='+',
+        default=[],
+        metavar='NAME',
+        help='what to plot of the evaluations, as the log calls it; the one that the '
+        'data set is judged by, or else the first',
+    )
     return parser.parse_args(argv)
 
 
@@ -35,12 +46,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
 
     from dropblock_mm.analysis.figures.training import plot_training
+    from dropblock_mm.errors import RefusedError
     from dropblock_mm.runs.training_log import read_training_log
 
     out = args.out or args.work_dir / 'training.png'
     try:
-        figure = plot_training(read_training_log(args.work_dir))
-    except (FileNotFoundError, ValueError) as error:
+        figure = plot_training(read_training_log(args.work_dir), args.metric)
+    except RefusedError as error:
         sys.exit(f'plot_training: {error}')
     figure.savefig(out, dpi=120)
     print(f'wrote {out}')

@@ -73,6 +73,7 @@ def draw_tree(report: Report) -> Tree:
     tree = Tree(
         f'[bold]{len(report.sites)} sites[/] in {escape(report.config)}, images of '
         f'{height} x {width}'
+        + ('' if report.active else '; none active, these are the possible sites')
     )
     branches = {'': tree}
     for row in report.sites:

@@ -2,7 +2,7 @@
 
 Examples::
 
-    python tools/reproduce.py table3 --launcher pytorch --gpus 8
+    python tools/reproduce.py table1 --launcher pytorch --gpus 8
     python tools/reproduce.py table3 --rows scratch block7 --seeds 0 1 2
     python tools/reproduce.py table3 --smoke        # less than a minute a row, on a CPU
 
@@ -15,15 +15,20 @@ docs/en/reproduction.md says more.
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
-import warnings
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dropblock_mm.commands.arguments import add_common_arguments, positive
+from dropblock_mm.commands.arguments import (
+    add_common_arguments,
+    add_launcher_arguments,
+    check_launcher,
+    launch_seed,
+    positive,
+    run_series,
+)
 from dropblock_mm.errors import RefusedError
 from dropblock_mm.programs import as_typed, typed
 from dropblock_mm.reproduction.tables import TABLES, Table
@@ -31,8 +36,6 @@ from dropblock_mm.reproduction.tables import TABLES, Table
 if TYPE_CHECKING:
     from dropblock_mm.reproduction.data import Data
     from dropblock_mm.reproduction.series import Series
-
-INTERRUPTED = 130
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -73,19 +76,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def add_launcher_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what says how processes are started."""
-    group = parser.add_argument_group('launcher')
-    group.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm'],
-        default='none',
-        help='one process, torchrun on this machine, or srun (none)',
-    )
-    group.add_argument('--gpus', type=positive, metavar='N', help='processes (1)')
-    group.add_argument('--partition', default='', help="slurm's")
-
-
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what names another data set."""
     group = parser.add_argument_group(
@@ -96,22 +86,21 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
         group.add_argument(
             f'--{loop}-ann',
             metavar='FILE',
-            help='COCO annotations, or a list of names, in VOC layout',
+            help='COCO annotations; a list of names in VOC layout, of names and labels '
+            'for a classifier',
         )
-        group.add_argument(f'--{loop}-images', metavar='DIR')
+        group.add_argument(
+            f'--{loop}-images',
+            metavar='DIR',
+            help=f'with a folder for each class, for a classifier ({loop})',
+        )
     group.add_argument(
         '--classes',
         nargs='+',
         metavar='NAME',
-        help='of VOC layout; COCO annotations say them',
+        help='of VOC layout and of lists of labels; COCO annotations and class folders '
+        'say them',
     )
-
-
-def launch_seed(text: str) -> int:
-    """Read a seed, as NumPy allows them."""
-    if not text.isdecimal() or int(text) >= 2**32:
-        raise argparse.ArgumentTypeError(f'{text!r} is not a whole number below 2**32')
-    return int(text)
 
 
 def check_arguments(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
@@ -126,12 +115,7 @@ def check_arguments(parser: argparse.ArgumentParser, args: argparse.Namespace) -
         parser.error(
             f'--rows {" ".join(unknown)}: {args.table} has the rows {", ".join(names)}'
         )
-    if args.launcher == 'none' and args.gpus:
-        parser.error('--gpus needs --launcher pytorch or --launcher slurm')
-    if (args.launcher == 'slurm') != bool(args.partition):
-        parser.error('--launcher slurm and --partition NAME need each other')
-    if args.launcher != 'none' and not args.gpus:
-        parser.error(f'--launcher {args.launcher} needs --gpus N')
+    check_launcher(parser, args)
     if args.classes and table.embedded == 'coco':
         parser.error('--classes is for VOC layout: COCO annotations name their classes')
     if not args.work_dir:
@@ -161,7 +145,8 @@ def choose_data(table: Table, args: argparse.Namespace) -> tuple[Data, str | Non
             f'{table.name} --smoke needs --data-root DIR: the embedded data set does '
             'not have its layout.'
         )
-    root = str(Path(args.work_dir, 'digit_scenes'))
+    name = 'digit_images' if table.embedded == 'folders' else 'digit_scenes'
+    root = str(Path(args.work_dir, name))
     return embedded_data(table.embedded, root), root
 
 
@@ -169,6 +154,7 @@ def make_series(args: argparse.Namespace, argv: Sequence[str]) -> Series:
     """Put together what is to be run."""
     from dropblock_mm.reproduction.commands import Launcher
     from dropblock_mm.reproduction.plan import Changes, make_plan
+    from dropblock_mm.reproduction.report import TableReport
     from dropblock_mm.reproduction.series import Series
 
     table = TABLES[args.table]
@@ -181,20 +167,16 @@ def make_series(args: argparse.Namespace, argv: Sequence[str]) -> Series:
         Launcher(args.launcher, args.gpus or 1, args.partition),
         typed('reproduce', *argv),
         partial(print, flush=True),
-        data='the digit scenes' if embedded else data.root or '',
+        TableReport(table, Path(args.work_dir)),
+        data=_named(embedded) if embedded else data.root or '',
         smoke=args.smoke,
         embedded=embedded,
     )
 
 
-def end_politely() -> None:
-    """Let `kill`, and a terminal that closes, end the training as Ctrl-C does."""
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        # nohup asks to ignore the terminal's end. A job in the background of a script
-        # ignores Ctrl-C, and so would its children, when they are to be stopped.
-        nohup = number is signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN
-        if not nohup:
-            signal.signal(number, signal.default_int_handler)
+def _named(embedded: str) -> str:
+    """Return what the embedded data set in a folder is called."""
+    return f'the {Path(embedded).name.replace("_", " ")}'
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -202,25 +184,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     argv = sys.argv[1:] if argv is None else argv
     args = parse_args(argv)
 
-    from dropblock_mm.runs.checkpoints.safe_loading import keep_loading_safe
-    from dropblock_mm.runs.messages import one_message
+    def run() -> list[str]:
+        series = make_series(args, argv)
+        if args.dry_run:
+            series.show()
+            return []
+        return series.run()
 
-    keep_loading_safe()
-    # MMEngine's import of it warns again with every config that inherits from mmdet.
-    warnings.filterwarnings('ignore', 'pkg_resources is deprecated', UserWarning)
-    end_politely()
-    try:
-        with one_message():
-            series = make_series(args, argv)
-            if args.dry_run:
-                series.show()
-                return
-            failed = series.run()
-    except KeyboardInterrupt:
-        again = typed('reproduce', *argv)
-        print(f'\ninterrupted; the same command goes on: {again}', flush=True)
-        sys.exit(INTERRUPTED)
-    sys.exit(1 if failed else 0)
+    run_series('reproduce', argv, run)
 
 
 if __name__ == '__main__':

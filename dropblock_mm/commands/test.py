@@ -62,11 +62,16 @@ def make_config(args: argparse.Namespace) -> Config:
     from dropblock_mm import runs
     from dropblock_mm.data_checks.quick import check_data
     from dropblock_mm.runs.checkpoints.config_weights import check_checkpoints
+    from dropblock_mm.runs.folders import folder_of_run, refuse_folder
 
     cfg = runs.load_config(args.config, args.cfg_options)
     cfg.launcher = args.launcher
-    runs.set_work_dir(cfg, args.work_dir, args.config)
+    # Not into the folder of another run of this config, say of the one without
+    # DropBlock: where the checkpoint was trained is where its evaluation belongs.
+    work_dir = args.work_dir or folder_of_run(args.checkpoint)
+    runs.set_work_dir(cfg, work_dir, args.config)
     cfg.load_from, cfg.resume = args.checkpoint, False
+    refuse_folder(cfg, 'CHECKPOINT')
     check_checkpoints(cfg, 'CHECKPOINT')
     runs.require(cfg, 'model', 'test_dataloader', 'test_cfg', 'test_evaluator')
     runs.prepare_library(cfg)

@@ -23,6 +23,7 @@ from dropblock_mm.commands.arguments import add_common_arguments, parse
 
 if TYPE_CHECKING:
     from mmengine.config import Config
+    from mmengine.runner import Runner
 
 LOOPS = ('train', 'val')
 
@@ -73,6 +74,12 @@ def make_config(args: argparse.Namespace) -> Config:
         check_checkpoints,
         check_sources_of_weights,
     )
+    from dropblock_mm.runs.folders import (
+        refuse_folder,
+        say_where_training_begins,
+        warn,
+    )
+    from dropblock_mm.runs.replaced_hooks import replaced_hooks
 
     cfg = runs.load_config(args.config, args.cfg_options, with_fragment(args.dropblock))
     cfg.launcher = args.launcher
@@ -86,27 +93,26 @@ def make_config(args: argparse.Namespace) -> Config:
     runs.save_whole_checkpoints(cfg)
     runs.advance_sampler_alone(cfg)
     runs.set_resume(cfg, args.resume)
+    refuse_folder(cfg, '--resume' if args.resume else 'load_from')
     check_checkpoints(cfg, '--resume' if args.resume else 'load_from')
     runs.require(cfg, 'model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
     runs.prepare_library(cfg)
     check_data(cfg, LOOPS)
     check_sources_of_weights(cfg)
+    say_where_training_begins(cfg, args.resume)
+    lost = replaced_hooks(args.config, cfg)
+    if lost:
+        warn(lost)
     return cfg
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Train as the command line says."""
-    args = parse_args(argv)
-
+def make_runner(args: argparse.Namespace) -> Runner:
+    """Build what trains, and check the data that it loaded."""
     from dropblock_mm import runs
-    from dropblock_mm.data_checks.build_errors import naming_bad_data
-    from dropblock_mm.data_checks.failed_batch import naming_failed_batch
     from dropblock_mm.data_checks.loaded import check_loaded_data
     from dropblock_mm.runs.checkpoints.safe_loading import keep_loading_safe
     from dropblock_mm.runs.checkpoints.whole_files import naming_full_disk
-    from dropblock_mm.runs.checkpoints.work_dir import hold_work_dir
-    from dropblock_mm.runs.messages import has_started, one_message
-    from dropblock_mm.runs.refused_by_mmengine import refusing_what_mmengine_refuses
+    from dropblock_mm.runs.messages import one_message
 
     keep_loading_safe()
     with one_message():
@@ -114,7 +120,21 @@ def main(argv: Sequence[str] | None = None) -> None:
         with naming_full_disk(cfg.work_dir):
             runner = runs.build_runner(cfg)
     check_loaded_data(runner)
-    started = has_started(runner)
+    return runner
+
+
+def train(runner: Runner) -> None:
+    """Train, naming what stops it before the first iteration ends."""
+    from dropblock_mm.data_checks.build_errors import naming_bad_data
+    from dropblock_mm.data_checks.failed_batch import naming_failed_batch
+    from dropblock_mm.runs.checkpoints.whole_files import naming_full_disk
+    from dropblock_mm.runs.checkpoints.work_dir import hold_work_dir
+    from dropblock_mm.runs.folders import SayFinished, interrupted
+    from dropblock_mm.runs.messages import has_started, one_message
+    from dropblock_mm.runs.refused_by_mmengine import refusing_what_mmengine_refuses
+
+    started, cfg = has_started(runner), runner.cfg
+    runner.register_hook(SayFinished())
     try:
         with (
             one_message(unless=started),
@@ -126,7 +146,22 @@ def main(argv: Sequence[str] | None = None) -> None:
         ):
             runner.train()
     except KeyboardInterrupt:
-        sys.exit(f'stopped; the same command with --resume goes on in {cfg.work_dir}')
+        sys.exit(interrupted(cfg.work_dir))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Train as the command line says."""
+    args = parse_args(argv)
+
+    from dropblock_mm.starting import formatting_once, starting_sooner
+
+    try:
+        with starting_sooner(), formatting_once():
+            runner = make_runner(args)
+    except KeyboardInterrupt:  # while it imports, reads or checks
+        sys.exit('stopped before training began; nothing was changed')
+    with formatting_once():
+        train(runner)
 
 
 if __name__ == '__main__':

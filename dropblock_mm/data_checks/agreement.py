@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from dropblock_mm.data_checks.classifiers import classifier_problems
 from dropblock_mm.data_checks.entries import DataSetEntry, Inventory
 from dropblock_mm.data_checks.layouts import Look, layout_of
 from dropblock_mm.data_checks.metric_files import metric_problems
@@ -34,6 +35,7 @@ def disagreements(found: Inventory, looks: Sequence[Look], limit: int) -> Iterat
         yield from class_count_problems(heads, entry, entry.classes or look.labels)
     yield from label_problems(seen)
     yield from nothing_to_learn(seen)
+    yield from classifier_problems(found, seen)
 
 
 def nothing_to_learn(seen: Sequence[tuple[DataSetEntry, Look]]) -> Iterator[str]:

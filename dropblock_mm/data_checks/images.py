@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 
 import mmcv
@@ -81,11 +82,13 @@ class ImageCheck:
         problems: All of them.
         size: (width, height) as loaded, if it can be.
         mirrored: Whether loading changes where things are, and not the size.
+        digest: The same for files with the same bytes.
     """
 
     problems: tuple[Problem, ...]
     size: tuple[int, int] | None = None
     mirrored: bool = False
+    digest: bytes = b''
 
 
 def check_image(
@@ -125,7 +128,8 @@ def check_image(
         *_of_file(path, content, image, loader),
         *_of_size(path, annotated, stored, size, turned),
     ]
-    return ImageCheck(tuple(problems), size, exif in _MIRRORED)
+    digest = blake2b(content).digest()
+    return ImageCheck(tuple(problems), size, exif in _MIRRORED, digest)
 
 
 def _decode(content: bytes, loader: Loader) -> None:

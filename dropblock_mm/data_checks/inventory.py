@@ -30,6 +30,9 @@ from dropblock_mm.data_checks.evaluators import (
 from dropblock_mm.runs.nested_datasets import innermost_with_keys
 from dropblock_mm.runs.type_names import bare_name, type_name
 
+# Data sets that make their files, and where they do unless they are told.
+_MADE = {'DigitScenes': 'data/digit_scenes', 'DigitImages': 'data/digit_images'}
+
 
 def inventory(config: Mapping[str, Any], loops: Iterable[str]) -> Inventory:
     """Resolve what a config says of data.
@@ -264,8 +267,9 @@ def _ignored_label(model: Any) -> int | None:
 def _made_folders(holder: Any) -> Iterator[str]:
     """Folders of data that the config makes by itself when it is built."""
     if isinstance(holder, Mapping):
-        if type_name(holder).endswith('DigitScenes'):
-            yield os.path.realpath(holder.get('root', 'data/digit_scenes'))
+        for kind, root in _MADE.items():
+            if type_name(holder) == kind:
+                yield os.path.realpath(holder.get('root', root))
         holder = holder.values()
     if not isinstance(holder, str) and isinstance(holder, Iterable):
         for part in holder:

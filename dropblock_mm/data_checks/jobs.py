@@ -34,10 +34,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The problems of an image, and the values in its label map."""
+    """The problems of an image, the values in its label map, its content's digest."""
 
     problems: tuple[Problem, ...]
     values: frozenset[int] = frozenset()
+    digest: bytes = b''
 
 
 def do(job: Job) -> Outcome:
@@ -48,9 +49,9 @@ def do(job: Job) -> Outcome:
     if image.mirrored and (size or job.label_map):
         problems += ((MIRRORED, job.image),)
     if not job.label_map or job.rule is None:
-        return Outcome(problems)
+        return Outcome(problems, digest=image.digest)
     labels = check_label_map(job.label_map, image.size, job.rule)
-    return Outcome(problems + labels.problems, labels.values)
+    return Outcome(problems + labels.problems, labels.values, image.digest)
 
 
 def xml_size(path: str) -> tuple[int, int] | None:

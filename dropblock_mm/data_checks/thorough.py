@@ -28,6 +28,10 @@ TWICE = warning('images that are listed twice', 'They are seen twice as often.')
 SHARED = warning(
     'images of training that evaluation uses too', 'Its results are too good.'
 )
+COPIED = warning(
+    'images of evaluation that are copies of images of training',
+    'Its results are too good. Remove them from one of the two.',
+)
 KEPT_EXAMPLES = 100
 ALL_BYTES = 2**63
 _CHUNK = 16
@@ -129,7 +133,8 @@ class _Merged:
             return
         bars.begin(entry.key, len(jobs))
         values: set[int] = set()
-        for outcome in outcomes(jobs, workers):
+        for job, outcome in zip(jobs, outcomes(jobs, workers), strict=True):
+            self.opened += copies(job.image, outcome.digest, entry.loop, seen)
             self.opened += [p for p in outcome.problems if p[0] not in _COUNTED]
             values |= outcome.values
             bars.advance()
@@ -181,6 +186,21 @@ def shared_images(
             yield SHARED, job.image
         met.add(path)
         seen.setdefault(path, loop)
+
+
+def copies(
+    path: str, digest: bytes, loop: str, seen: dict[str, str]
+) -> Iterator[Problem]:
+    """Compare an image's bytes with those of training, and add them to ``seen``.
+
+    That one file is in both is told by its path.
+    """
+    if not digest:
+        return
+    real, key = os.path.realpath(path), digest.hex()
+    original = seen.setdefault(key, real if loop == 'train' else '')
+    if original not in ('', real) and loop != 'train':
+        yield COPIED, f'{path} of {original}'
 
 
 def _real(path: str, folders: dict[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""Lets a config train on the digit scenes without making them first."""
+"""Lets a config train on the digits without making the images first."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 
+from dropblock_mm.datasets.digit_images import make_digit_images
 from dropblock_mm.datasets.digit_scenes import make_digit_scenes
 from dropblock_mm.registry import DATASETS
 
@@ -59,4 +60,43 @@ def build_on_digit_scenes(
     )
     if pipeline is not None:
         dataset = {'pipeline': pipeline, **dataset}
+    return MMENGINE_DATASETS.build(dataset)
+
+
+@DATASETS.register_module(name='DigitImages')
+def build_on_digit_images(
+    dataset: dict[str, Any],
+    root: str | os.PathLike[str] = 'data/digit_images',
+    num_train: int = 4000,
+    num_val: int = 400,
+    image_size: int = 64,
+    seed: int = 0,
+) -> Any:
+    """Make the digit images if they are not there, then build a data set on them.
+
+    As :func:`build_on_digit_scenes`, for a classifier::
+
+        dict(
+            type='dropblock_mm.DigitImages',
+            root='data/digit_images',
+            dataset=dict(
+                type='CustomDataset',
+                data_root='data/digit_images',
+                data_prefix='train',
+                ...))
+
+    Args:
+        dataset: Config of a data set that reads the folders ``train`` or ``val``.
+        root: See :func:`make_digit_images`, like the others.
+        num_train: Number of images to train on.
+        num_val: Number of images to evaluate on.
+        image_size: Side of the images in pixels.
+        seed: Decides everything that is random.
+
+    Returns:
+        The data set that ``dataset`` describes, itself.
+    """
+    make_digit_images(
+        root, num_train=num_train, num_val=num_val, image_size=image_size, seed=seed
+    )
     return MMENGINE_DATASETS.build(dataset)

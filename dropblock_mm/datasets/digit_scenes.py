@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from mmengine.logging import print_log
@@ -32,13 +32,21 @@ from dropblock_mm.errors import RefusedValueError
 
 # To be raised with every change that makes other scenes from the same settings.
 GENERATOR_VERSION = 1
-SMALLEST = {'num_train': 1, 'num_val': 1, 'image_size': 64, 'seed': 0}
 LAYOUT = ('JPEGImages', 'SegmentationClass', 'ImageSets/Segmentation', 'annotations')
 
 
 @dataclass(frozen=True)
 class Settings:
     """All that the scenes depend on: same settings, same bytes."""
+
+    WHAT: ClassVar[str] = 'digit scenes'
+    SMALLEST: ClassVar[dict[str, int]] = {
+        'num_train': 1,
+        'num_val': 1,
+        'image_size': 64,
+        'seed': 0,
+    }
+    LAYOUT: ClassVar[tuple[str, ...]] = LAYOUT
 
     num_train: int
     num_val: int
@@ -48,10 +56,10 @@ class Settings:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            low = SMALLEST[field.name]
+            low = self.SMALLEST[field.name]
             if isinstance(value, bool) or not isinstance(value, int) or value < low:
                 raise RefusedValueError(
-                    f'{field.name}={value!r} of the digit scenes must be an integer '
+                    f'{field.name}={value!r} of the {self.WHAT} must be an integer '
                     f'of at least {low}'
                 )
 
@@ -115,25 +123,25 @@ def make_digit_scenes(
 
 
 def check_replaceable(root: Path, settings: Settings) -> None:
-    """Refuse to overwrite what is not a broken copy of these very scenes.
+    """Refuse to overwrite what is not a broken copy of these very scenes or images.
 
     Raises:
-        ValueError: If ``root`` holds scenes made with other settings.
+        ValueError: If ``root`` holds such made with other settings.
         FileExistsError: If ``root`` holds something else.
     """
     made_with = cache.read_manifest(root).get('recipe', {})
     for name, value in asdict(settings).items():
         if made_with.get(name, value) != value:
             raise RefusedValueError(
-                f'{name}={value!r} was asked for, but the digit scenes in {root} were '
-                f'made with {name}={made_with[name]!r}. Use the same settings '
+                f'{name}={value!r} was asked for, but the {settings.WHAT} in {root} '
+                f'were made with {name}={made_with[name]!r}. Use the same settings '
                 'everywhere, give another root, or delete that folder.'
             )
-    ours = {Path(folder).parts[0] for folder in LAYOUT} | {cache.MANIFEST}
+    ours = {Path(folder).parts[0] for folder in settings.LAYOUT} | {cache.MANIFEST}
     found = {path.name for path in root.iterdir()} if root.is_dir() else set()
     if (root.exists() and not root.is_dir()) or found - ours:
         raise FileExistsError(
-            f'root={str(root)!r} holds something other than digit scenes '
+            f'root={str(root)!r} holds something other than {settings.WHAT} '
             f'({", ".join(sorted(found - ours)) or "a file"}). Give another root.'
         )
 

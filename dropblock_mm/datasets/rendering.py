@@ -14,6 +14,7 @@ from dropblock_mm.datasets.sources import Sources
 
 DIGITS_PER_SCENE = (2, 6)
 DIGIT_SIDE = (0.19, 0.42)  # of the image's side
+SINGLE_SIDE = (0.65, 1.0)  # the same, of a digit that is alone
 CROP_SIDE = (0.25, 0.5)  # of the photograph's height
 MAX_COVERED = 0.1  # of the smaller of two digits' boxes
 PLACEMENT_TRIES = 20
@@ -72,6 +73,32 @@ def render_scene(
     return Scene(image, np.stack(masks), np.array(digits))
 
 
+def render_digit(
+    ink: np.ndarray,
+    photos: list[np.ndarray],
+    image_size: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Draw a single digit on a photograph.
+
+    Args:
+        ink: FloatArray[8, 8] in [0, 1].
+        photos: UInt8Array[H, W, 3] each, where the background is cut from.
+        image_size: Side S of the image in pixels.
+        rng: Source of every random choice.
+
+    Returns:
+        UInt8Array[S, S, 3], RGB.
+    """
+    image = crop_photo(photos[rng.integers(len(photos))], image_size, rng)
+    opacity = draw_digit(ink, image_size, rng, SINGLE_SIDE)
+    height, width = opacity.shape
+    top = int(rng.integers(image_size - height + 1))
+    left = int(rng.integers(image_size - width + 1))
+    paste_digit(image, opacity, (top, left, height, width), rng)
+    return image
+
+
 def crop_photo(photo: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
     """Cut a random square from a photograph and scale it to ``size`` pixels.
 
@@ -93,7 +120,10 @@ def crop_photo(photo: np.ndarray, size: int, rng: np.random.Generator) -> np.nda
 
 
 def draw_digit(
-    ink: np.ndarray, image_size: int, rng: np.random.Generator
+    ink: np.ndarray,
+    image_size: int,
+    rng: np.random.Generator,
+    sides: tuple[float, float] = DIGIT_SIDE,
 ) -> np.ndarray:
     """Scale a digit to a random size and trim it to its ink.
 
@@ -101,12 +131,13 @@ def draw_digit(
         ink: FloatArray[8, 8] in [0, 1].
         image_size: Side of the scene in pixels.
         rng: Source of the size.
+        sides: Smallest and largest side, before trimming, of the scene's.
 
     Returns:
         FloatArray[h, w], opacity in [0, 1]; at least 0.5 on the digit itself, and
         every border row and column has such a pixel.
     """
-    side = round(rng.uniform(*DIGIT_SIDE) * image_size)
+    side = round(rng.uniform(*sides) * image_size)
     # Zeros around the 8x8 ink let strokes at its edge end roundly.
     padded = Image.fromarray(np.pad(ink, 1))
     large = np.asarray(padded.resize((side, side), Image.Resampling.BICUBIC))

@@ -18,6 +18,13 @@ from dropblock_mm.config_files import (
 )
 from dropblock_mm.errors import RefusedFileError, RefusedValueError
 
+_REGULAR = {
+    'InjectionHook',
+    'DropBlockInjectionHook',
+    'KeepProbScheduleHook',
+    'KeepRateHook',
+}
+
 
 def find_fragment(name: str) -> str:
     """Turn what followed ``--dropblock`` into a file.
@@ -107,6 +114,18 @@ def uses_drop_block(cfg: Mapping[str, Any]) -> bool:
     """Tell whether one of the config's custom hooks is this package's."""
     hooks = cfg.get('custom_hooks') or []
     return any('dropblock_mm' in str(hook.get('type')) for hook in hooks)
+
+
+def without_drop_block(cfg: Config) -> Config:
+    """Return ``cfg`` without what this package's hooks add to the model.
+
+    Args:
+        cfg (Config): Any config; it is not changed.
+    """
+    plain = copy.deepcopy(cfg)
+    hooks = cfg.get('custom_hooks') or []
+    plain.custom_hooks = [hook for hook in hooks if _bare_name(hook) not in _REGULAR]
+    return plain
 
 
 def seed_ranks_apart(cfg: Config) -> Config:

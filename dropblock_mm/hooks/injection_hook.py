@@ -21,6 +21,7 @@ from dropblock_mm.injection import (
     inject_targets,
     parse_targets,
 )
+from dropblock_mm.injection.report import title_of
 from dropblock_mm.layers import DropBlock2d, ScheduledDrop
 from dropblock_mm.ops.arguments import names_unknown_arguments
 from dropblock_mm.registry import HOOKS
@@ -30,9 +31,9 @@ from dropblock_mm.registry import HOOKS
 class InjectionHook(Hook):
     """Attach a regulariser to the model, and have logged what it really keeps.
 
-    Before training it attaches a layer to every site of the targets and logs a report
-    of them. ``KeepProbScheduleHook`` moves its rate, and
-    :class:`~dropblock_mm.KeepRateHook` logs the share of units that were kept.
+    Before training it attaches a layer to every site of the targets.
+    ``KeepProbScheduleHook`` moves its rate, and :class:`~dropblock_mm.KeepRateHook`
+    logs a table of the sites and the share of units that were kept.
 
     It runs before ``EMAHook``, which copies the model: layers that enter only the
     original would shift the copy's buffers against it.
@@ -88,7 +89,10 @@ class InjectionHook(Hook):
         _check_ema_comes_later(runner, type(self).__name__)
         _check_rates_are_set(self.targets, runner)
         self.sites = inject_targets(runner.model, self.targets)
-        runner.logger.info(format_sites(self.sites))
+        # What they do depends on the sizes of their maps, so the table comes later.
+        known = format_sites(self.sites) if runner.cfg.get('compile') else ''
+        table = 'the table of them follows the first iteration'
+        runner.logger.info(known or f'{title_of(self.sites)}; {table}')
         log_keep_rates(runner, self.sites)
 
     def before_train(self, runner: Runner) -> None:

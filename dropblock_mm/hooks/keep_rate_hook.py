@@ -10,6 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
 
+from dropblock_mm.hooks.site_table import FirstMaps, covering_warning, table_of
 from dropblock_mm.injection import Site
 from dropblock_mm.layers import ScheduledDrop
 from dropblock_mm.registry import HOOKS
@@ -23,6 +24,10 @@ class KeepRateHook(Hook):
     the config, and ``target_keep_rate.<target>`` that of one target's. The hooks that
     inject and schedule add it to the run, once.
 
+    After the first iteration it logs a table of the sites, with the sizes of their
+    maps, gamma, and the exact expected share of units kept at the end of training; it
+    warns where a block covers its map, and of sites that were not reached.
+
     It reads and resets the layers' counts, so there must be one of them.
     """
 
@@ -33,11 +38,16 @@ class KeepRateHook(Hook):
         self.sites: list[Site] = []
         self.groups: dict[str, list[ScheduledDrop]] = {}
         self._checked_reach = False
+        self._maps: FirstMaps | None = None
 
     def before_train(self, runner: Runner) -> None:
-        """Find the layers, and their names in the log."""
+        """Find the layers, their names in the log, and their maps."""
         self.groups = named_groups(scheduled_layers(runner.model))
         self._checked_reach = False
+        # Compilers would trace what watches, and compile anew when it is gone.
+        if self.sites and not runner.cfg.get('compile'):
+            self._maps = FirstMaps(self.sites)
+            self._maps.watch()
 
     def after_train_iter(
         self,
@@ -47,6 +57,10 @@ class KeepRateHook(Hook):
         outputs: Any = None,
     ) -> None:
         """Log the keep rates of this iteration."""
+        if self._maps is not None:
+            self._maps.stop()
+            _log_sites(runner, self._maps)
+            self._maps = None
         if not self._checked_reach:
             self._warn_of_idle_sites(runner)
         total_kept = total_seen = 0
@@ -72,6 +86,14 @@ class KeepRateHook(Hook):
             'eval mode, as in a stage that frozen_stages freezes; the rest were not '
             'called.'
         )
+
+
+def _log_sites(runner: Runner, maps: FirstMaps) -> None:
+    """Log what the layers do on the maps of the first iteration."""
+    runner.logger.info(table_of(maps, runner))
+    warning = covering_warning(maps, runner)
+    if warning:
+        runner.logger.warning(warning)
 
 
 def log_keep_rates(runner: Runner, sites: Iterable[Site] = ()) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -115,6 +116,24 @@ class KeepProbScheduleHook(KeepProbCurve, Hook):
         loop = runner.train_loop
         iters_per_epoch = len(loop.dataloader) if self.unit == 'epoch' else 1
         self.begin_training(loop.max_iters, iters_per_epoch)
+        self._warn_of_jump(runner)
+
+    def _warn_of_jump(self, runner: Runner) -> None:
+        """Say where a resumed run had another schedule, or another length."""
+        history = runner.message_hub.log_scalars.get('train/keep_prob')
+        before, now = runner.iter - 1, self.keep_prob_at(runner.iter)
+        if before < 0 or history is None or not len(history.data[0]):
+            return
+        was = float(history.current())
+        if not math.isclose(was, self.keep_prob_at(before), abs_tol=1e-6):
+            runner.logger.warning(
+                f'keep_prob jumps from {was:.3f} to {now:.3f} at iteration '
+                f'{runner.iter:,}: the run that is resumed had another schedule or '
+                f'another length. This one goes to {self.keep_prob:g} over '
+                f'{runner.train_loop.max_iters:,} iterations. To go on as it began, '
+                'give the length and the schedule that it had; or place begin and end '
+                "in unit='iter', which does not depend on the length."
+            )
 
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None

@@ -8,7 +8,8 @@ from dropblock_mm.injection.inject import (
     inject_drop_block,
 )
 from dropblock_mm.injection.places import Place
-from dropblock_mm.injection.sites import Site, format_sites, inject_targets
+from dropblock_mm.injection.report import format_sites
+from dropblock_mm.injection.sites import Site, Sites, inject_targets
 from dropblock_mm.injection.targets import Defaults, Target, parse_targets
 from dropblock_mm.injection.ways import Way
 
@@ -16,6 +17,7 @@ __all__ = [
     'Defaults',
     'Place',
     'Site',
+    'Sites',
     'Target',
     'Way',
     'detach',

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from dropblock_mm.injection.sites import Site, inject_targets
+from dropblock_mm.injection.sites import Site, Sites, inject_targets
 from dropblock_mm.injection.targets import Defaults, parse_targets
 from dropblock_mm.layers import ScheduledDrop
 
@@ -20,7 +20,7 @@ def inject(
     keep_prob: float | None = None,
     where: str | None = None,
     **options: Any,
-) -> list[Site]:
+) -> Sites:
     """Attach a layer to every site that the targets name.
 
     Every place of the blocks beneath a target becomes a site. The layers have no
@@ -41,7 +41,8 @@ def inject(
         **options: Options of the layer, for the targets that name no other.
 
     Returns:
-        list[Site]: The sites, in the order of the targets and of the model.
+        Sites: A list of the sites, in the order of the targets and of the model. It
+        shows as a table.
 
     Raises:
         TypeError: If an argument has a wrong type or a target an unknown key.
@@ -67,7 +68,7 @@ def inject_drop_block(
     gamma_scale: float = 1.0,
     calibrated: bool = False,
     shared_mask: bool = False,
-) -> list[Site]:
+) -> Sites:
     """Attach a DropBlock2d layer to every site that the targets name.
 
     Every place of the blocks beneath a target becomes a site: after each conv-norm,
@@ -87,7 +88,8 @@ def inject_drop_block(
         shared_mask: Use one mask for all channels of an image.
 
     Returns:
-        list[Site]: The sites, in the order of the targets and of the model.
+        Sites: A list of the sites, in the order of the targets and of the model. It
+        shows as a table.
 
     Raises:
         TypeError: If an argument has a wrong type or a target an unknown key.

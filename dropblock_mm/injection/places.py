@@ -76,6 +76,11 @@ class Place:
             'way': self.way,
         }
 
+    def __repr__(self) -> str:
+        """Leave out the block, which may be large."""
+        owner = type(self.owner).__name__
+        return f'Place({self.name!r} of {owner}, kind={self.kind!r})'
+
     @property
     def key(self) -> tuple[int, str, bool]:
         """What tells places apart: two at one module's output are the same.

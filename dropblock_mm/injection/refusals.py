@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from torch import nn
 
+from dropblock_mm.injection.adapters.units import is_norm
 from dropblock_mm.injection.targets import Target
 from dropblock_mm.injection.walk import above, is_beneath, named_modules, stem_of, walk
 
@@ -68,25 +69,31 @@ def _why_no_site(
 
 
 def why_no_site(modules: Iterable[nn.Module]) -> str:
-    """Say why modules have no site, as far as their kinds show it.
+    """Say why modules have no site, as far as their classes show it.
 
     Returns:
         str: A sentence without a capital letter.
     """
-    modules = [*modules]
-    parts = {type(m).__name__ for module in modules for m in module.modules()}
-    if not any('Conv' in name for name in parts):
-        return 'it has no convolution.'
-    if 'MSCABlock' in parts:
+    parts = [part for module in modules for part in module.modules()]
+    kinds = dict.fromkeys(type(part).__name__ for part in parts)
+    if not any('Conv' in kind for kind in kinds):
+        return 'none of its modules is a convolution.'
+    if 'MSCABlock' in kinds:
         return 'the norms of its blocks come before the convolutions, not after them.'
-    if any('LayerNorm' in name for name in parts):
-        return (
-            'its norms are LayerNorm, of tokens or channels, as in transformers, '
-            'and DropBlock drops squares of feature maps.'
-        )
-    return 'no convolution in it is followed by a norm.'
+    if not any(map(is_norm, parts)):
+        if any('LayerNorm' in kind for kind in kinds):
+            return 'its norms are LayerNorm, of tokens or channels, as in transformers.'
+        return 'none of its modules is a norm of feature maps, such as BatchNorm2d.'
+    owners = dict.fromkeys(
+        type(part).__name__ for part in parts if any(map(is_norm, part.children()))
+    )
+    names = _listed([*owners][:_SHOWN]) or 'no block'
+    return (
+        f'its norms are in {names}: no kind of block that injection knows, by its '
+        'parts or by a sum in its forward.'
+    )
 
 
 def _listed(names: list[str]) -> str:
-    *most, last = dict.fromkeys(names)
+    *most, last = dict.fromkeys(names) or ['']
     return f'{", ".join(most)} and {last}' if most else last

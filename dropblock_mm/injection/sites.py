@@ -1,18 +1,18 @@
-"""The sites of a model: planned, attached, and reported."""
+"""The sites of a model: planned, and attached."""
 
 from __future__ import annotations
 
-import inspect
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, SupportsIndex, overload
 
 from torch import nn
 
 from dropblock_mm.errors import RefusedValueError
 from dropblock_mm.injection.places import Place
 from dropblock_mm.injection.refusals import no_site_message
+from dropblock_mm.injection.report import format_sites, html_of
 from dropblock_mm.injection.targets import Target
 from dropblock_mm.injection.walk import find_places, match_modules, refuse_traced
 from dropblock_mm.injection.ways import Undo
@@ -43,12 +43,38 @@ class Site:
         parameters = list(self.place.owner.parameters())
         return bool(parameters) and not any(p.requires_grad for p in parameters)
 
+    def __repr__(self) -> str:
+        """Leave out the block, which may be large."""
+        return f'Site({self.module!r}, {self.place.name!r}, {self.layer!r})'
 
-def inject_targets(model: nn.Module, targets: Sequence[Target]) -> list[Site]:
+
+class Sites(list[Site]):
+    """A list of sites that shows as a table, in a console and in a notebook."""
+
+    def __repr__(self) -> str:
+        """Return the table of :func:`format_sites`."""
+        return format_sites(self)
+
+    def _repr_html_(self) -> str:
+        return html_of(self)
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> Site: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sites: ...
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return a site, or some of them with the same way of showing."""
+        found = super().__getitem__(index)
+        return Sites(found) if isinstance(index, slice) else found
+
+
+def inject_targets(model: nn.Module, targets: Sequence[Target]) -> Sites:
     """Do :func:`~dropblock_mm.inject` for targets that are checked already."""
     planned = [plan for target in targets for plan in _plan(model, target)]
     _check_no_site_twice(planned)
-    return [plan.carry_out() for plan in planned]
+    return Sites(plan.carry_out() for plan in planned)
 
 
 @dataclass(frozen=True)
@@ -113,70 +139,3 @@ def _check_no_site_twice(planned: Sequence[_Plan]) -> None:
                 f'{plan.module} ({type(place.owner).__name__}) has two places named '
                 f'{place.name!r}. Give each place of a block a name of its own.'
             )
-
-
-def format_sites(sites: Sequence[Site]) -> str:
-    """Return a table of the sites: module, place, and the settings of the layer.
-
-    The layer has a column where there are several kinds. A site whose owner has no
-    parameter to train is marked as frozen.
-
-    Args:
-        sites: What :func:`~dropblock_mm.inject` returned.
-    """
-    kinds = [*dict.fromkeys(site.layer.display_name() for site in sites)]
-    columns = [
-        *dict.fromkeys(
-            name
-            for site in sites
-            for name, value in site.layer.settings().items()
-            if not isinstance(value, bool)
-        )
-    ]
-    several = len(kinds) > 1
-    header = ('module', 'place', *(['layer'] if several else []), *columns, 'options')
-    rows = [
-        (
-            site.module,
-            site.place.name,
-            *([type(site.layer).__name__] if several else []),
-            *(_shown(site.layer, column) for column in columns),
-            _options(site),
-        )
-        for site in sites
-    ]
-    return f'{" and ".join(kinds)} at {len(sites)} sites\n\n{_table(header, rows)}'
-
-
-def _default_of(layer: ScheduledDrop, option: str) -> Any:
-    """Return the default of an option of a layer's constructor, '' if there is none."""
-    parameter = inspect.signature(type(layer).__init__).parameters.get(option)
-    has_one = parameter is not None and parameter.default is not parameter.empty
-    return parameter.default if has_one and parameter is not None else ''
-
-
-def _shown(layer: ScheduledDrop, option: str) -> str:
-    value = layer.settings().get(option, _default_of(layer, option))
-    return f'{value:g}' if isinstance(value, float) else str(value)
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Set rows in columns, whatever their width: a log file has none."""
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    lines = [
-        '   '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        for row in (header, *rows)
-    ]
-    rule = ' ' + '─' * (sum(widths) + 3 * len(widths) - 1)
-    head, *body = (f'  {line}'.rstrip() for line in lines)
-    return '\n'.join([head, rule, *body])
-
-
-def _options(site: Site) -> str:
-    """Name what departs from the defaults: frozen, an own keep_prob, the flags."""
-    keep_prob = site.layer.final_keep_prob
-    parts = ['frozen'] if site.frozen else []
-    if keep_prob is not None:
-        parts.append(f'keep_prob {keep_prob:g}')
-    flags = site.layer.settings().items()
-    return ', '.join([*parts, *(name for name, value in flags if value is True)])

@@ -148,6 +148,7 @@ class OnInput(Way):
         hooks = DropIdentity(layer)
         return [
             self.owner.register_forward_pre_hook(hooks.drop),
+            layer.register_forward_pre_hook(hooks.remember),
             self.branch.register_forward_pre_hook(hooks.give_back),
             self.owner.register_forward_hook(hooks.forget),
         ]
@@ -183,28 +184,36 @@ class DropIdentity:
     """Hooks of a block that adds its input, or each of a list, to its branch.
 
     The block gets dropped inputs; the module that its branch begins with is given the
-    whole ones back, in the order in which it is called.
+    whole ones back, in the order in which it is called. A graph traced of the block
+    calls the layer and that module, and no block: the layer itself remembers then.
     """
 
     def __init__(self, layer: ScheduledDrop) -> None:
         self.layer = layer
         self.whole: list[Tensor] = []
+        self._in_block = False
 
     def drop(self, block: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Before the block: drop its inputs, and remember them."""
+        """Before the block: drop its inputs."""
         first, *others = inputs
-        if isinstance(first, Tensor):
-            self.whole = [first]
-            return (self.layer(first), *others)
-        self.whole = list(first)
-        return (type(first)(self.layer(x) for x in first), *others)
+        self.whole, self._in_block = [], True
+        if isinstance(first, (list, tuple)):
+            return (type(first)(self.layer(x) for x in first), *others)
+        return (self.layer(first), *others)
+
+    def remember(self, layer: nn.Module, inputs: tuple[Any, ...]) -> None:
+        """Before the layer: keep what it is given, for the branch."""
+        if not self._in_block:
+            self.whole = []
+        self.whole.append(inputs[0])
 
     def give_back(self, branch: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         """Before the branch: take the next whole input."""
         whole = self.whole.pop(0)
-        self.whole.append(whole)  # one input may go into several branches
+        if self._in_block:
+            self.whole.append(whole)  # one input may go into several branches
         return (whole, *inputs[1:])
 
     def forget(self, block: nn.Module, inputs: Any, output: Any) -> None:
         """After the block: hold on to nothing, also because graphs cannot be copied."""
-        self.whole = []
+        self.whole, self._in_block = [], False

@@ -7,7 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from dropblock_mm.errors import RefusedTypeError, RefusedValueError
+from dropblock_mm.errors import (
+    RefusedStateError,
+    RefusedTypeError,
+    RefusedValueError,
+)
 from dropblock_mm.ops.arguments import check_count, check_keep_prob, is_number
 
 UNITS = ('iter', 'epoch', 'fraction')
@@ -127,7 +131,7 @@ class KeepProbCurve:
         self.num_steps = check_count(
             num_steps, 'num_steps', "Give the number of steps of schedule='step'."
         )
-        self.interval = Interval(0, 0)
+        self.interval: Interval | None = None  # not known before training
 
     def begin_training(self, max_iters: int, iters_per_epoch: int = 1) -> None:
         """Place the schedule in the iterations of a training run.
@@ -145,7 +149,16 @@ class KeepProbCurve:
         Args:
             iteration: Number of the iteration.
             own: The layer's own value to end at, if it has one.
+
+        Raises:
+            RefusedStateError: How long training is has not been said yet.
         """
+        if self.interval is None:
+            raise RefusedStateError(
+                f'{type(self).__name__}.keep_prob_at({iteration}): begin and end are '
+                'placed in the iterations of a training, and none has begun. Call '
+                'begin_training(max_iters=...) first, with its length.'
+            )
         return keep_prob_at(
             iteration,
             self.interval,

@@ -54,8 +54,10 @@ class Launcher:
 
 def next_command(run: Run, progress: Progress, launcher: Launcher) -> list[str]:
     """Return the command that a run needs next; it is not finished."""
-    if progress.state is State.TRAINED:
-        return test_command(run, str(progress.checkpoint), launcher)
+    if progress.state in (State.TRAINED, State.EVALUATED):
+        on_training = progress.state is State.EVALUATED
+        checkpoint = str(progress.checkpoint)
+        return test_command(run, checkpoint, launcher, on_training=on_training)
     return train_command(run, launcher, resume=progress.state is State.INTERRUPTED)
 
 
@@ -76,10 +78,14 @@ def train_command(run: Run, launcher: Launcher, *, resume: bool) -> list[str]:
     return [sys.executable, script, config, '--work-dir', work_dir, *last]
 
 
-def test_command(run: Run, checkpoint: str, launcher: Launcher) -> list[str]:
+def test_command(
+    run: Run, checkpoint: str, launcher: Launcher, *, on_training: bool
+) -> list[str]:
     """Return the command that evaluates; one GPU will do under slurm."""
-    work_dir = ['--work-dir', str(run.work_dir / EVALUATION)]
-    words = [str(run.config), checkpoint]
+    folder = run.work_dir_on_training if on_training else run.work_dir / EVALUATION
+    work_dir = ['--work-dir', str(folder)]
+    config = run.config_on_training if on_training else run.config
+    words = [str(config), checkpoint]
     if launcher.name == 'pytorch' and in_clone():
         script = str(TOOLS / 'dist_test.sh')
         return [script, *words, str(launcher.gpus), *work_dir]

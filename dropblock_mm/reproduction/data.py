@@ -12,13 +12,23 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
-from dropblock_mm.datasets import DIGIT_CLASSES, make_digit_scenes
+from dropblock_mm.datasets import (
+    DIGIT_CLASSES,
+    make_digit_images,
+    make_digit_scenes,
+)
 from dropblock_mm.errors import RefusedError
+from dropblock_mm.reproduction.image_folders import (
+    names_of_classes,
+    point_to_folders,
+    set_number_of_classes,
+)
 from dropblock_mm.runs.libraries import IMAGE_FOLDERS
 from dropblock_mm.runs.nested_datasets import innermost
 from dropblock_mm.runs.type_names import library_of, type_name
 
 NUM_SCENES = {'num_train': 8, 'num_val': 8}
+NUM_DIGITS = 20  # two of each, in training and in evaluation
 LOOPS = ('train', 'val', 'test')
 
 
@@ -30,9 +40,9 @@ class Data:
         root: Folder that the rest is relative to.
         train_ann: COCO file, or list of names, to train on.
         val_ann: The same to evaluate on.
-        train_images: Folder of the images to train on.
+        train_images: Folder of the images to train on; of class folders in it.
         val_images: The same to evaluate on.
-        classes: Names of the classes; of COCO files they are read.
+        classes: Names of the classes; of COCO files and class folders they are read.
     """
 
     root: str | None = None
@@ -61,6 +71,8 @@ def embedded_data(layout: str, root: str) -> Data:
             'JPEGImages/',
             classes=DIGIT_CLASSES,
         )
+    if layout == 'folders':
+        return Data(root, train_images='train', val_images='val', classes=DIGIT_CLASSES)
     names = 'ImageSets/Segmentation/{}.txt'
     return Data(
         root,
@@ -70,9 +82,12 @@ def embedded_data(layout: str, root: str) -> Data:
     )
 
 
-def make_embedded_data(root: str) -> None:
-    """Make the scenes of a smoke run, if they are not there."""
-    make_digit_scenes(root, **NUM_SCENES)
+def make_embedded_data(layout: str, root: str) -> None:
+    """Make the images of a smoke run, if they are not there."""
+    if layout == 'folders':
+        make_digit_images(root, num_train=NUM_DIGITS, num_val=NUM_DIGITS)
+    else:
+        make_digit_scenes(root, **NUM_SCENES)
 
 
 def use_data(cfg: Config, data: Data) -> None:
@@ -94,7 +109,7 @@ def use_data(cfg: Config, data: Data) -> None:
             _point(cfg[f'{loop}_dataloader'], data, loop)
     for loop in LOOPS[1:]:
         _point_evaluator(cfg, loop)
-    names = data.classes or _names_from_files(cfg)
+    names = data.classes or _names_from_files(cfg) or names_of_classes(cfg)
     if names:
         set_classes(cfg, names)
 
@@ -105,6 +120,8 @@ def _point(loader: Any, data: Data, loop: str) -> None:
         # One list replaces several; scenes are not to be made where data are given.
         loader.dataset = next(innermost(loader))
     for dataset in innermost(loader):
+        if point_to_folders(dataset, data.root, annotations, images):
+            continue
         if data.root is not None:
             dataset.data_root = data.root
         if annotations is not None:
@@ -186,6 +203,7 @@ def set_classes(cfg: Config, names: Sequence[str]) -> None:
                 # The data set of a benchmark allows only classes of its own.
                 dataset.type = 'BaseSegDataset'
     _set_num_classes(cfg.model, len(names))
+    set_number_of_classes(cfg, len(names))
 
 
 def _set_num_classes(part: Any, number: int) -> None:

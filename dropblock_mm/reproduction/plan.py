@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pprint
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,16 @@ from mmengine.config import Config
 
 from dropblock_mm import runs
 from dropblock_mm.config_files import config_path
-from dropblock_mm.errors import RefusedError
+from dropblock_mm.errors import RefusedError, RefusedValueError
 from dropblock_mm.reproduction.data import Data, use_data
+from dropblock_mm.reproduction.on_training import on_training
 from dropblock_mm.reproduction.shrink import shorten, shrink
 from dropblock_mm.reproduction.tables import Row, Table
 
 _SHOWN = 5
 _MISSING = object()
+_HOOK_OPTION = re.compile(r'custom_hooks\.(\d+)(\.|$)')
+Extend = Callable[[Config], Config]
 
 
 @dataclass(frozen=True)
@@ -30,13 +33,21 @@ class Changes:
         data: Another data set.
         smoke: Whether to make the run tiny.
         epochs: Another length.
-        options: From ``--cfg-options``; the last word.
+        options: From ``--cfg-options``; the last word. What they say of hooks that
+            ``extend`` adds is left out of the rows that add none.
+        extend: What a row does to the config that it shares with others, by the row's
+            name.
+        find: Turns a row's config into what :func:`.load_config` takes.
+        gap_images: On how many training images a model is evaluated too; 0: on none.
     """
 
     data: Data = field(default_factory=Data)
     smoke: bool = False
     epochs: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    extend: Mapping[str, Extend] = field(default_factory=dict)
+    find: Callable[[str], str] = config_path
+    gap_images: int = 0
 
 
 @dataclass(frozen=True)
@@ -49,6 +60,8 @@ class Run:
         work_dir: Folder of logs and checkpoints.
         config: File that :func:`write_config` writes.
         cfg: Its content.
+        on_training: The same with training images in the place of those of the test,
+            or None.
     """
 
     row: Row
@@ -56,9 +69,27 @@ class Run:
     work_dir: Path
     config: Path
     cfg: Config
+    on_training: Config | None = None
 
     def __str__(self) -> str:
         return f'{self.row.name}, seed {self.seed}'
+
+    @property
+    def name(self) -> str:
+        """Of its folder and its config."""
+        return self.work_dir.name
+
+    @property
+    def config_on_training(self) -> Path:
+        """File of ``on_training``."""
+        return self.config.with_name(f'{self.config.stem}_on_training.py')
+
+    @property
+    def work_dir_on_training(self) -> Path:
+        """Folder of what comes of it, which tells how many images there were."""
+        loader = self.on_training.test_dataloader if self.on_training else {}
+        number = loader['dataset']['number'] if loader else 0
+        return self.work_dir / f'on_{number}_training_images'
 
 
 @dataclass(frozen=True)
@@ -96,6 +127,7 @@ def make_plan(
     runs = {
         pair: make_run(table.row(pair[0]), pair[1], work_dir, changes) for pair in known
     }
+    check_options(list(runs.values()), changes)
     for run in runs.values():
         check_unchanged(run)
     return Plan([runs[pair] for pair in asked], [runs[pair] for pair in known])
@@ -116,19 +148,25 @@ def folders(work_dir: Path) -> list[Path]:
 def make_run(row: Row, seed: int, work_dir: Path, changes: Changes) -> Run:
     """Return one run."""
     name = f'{row.name}_seed{seed}'
+    cfg = changed_config(row.config, seed, changes, changes.extend.get(row.name))
     return Run(
         row,
         seed,
         work_dir / name,
         work_dir / 'configs' / f'{name}.py',
-        changed_config(row.config, seed, changes),
+        cfg,
+        on_training(cfg, changes.gap_images, work_dir) if changes.gap_images else None,
     )
 
 
-def changed_config(name: str, seed: int, changes: Changes) -> Config:
+def changed_config(
+    name: str, seed: int, changes: Changes, extend: Extend | None = None
+) -> Config:
     """Read a config and apply what is asked for."""
     # Via a plain dict, in which no two places share an object.
-    cfg = Config(runs.load_config(config_path(name)).to_dict())
+    cfg = Config(runs.load_config(changes.find(name)).to_dict())
+    if extend:
+        cfg = extend(cfg)
     use_data(cfg, changes.data)
     if changes.smoke:
         shrink(cfg)
@@ -137,16 +175,40 @@ def changed_config(name: str, seed: int, changes: Changes) -> Config:
     cfg.randomness = {**(cfg.get('randomness') or {}), 'seed': seed}
     if (cfg.get('auto_scale_lr') or {}).get('base_batch_size'):
         cfg.auto_scale_lr.enable = True
-    runs.merge_options(cfg, changes.options, name)
+    beyond = hooks_beyond(changes.options, cfg) if changes.extend else set()
+    options = {k: v for k, v in changes.options.items() if k not in beyond}
+    runs.merge_options(cfg, options, name)
     return cfg
 
 
-def config_text(run: Run) -> str:
-    """Return the run's config as a file."""
-    lines = [f'# {run.row.config} with seed {run.seed}, made by the command reproduce.']
+def hooks_beyond(options: Mapping[str, Any], cfg: Config) -> set[str]:
+    """Return the options of hooks that a config does not have, but another row may."""
+    number = len(cfg.get('custom_hooks') or [])
+    found = {key: _HOOK_OPTION.match(key) for key in options}
+    return {key for key, match in found.items() if match and int(match[1]) >= number}
+
+
+def check_options(runs: Sequence[Run], changes: Changes) -> None:
+    """Refuse an option that no row has a hook for.
+
+    Raises:
+        RefusedValueError: With the option.
+    """
+    beyond = [hooks_beyond(changes.options, run.cfg) for run in runs]
+    for key in sorted(set.intersection(*beyond)) if beyond else ():
+        most = max(len(run.cfg.get('custom_hooks') or []) for run in runs)
+        raise RefusedValueError(
+            f'--cfg-options {key}={changes.options[key]!r} fits nothing that is to be '
+            f'trained: no config has more than {most} custom_hooks, counted from 0.'
+        )
+
+
+def config_text(run: Run, cfg: Config | None = None) -> str:
+    """Return the run's config, or another of its, as a file."""
+    lines = [f'# {run.row.config}, {run}: made by a command that runs several.']
     lines += [
         f'{key} = {pprint.pformat(value, sort_dicts=False)}'
-        for key, value in run.cfg.to_dict().items()
+        for key, value in (cfg or run.cfg).to_dict().items()
     ]
     return '\n'.join(lines) + '\n'
 
@@ -155,6 +217,9 @@ def write_config(run: Run) -> None:
     """Write the run's config where its command expects it."""
     run.config.parent.mkdir(parents=True, exist_ok=True)
     run.config.write_text(config_text(run), encoding='utf-8')
+    if run.on_training:
+        text = config_text(run, run.on_training)
+        run.config_on_training.write_text(text, encoding='utf-8')
 
 
 def check_unchanged(run: Run) -> None:

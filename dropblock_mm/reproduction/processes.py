@@ -1,4 +1,4 @@
-"""Runs commands one after the other, so that Ctrl-C ends them in their own way."""
+"""Runs commands so that Ctrl-C ends them in their own way."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import re
 import signal
 import subprocess
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Protocol, TextIO
 
 from dropblock_mm.errors import RefusedError
 
@@ -20,10 +20,44 @@ TAIL = 15  # lines
 _MESSAGE = re.compile(r'^error: .*(?:\n  .*)*', re.MULTILINE)
 
 
-def run_command(
+class Running(Protocol):
+    """A command at work."""
+
+    def poll(self) -> int | None:
+        """Return its exit status, of a signal its negative number; None before."""
+
+    def stop(self) -> None:
+        """End it and its children, politely first; a second Ctrl-C at once."""
+
+
+class Process:
+    """A command in a process of its own.
+
+    Args:
+        process: Leader of a session.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+
+    def poll(self) -> int | None:
+        """See :class:`Running`."""
+        return self.process.poll()
+
+    def stop(self) -> None:
+        """See :class:`Running`."""
+        stop_session(self.process.pid, self._ended_within)
+
+    def _ended_within(self, seconds: float | None) -> bool:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(seconds)
+        return self.process.returncode is not None
+
+
+def start_command(
     command: Sequence[str], log: Path, environment: Mapping[str, str], lock: int
-) -> int:
-    """Run a command to its end; its output is appended to a file.
+) -> Process:
+    """Start a command; its output is appended to a file.
 
     Args:
         command: Program and arguments.
@@ -31,12 +65,6 @@ def run_command(
         environment: All of it.
         lock: File that stays locked as long as the command runs, even if this
             process is killed.
-
-    Returns:
-        int: The exit status; of a signal, its negative number.
-
-    Raises:
-        KeyboardInterrupt: As it came, but after the command has ended.
     """
     with log.open('a') as output:
         # A session of its own: Ctrl-C reaches this process alone, which passes it on
@@ -50,30 +78,49 @@ def run_command(
             start_new_session=True,
             pass_fds=[lock],
         )
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            stop(process)
-            raise
+    return Process(process)
 
 
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a command and its children, politely first; a second Ctrl-C at once."""
+def run_command(
+    command: Sequence[str], log: Path, environment: Mapping[str, str], lock: int
+) -> int:
+    """Run a command to its end; see :func:`start_command`.
+
+    Returns:
+        int: The exit status; of a signal, its negative number.
+
+    Raises:
+        KeyboardInterrupt: As it came, but after the command has ended.
+    """
+    running = start_command(command, log, environment, lock)
+    try:
+        return running.process.wait()
+    except KeyboardInterrupt:
+        running.stop()
+        raise
+
+
+def stop_session(pid: int, ended_within: Callable[[float | None], bool]) -> None:
+    """End a session, politely first; a second Ctrl-C at once.
+
+    Args:
+        pid: Of its leader.
+        ended_within: Waits for so many seconds, and tells whether the leader ended.
+    """
     try:
         for number, seconds in PATIENCE.items():
-            send(process, number)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(seconds)
+            send(pid, number)
+            if ended_within(seconds):
                 return
     finally:
-        send(process, signal.SIGKILL)
-        process.wait()
+        send(pid, signal.SIGKILL)
+        ended_within(None)
 
 
-def send(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+def send(pid: int, number: signal.Signals) -> None:
     """Send a signal to a command and its children, if any are left."""
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, number)
+        os.killpg(pid, number)
 
 
 @contextlib.contextmanager
@@ -81,7 +128,7 @@ def locked(folder: Path) -> Iterator[int]:
     """Keep a folder for this process and the commands that it runs.
 
     Yields:
-        int: The lock, for :func:`run_command`.
+        int: The lock, for :func:`start_command`.
 
     Raises:
         RefusedError: Another process has it, or no files can be made in it.
@@ -91,7 +138,7 @@ def locked(folder: Path) -> Iterator[int]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RefusedError(
-                f'another reproduce, or a training that one left behind, is at work '
+                f'another command, or a training that one left behind, is at work '
                 f'in {folder}. Wait for it, end it, or give another --work-dir.'
             ) from None
         yield file.fileno()

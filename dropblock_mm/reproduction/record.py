@@ -19,7 +19,7 @@ from dropblock_mm.runs.checkpoints.whole_files import write_whole
 from dropblock_mm.version import __version__
 
 ATTEMPTS = 'attempts.json'
-_DISTRIBUTIONS = ('mmcv', 'mmdet', 'mmsegmentation')
+_DISTRIBUTIONS = ('mmcv', 'mmdet', 'mmsegmentation', 'mmpretrain')
 
 
 def commit() -> str:

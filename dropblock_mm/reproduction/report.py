@@ -7,9 +7,11 @@ import statistics
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 from dropblock_mm.reproduction.plan import Run
+from dropblock_mm.reproduction.record import write_json
 from dropblock_mm.reproduction.shrink import SMOKE
 from dropblock_mm.reproduction.state import Progress, State
 from dropblock_mm.reproduction.tables import Row, Table
@@ -17,8 +19,8 @@ from dropblock_mm.tables_md import markdown_table
 
 SCHEMA = 1
 _SHORT = re.compile(
-    r'Python|CUDA available|GPU.*|PyTorch|MMEngine|(onedl-)?mm(cv|det.*|seg.*)|'
-    r'dropblock_mm'
+    r'Python|CUDA available|GPU.*|PyTorch|MMEngine|'
+    r'(onedl-)?mm(cv|det.*|seg.*|pretrain)|dropblock_mm'
 )
 
 
@@ -45,6 +47,53 @@ class Result:
         return f'{first} to {last}'.replace('+00:00', '')
 
 
+class Report(Protocol):
+    """Writes what came of runs.
+
+    Attributes:
+        files: Where, in words.
+    """
+
+    @property
+    def files(self) -> str:
+        """Where, in words."""
+
+    def write(self, results: Sequence[Result], facts: dict[str, Any]) -> None:
+        """Write files that are to be had while other runs are at work."""
+
+    def conclusion(self, results: Sequence[Result]) -> str:
+        """Return what is to be told at the end."""
+
+
+@dataclass(frozen=True)
+class TableReport:
+    """A table as Markdown and JSON.
+
+    Args:
+        table: The table.
+        work_dir: Folder of the files.
+    """
+
+    table: Table
+    work_dir: Path
+
+    @property
+    def files(self) -> str:
+        """See :class:`Report`."""
+        return f'{self.work_dir / self.table.name}.md and .json'
+
+    def write(self, results: Sequence[Result], facts: dict[str, Any]) -> None:
+        """See :class:`Report`."""
+        text = as_markdown(self.table, results, facts)
+        (self.work_dir / f'{self.table.name}.md').write_text(text, encoding='utf-8')
+        content = as_json(self.table, results, facts)
+        write_json(self.work_dir / f'{self.table.name}.json', content)
+
+    def conclusion(self, results: Sequence[Result]) -> str:
+        """See :class:`Report`."""
+        return main_table(self.table, results)
+
+
 @dataclass(frozen=True)
 class Summary:
     """A number over several seeds.
@@ -65,9 +114,13 @@ class Summary:
         """The sample standard deviation; None for one value."""
         return statistics.stdev(self.values) if len(self.values) > 1 else None
 
+    def told(self, digits: int) -> str:
+        """In words, with so many digits behind the point."""
+        spread = '' if self.spread is None else f' ± {self.spread:.{digits}f}'
+        return f'{self.mean:.{digits}f}{spread}'
+
     def __str__(self) -> str:
-        spread = '' if self.spread is None else f' ± {self.spread:.1f}'
-        return f'{self.mean:.1f}{spread}'
+        return self.told(1)
 
 
 def summarize(row: Row, title: str, results: Sequence[Result]) -> Summary | None:
@@ -130,7 +183,7 @@ def as_markdown(table: Table, results: Sequence[Result], facts: dict[str, Any]) 
     parts.append(_explanation(table, results, facts['data']))
     parts.append(f'```shell\n{facts["command"]}\n```')
     parts.append(_runs_table(table, results))
-    parts.append(_environment_table(facts['environment']))
+    parts.append(environment_table(facts['environment']))
     return '\n\n'.join(parts) + '\n'
 
 
@@ -147,8 +200,11 @@ def main_table(table: Table, results: Sequence[Result]) -> str:
 def _main_line(table: Table, row: Row, results: Sequence[Result]) -> list[str]:
     cells = [row.name, row.title]
     for metric in table.metrics:
-        cells += [str(row.paper.get(metric.title, ''))] if table.source else []
-        cells += [str(summarize(row, metric.title, results) or '')]
+        paper = row.paper.get(metric.title)
+        if table.source:
+            cells.append('' if paper is None else f'{paper:.{table.digits}f}')
+        found = summarize(row, metric.title, results)
+        cells.append(found.told(table.digits) if found else '')
     seeds = [
         str(r.run.seed)
         for r in results
@@ -201,7 +257,8 @@ def _run_line(titles: Sequence[str], result: Result) -> list[str]:
     return [str(result.run), state, *numbers, kept, result.duration, commits]
 
 
-def _environment_table(environment: dict[str, str]) -> str:
+def environment_table(environment: dict[str, str]) -> str:
+    """Return the versions, and the GPUs, of the machine."""
     short = {k: v for k, v in environment.items() if _SHORT.fullmatch(k)}
     lines = [[name, value.splitlines()[0]] for name, value in short.items()]
     return markdown_table(['environment', ''], lines)

@@ -8,7 +8,8 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from dropblock_mm.errors import RefusedError
-from dropblock_mm.reproduction.data import LOOPS
+from dropblock_mm.reproduction.data import LOOPS, NUM_DIGITS
+from dropblock_mm.reproduction.image_folders import few_of
 from dropblock_mm.runs.nested_datasets import innermost
 from dropblock_mm.runs.type_names import type_name
 
@@ -22,7 +23,9 @@ IMAGES = 8
 EPOCHS = 2
 BATCH = 2
 NARROWER = 8
-_SIZES = ('scale', 'scales', 'crop_size', 'size', 'img_scale')
+# 'shape' is the side of Cutout's square; 'image_size' is that of a head whose
+# auxiliary classifier convolves whole maps.
+_SIZES = ('scale', 'scales', 'crop_size', 'size', 'img_scale', 'shape', 'image_size')
 _EPOCHS = ('begin', 'end', 'T_max')
 # What a detector trained for seconds would filter: it is sure of nothing.
 _TEST_CFG = {'score_thr': 0.0, 'nms_pre': 20, 'max_per_img': 10}
@@ -46,12 +49,15 @@ def shorten(cfg: Config, epochs: int) -> None:
         )
     factor = epochs / before
     cfg.train_cfg.max_epochs = epochs
-    for scheduler in cfg.get('param_scheduler') or []:
+    schedulers = cfg.get('param_scheduler') or []
+    for scheduler in [schedulers] if isinstance(schedulers, dict) else schedulers:
         for key in _EPOCHS:
             if scheduler.get(key):
                 scheduler[key] = max(1, round(scheduler[key] * factor))
         if 'milestones' in scheduler:
-            scheduler.milestones = [round(m * factor) for m in scheduler.milestones]
+            scheduler['milestones'] = [
+                round(m * factor) for m in scheduler['milestones']
+            ]
 
 
 def shrink(cfg: Config) -> None:
@@ -63,9 +69,8 @@ def shrink(cfg: Config) -> None:
     _narrow(cfg.model)
     for part in parts(cfg.model):
         _forget_weights(part)
-    cfg.model.get('test_cfg', {}).update(
-        {key: value for key, value in _TEST_CFG.items() if key in cfg.model.test_cfg}
-    )
+    test_cfg = cfg.model.get('test_cfg') or {}
+    test_cfg.update({key: n for key, n in _TEST_CFG.items() if key in test_cfg})
     _shrink_images(cfg)
     for loop in LOOPS:
         _few_images(cfg[f'{loop}_dataloader'], BATCH if loop == 'train' else None)
@@ -122,7 +127,7 @@ def _shrink_images(cfg: Config) -> None:
     ]
     test = [part[key] for part in parts(pipelines[-1]) for key in _SIZES if key in part]
     factor = min(1.0, SIDE / min(_numbers(test), default=SIDE))
-    model = [cfg.model.get(key) for key in ('data_preprocessor', 'test_cfg')]
+    model = [cfg.model.get(key) for key in ('data_preprocessor', 'test_cfg', 'head')]
     for holder in [*pipelines, *model]:
         for part in parts(holder):
             for key in _SIZES:
@@ -150,4 +155,4 @@ def _few_images(loader: Any, batch_size: int | None) -> None:
     if batch_size:
         loader.batch_size = batch_size
     for dataset in innermost(loader):
-        dataset.indices = IMAGES
+        dataset.indices = few_of(dataset, IMAGES, NUM_DIGITS)

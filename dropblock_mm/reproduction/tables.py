@@ -35,12 +35,15 @@ class Row:
         title: In words.
         config: Below ``configs/``.
         paper: The paper's numbers in percent, by the metrics' titles.
+        best: The metric by which the best evaluation of a training is chosen; the last
+            one counts if it is ''.
     """
 
     name: str
     title: str
     config: str
     paper: dict[str, float] = field(default_factory=dict)
+    best: str = ''
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Table:
         rows: In the paper's order.
         embedded: The layout in which the embedded data set serves a smoke run.
         seeds: What is run where none are given.
+        digits: Behind the point, as the paper has them.
     """
 
     name: str
@@ -62,8 +66,9 @@ class Table:
     source: str
     metrics: tuple[Metric, ...]
     rows: tuple[Row, ...]
-    embedded: Literal['coco', 'voc'] | None = None
+    embedded: Literal['coco', 'voc', 'folders'] | None = None
     seeds: tuple[int, ...] = (0,)
+    digits: int = 1
 
     def row(self, name: str) -> Row:
         """Return the row of a name that it has."""
@@ -80,7 +85,27 @@ VOC_METRICS = (
     Metric('pascal_voc/AP50', 'AP50'),
     Metric('pascal_voc/AP75', 'AP75'),
 )
+CLASSIFICATION_METRICS = (
+    Metric('accuracy/top1', 'top-1', scale=1.0),
+    Metric('accuracy/top5', 'top-5', scale=1.0),
+)
 SEGMENTATION_METRICS = (Metric('mIoU', 'mIoU', scale=1.0),)
+
+
+def _classification(name: str, title: str, config: str, *paper: float) -> Row:
+    """Return a row of Table 1: top-1 and top-5, the best over training (4.1)."""
+    titles = [metric.title for metric in CLASSIFICATION_METRICS]
+    path = f'resnet/resnet50_{config}_in1k.py'
+    best = CLASSIFICATION_METRICS[0].key
+    return Row(name, title, path, dict(zip(titles, paper, strict=True)), best)
+
+
+def _amoebanet(name: str, title: str, config: str, *paper: float) -> Row:
+    """Return a row of Table 2: top-1 and top-5, the best over training (4.1)."""
+    titles = [metric.title for metric in CLASSIFICATION_METRICS]
+    path = f'amoebanet/amoebanet-b-6-256{config}_64xb32-340e_in1k-331px.py'
+    best = CLASSIFICATION_METRICS[0].key
+    return Row(name, title, path, dict(zip(titles, paper, strict=True)), best)
 
 
 def _detection(name: str, title: str, config: str, *paper: float) -> Row:
@@ -105,6 +130,67 @@ def _study(config: str, blocks: tuple[int, int], drop: str) -> tuple[Row, ...]:
     return tuple(rows)
 
 
+TABLE_1 = Table(
+    'table1',
+    'ResNet-50 on ImageNet (Table 1)',
+    'Table 1 of Ghiasi et al. 2018: val, the best over training, means of 3 runs',
+    CLASSIFICATION_METRICS,
+    tuple(
+        _classification(name, title, config, *paper)
+        for name, title, config, *paper in (
+            ('none', 'ResNet-50', '8xb128-300e', 76.51, 93.20),
+            ('dropout', 'dropout 0.7', 'dropout-keep70_8xb128-300e', 76.80, 93.41),
+            ('drop-path', 'DropPath 0.9', 'drop-path-keep90_8xb128-300e', 77.10, 93.50),
+            (
+                'spatial-dropout',
+                'SpatialDropout 0.9',
+                'spatial-dropout-keep90_8xb128-300e',
+                77.41,
+                93.74,
+            ),
+            ('cutout', 'Cutout', 'cutout_8xb128-300e', 76.52, 93.21),
+            ('autoaugment', 'AutoAugment', 'autoaug_8xb128-300e', 77.63, 93.82),
+            (
+                'label-smooth',
+                'label smoothing 0.1',
+                'label-smooth_8xb128-300e',
+                77.17,
+                93.45,
+            ),
+            (
+                'dropblock',
+                'DropBlock 0.9',
+                'dropblock-keep90-block7_8xb128-300e',
+                78.13,
+                94.02,
+            ),
+            (
+                'dropblock-label-smooth',
+                'DropBlock 0.9, label smoothing',
+                'dropblock-keep90-block7_label-smooth_8xb128-330e',
+                78.35,
+                94.15,
+            ),
+        )
+    ),
+    embedded='folders',
+    seeds=(0, 1, 2),
+    digits=2,
+)
+TABLE_2 = Table(
+    'table2',
+    'AmoebaNet-B (6, 256) on ImageNet (Table 2)',
+    'Table 2 of Ghiasi et al. 2018: val, the best over training',
+    CLASSIFICATION_METRICS,
+    (
+        _amoebanet('none', 'AmoebaNet-B (6, 256)', '', 82.25, 95.88),
+        _amoebanet(
+            'dropblock', 'DropBlock 0.9', '_dropblock-keep90-block11', 82.52, 96.07
+        ),
+    ),
+    embedded='folders',
+    digits=2,
+)
 TABLE_3 = Table(
     'table3',
     'RetinaNet, ResNet-50-FPN, on COCO (Table 3)',
@@ -171,6 +257,7 @@ DIGIT_SCENES = Table(
     embedded='voc',
     seeds=(0, 1, 2),
 )
-# Table 1, ImageNet, top-1 in percent. No config of this project trains on it.
-IMAGENET = {'ResNet-50': 76.51, 'DropBlock': 78.13}
-TABLES = {table.name: table for table in (TABLE_3, TABLE_4, BCCD, DIGIT_SCENES)}
+TABLES = {
+    table.name: table
+    for table in (TABLE_1, TABLE_2, TABLE_3, TABLE_4, BCCD, DIGIT_SCENES)
+}

@@ -9,7 +9,7 @@ from typing import Any
 from mmengine.config import Config
 
 from dropblock_mm.runs.nested_datasets import outwards
-from dropblock_mm.runs.type_names import type_name
+from dropblock_mm.runs.type_names import library_of, type_name
 
 Size = tuple[int, int]
 
@@ -25,7 +25,10 @@ def fixed_image_size(cfg: Config) -> Size | None:
     widths = [
         t['size'] for t in transforms(cfg) if type_name(t) == 'Pad' and 'size' in t
     ]
-    return _pair(widths[-1])[::-1] if widths else None
+    if widths:
+        return _pair(widths[-1])[::-1]
+    # A classifier stacks its images, so whatever sets their size sets it for all.
+    return _size_at_the_end(cfg) if library_of(cfg) == 'mmpretrain' else None
 
 
 def nominal_image_size(cfg: Config) -> Size | None:
@@ -40,12 +43,17 @@ def nominal_image_size(cfg: Config) -> Size | None:
     fixed = fixed_image_size(cfg)
     if fixed:
         return fixed
-    sizes = [size for step in transforms(cfg) if (size := _size_after(step))]
-    if not sizes:
+    size = _size_at_the_end(cfg)
+    if size is None:
         return None
     divisor = _preprocessor(cfg).get('pad_size_divisor') or 1
-    height, width = (math.ceil(side / divisor) * divisor for side in sizes[-1])
+    height, width = (math.ceil(side / divisor) * divisor for side in size)
     return height, width
+
+
+def _size_at_the_end(cfg: Config) -> Size | None:
+    sizes = [size for step in transforms(cfg) if (size := _size_after(step))]
+    return sizes[-1] if sizes else None
 
 
 def transforms(cfg: Config) -> list[Mapping[str, Any]]:

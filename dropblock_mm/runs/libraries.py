@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from dropblock_mm.errors import RefusedStateError
 
 
 @dataclass(frozen=True)
@@ -45,8 +52,29 @@ LIBRARIES = (
     ),
 )
 
+# Metrics whose evaluators give shares and not percent, by the beginning of their names.
+_SHARES = ('coco/', 'pascal_voc/')
 METRICS = tuple(metric for library in LIBRARIES for metric in library.metrics)
 IMAGE_FOLDERS = tuple(dict.fromkeys(library.image_folder for library in LIBRARIES))
+
+
+def main_metric(keys: Iterable[str]) -> str:
+    """Choose the metric that tells how good a model is.
+
+    Args:
+        keys: What an evaluation gave, at least one.
+
+    Returns:
+        str: One of those that the libraries' data sets are judged by, or else the
+        first.
+    """
+    found = list(keys)
+    return next((metric for metric in METRICS if metric in found), found[0])
+
+
+def percent(key: str) -> float:
+    """Return what turns a metric into percent, where it is a share; 1 elsewhere."""
+    return 100.0 if key.startswith(_SHARES) else 1.0
 
 
 def installed_by(scope: str) -> str:
@@ -66,3 +94,41 @@ def tune(scope: str) -> None:
         from mmdet.utils import setup_cache_size_limit_of_dynamo
 
         setup_cache_size_limit_of_dynamo()
+
+
+def of_another_build(error: BaseException) -> RefusedStateError | None:
+    """Name a torchvision that was built for another torch, if an error is of that.
+
+    Its compiled part does not load then, torchvision says nothing of it, and whatever
+    imports torchvision ends with an operator that does not exist.
+    """
+    text = str(error)
+    if not (isinstance(error, RuntimeError) and re.search(_NO_OPERATOR, text)):
+        return None
+    return RefusedStateError(
+        f'the torchvision that is installed ({_version("torchvision")}) was built for '
+        f'another torch than {_version("torch")}, say the one for CUDA beside that for '
+        f'the CPU ({text}). Install the two from one place, or remove torchvision if '
+        'nothing needs it.'
+    )
+
+
+_NO_OPERATOR = r'operator torchvision::\w+ does not exist'
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return 'of unknown version'
+
+
+def import_parts(scope: str) -> None:
+    """Import all that a training asks a library for, at the time of the caller.
+
+    Args:
+        scope: Of a library that is installed.
+    """
+    for part in ('datasets', 'engine', 'evaluation', 'models', 'visualization'):
+        if importlib.util.find_spec(f'{scope}.{part}') is not None:
+            importlib.import_module(f'{scope}.{part}')

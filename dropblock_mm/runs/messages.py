@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 
 from dropblock_mm.errors import RefusedError
 from dropblock_mm.runs.checkpoints.whole_files import DiskFullError
+from dropblock_mm.runs.libraries import of_another_build
 
 EXIT_STATUS = 2
 
@@ -29,7 +30,8 @@ def is_user_mistake(error: BaseException) -> bool:
 def one_message(unless: Callable[[], bool] = lambda: False) -> Iterator[None]:
     """End the program with status 2 and one message at a user's mistake.
 
-    All else is a bug and keeps its traceback. A full disk is a mistake at any time.
+    All else is a bug and keeps its traceback. A full disk is a mistake at any time, and
+    so is a torchvision of another build.
 
     Args:
         unless: Asked when something was raised; if it says True the exception
@@ -38,13 +40,13 @@ def one_message(unless: Callable[[], bool] = lambda: False) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not isinstance(error, DiskFullError) and (
-            unless() or not is_user_mistake(error)
-        ):
+        environment = of_another_build(error)
+        always = isinstance(error, DiskFullError) or environment is not None
+        if not always and (unless() or not is_user_mistake(error)):
             raise
         # Launchers start one process per GPU; one of them per machine speaks.
         if os.environ.get('LOCAL_RANK', '0') == '0':
-            print(f'error: {error}', file=sys.stderr, flush=True)
+            print(f'error: {environment or error}', file=sys.stderr, flush=True)
         raise SystemExit(EXIT_STATUS) from None
 
 

@@ -44,7 +44,9 @@ def near_names(name: str, root: Registry, scope: str) -> list[str]:
     same = [full for full in known if bare_name(full) == bare_name(name)]
     if same:
         return same[:3]
-    by_bare = {bare_name(full): full for full in known}
+    by_bare: dict[str, str] = {}
+    for full in known:  # those that need no prefix come first, and stay
+        by_bare.setdefault(bare_name(full), full)
     near = difflib.get_close_matches(bare_name(name), by_bare, n=3, cutoff=0.75)
     return [by_bare[bare] for bare in near]
 
@@ -64,7 +66,7 @@ def _root(name: str) -> Registry | None:
 def _names(root: Registry, scope: str) -> Iterator[str]:
     """Every name as a config has to write it. Who is asked has imported its own."""
     yield from root.module_dict
-    for child in list(root.children.values()):  # an import can bring more
+    for child in sorted(root.children.values(), key=lambda c: c.scope != scope):
         if child.scope in (scope, 'dropblock_mm'):
             child.import_from_location()
         prefix = '' if child.scope == scope else f'{child.scope}.'

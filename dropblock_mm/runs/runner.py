@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from mmengine.config import Config
+from mmengine.dist import is_main_process
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from dropblock_mm.runs.amp import fit_amp_to_device, has_accelerator
 from dropblock_mm.runs.cpu_ranks import join_ranks
+from dropblock_mm.runs.folders import make_work_dir
 from dropblock_mm.runs.refused_by_mmengine import refusing_what_mmengine_refuses
 
 _VISUALIZER = 'visualizer'
@@ -18,6 +20,7 @@ def build_runner(cfg: Config) -> Runner:
 
     Raises:
         ValueError: Something in the config needs a GPU.
+        FileNotFoundError: Its work dir cannot be made.
     """
     fit_amp_to_device(cfg)
     recompute_with_gradients(cfg)
@@ -26,6 +29,8 @@ def build_runner(cfg: Config) -> Runner:
     named = leave_name_to_runner(cfg)
     if cfg.get('launcher', 'none') != 'none' and not has_accelerator():
         join_ranks(cfg)
+    if is_main_process() and cfg.get('work_dir'):
+        make_work_dir(cfg)
     with refusing_what_mmengine_refuses(cfg):
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     if turned:

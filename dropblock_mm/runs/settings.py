@@ -12,6 +12,7 @@ from mmengine.config import Config
 from dropblock_mm.errors import MissingPackageError, RefusedValueError
 from dropblock_mm.runs.checked_types import check_form_of_hooks, check_registered
 from dropblock_mm.runs.checkpoints.resume import latest_checkpoint
+from dropblock_mm.runs.folders import check_work_dir
 from dropblock_mm.runs.libraries import installed_by, tune
 from dropblock_mm.runs.reading import read_config, refusing_unreadable_configs
 from dropblock_mm.runs.type_names import (
@@ -107,9 +108,13 @@ def set_work_dir(cfg: Config, given: str | None, *names: str | None) -> None:
         given (str, optional): From ``--work-dir``.
         *names: Config and, if any, fragment. A run with DropBlock must not share the
             folder of the one without: each would resume from the other.
+
+    Raises:
+        RefusedFileError: It cannot be a folder to write to.
     """
     stems = [Path(name.rpartition('::')[2]).stem for name in names if name]
     cfg.work_dir = given or cfg.get('work_dir') or f'./work_dirs/{"-".join(stems)}'
+    check_work_dir(cfg)
 
 
 def prepare_library(cfg: Config) -> None:

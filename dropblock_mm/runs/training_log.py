@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dropblock_mm.errors import RefusedFileError, RefusedValueError
-from dropblock_mm.runs.libraries import METRICS
+from dropblock_mm.runs.libraries import main_metric
 
 Row = dict[str, Any]
 # What an evaluation logs beside its metrics.
@@ -34,19 +34,30 @@ class TrainingLog:
         rows = [row for row in self.train + self.val if key in row]
         return [row['step'] for row in rows], [row[key] for row in rows]
 
-    def metric(self) -> str:
+    def metrics(self) -> list[str]:
+        """Return the names of all numbers that evaluations logged, in order."""
+        found = (key for row in self.val for key in row if is_metric(key, row))
+        return list(dict.fromkeys(found))
+
+    def metric(self, name: str | None = None) -> str:
         """Return the name of the metric that tells how good the model is.
 
         One of those that the libraries' data sets are judged by, or else the first
         that was logged.
 
+        Args:
+            name: The one that is wanted, to check.
+
         Raises:
-            ValueError: If the run was not evaluated, or without a number.
+            ValueError: If the run was not evaluated, or without such a number.
         """
-        found = {key: None for row in self.val for key in row if _is_metric(key, row)}
-        for metric in (*METRICS, *found):
-            if metric in found:
-                return metric
+        found = self.metrics()
+        if name is not None and found and name not in found:
+            raise RefusedValueError(
+                f'the log has no metric {name!r}. It has {", ".join(found)}.'
+            )
+        if found:
+            return main_metric(found) if name is None else name
         raise RefusedValueError(
             'the log has no evaluation, or none that gave a number. Train with a '
             'val_evaluator.'
@@ -73,7 +84,8 @@ class TrainingLog:
         return bool(self.val) and self.val[-1]['step'] == self.train[-1]['step']
 
 
-def _is_metric(key: str, row: Row) -> bool:
+def is_metric(key: str, row: Row) -> bool:
+    """Tell whether a value of an evaluation is a metric, and a number."""
     return key not in _NO_METRICS and isinstance(row[key], (int, float))
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.evaluator import BaseMetric
 from mmengine.model import BaseModel
+from mmengine.registry import METRICS
 from mmengine.runner import Runner
 from torch import Tensor, nn
 from torch.utils.data import Dataset
@@ -38,6 +40,40 @@ default_hooks = dict(
 )
 randomness = dict(seed=0)
 """
+
+
+EVALUATED_TOY_CONFIG = f"""{TOY_CONFIG}
+val_dataloader = dict(
+    batch_size=4,
+    dataset=dict(type='dropblock_mm.ToyImages', length=16),
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    collate_fn=dict(type='default_collate'),
+)
+val_cfg = dict()
+val_evaluator = dict(type='ToyAccuracy')
+"""
+
+
+@METRICS.register_module()
+class ToyAccuracy(BaseMetric):
+    """The share of right answers in percent, and of those that say 1."""
+
+    def process(self, data_batch: Any, data_samples: Sequence[Tensor]) -> None:
+        """Keep the answers of a batch beside the truth."""
+        truth = data_batch['data_samples']
+        self.results += [
+            (int(logits.argmax()), int(label))
+            for logits, label in zip(data_samples, truth, strict=True)
+        ]
+
+    def compute_metrics(self, results: list[tuple[int, int]]) -> dict[str, float]:
+        """Return both shares."""
+        right = sum(answer == truth for answer, truth in results)
+        ones = sum(answer for answer, _ in results)
+        return {
+            'toy/accuracy': 100.0 * right / len(results),
+            'toy/ones': 100.0 * ones / len(results),
+        }
 
 
 class ToyClassifier(BaseModel):

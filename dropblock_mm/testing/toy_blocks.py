@@ -55,6 +55,20 @@ class PlainShortcutBlock(BasicBlock):
         return torch.relu(self.branch(x) + shortcut(x))
 
 
+class PlainBlock(BasicBlock):
+    """It has no attribute for a projection: its forward alone shows the sum."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        del self.downsample
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map Tensor[N, C, H, W] to a map."""
+        out = self.branch(x)
+        out += x
+        return nn.functional.relu(out)
+
+
 class PreActivationBlock(nn.Module):
     """As timm's ResNetV2: the projection gets the normed input, the identity not."""
 

@@ -24,6 +24,7 @@ def test_the_papers_recipe_on_a_stock_config(print_sites, tmp_path):
     path = tmp_path / 'sites.json'
     text = print_sites(RETINANET, '--dropblock', 'resnet_c4c5', '--json', str(path))
     assert '36 sites' in text
+    assert 'none active' not in text
     assert 'images of 800 x 1344' in text
     assert 'warning' not in text
     report = json.loads(path.read_text())
@@ -83,6 +84,7 @@ def test_all_sites_where_nothing_asks_for_some(print_sites):
     text = print_sites(RETINANET, '--input-size', '128', '96', '--block-size', '3')
     lines = [line for line in text.splitlines() if 'gamma' in line]
     assert '80 sites' in text
+    assert 'none active, these are the possible sites' in text.splitlines()[0]
     assert 'fpn_convs' in text
     assert sum('cls_convs' in line for line in text.splitlines()) == 1
     assert len(lines) == 64 + 8 + 8 * 5  # a head sees five levels

@@ -28,6 +28,42 @@ def test_missing_checkpoint(refused, toy_config):
     assert "CHECKPOINT='no.pth'" in refused('test', toy_config, 'no.pth')
 
 
+def test_a_folder_is_no_checkpoint(refused, toy_config, tmp_path):
+    said = refused('test', toy_config, str(tmp_path))
+    assert f'CHECKPOINT={str(tmp_path)!r} is a folder; expected a checkpoint' in said
+
+
+@pytest.mark.parametrize(
+    ('is_runs', 'given', 'expected'),
+    [
+        (True, [], 'RUN'),
+        (True, ['--work-dir', 'here'], 'here'),
+        (False, [], './work_dirs/CONFIG'),
+    ],
+)
+def test_it_logs_where_the_checkpoint_was_trained(
+    load_tool, toy_config, tmp_path, is_runs, given, expected
+):
+    """Not in the folder of the config, which may be that of another training."""
+    run = tmp_path / 'run'
+    run.mkdir()
+    torch.save({'state_dict': {}}, run / 'epoch_2.pth')
+    if is_runs:
+        (run / 'last_checkpoint').touch()
+    tool = load_tool('test')
+    with open(toy_config, 'a') as file:
+        file.write(
+            '\ntest_dataloader, test_cfg = {**train_dataloader}, dict()\n'
+            "test_evaluator = dict(type='Accuracy')\n"
+        )
+    argv = [toy_config, str(run / 'epoch_2.pth'), *given]
+    cfg = tool.make_config(tool.parse_args(argv))
+    names = {'RUN': str(run), 'CONFIG': tmp_path.name}
+    for name, value in names.items():
+        expected = expected.replace(name, value)
+    assert cfg.work_dir == expected
+
+
 def test_missing_data(refused, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({'state_dict': {}}, tmp_path / 'a.pth')

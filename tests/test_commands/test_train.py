@@ -237,13 +237,83 @@ def test_a_bug_in_training_keeps_its_traceback(
         load_tool('train').main([toy_config, '--work-dir', str(tmp_path)])
 
 
-def test_interrupted(load_tool, toy_config, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ('after', 'said'),
+    [(2, '^stopped before the first checkpoint: nothing'), (10, '--resume goes on in')],
+)
+def test_interrupted(load_tool, toy_config, tmp_path, monkeypatch, after, said):
+    """In the first epoch, or in the second, when one has been saved."""
+    left, images = [after], ToyImages.__getitem__
+
     def interrupt(self, index):
-        raise KeyboardInterrupt
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        return images(self, index)
 
     monkeypatch.setattr('dropblock_mm.testing.toy.ToyImages.__getitem__', interrupt)
-    with pytest.raises(SystemExit, match='--resume goes on'):
-        load_tool('train').main([toy_config, '--work-dir', str(tmp_path)])
+    with pytest.raises(SystemExit, match=said):
+        load_tool('train').main([toy_config, '--work-dir', str(tmp_path / 'run')])
+
+
+def test_interrupted_before_training(load_tool, toy_config, monkeypatch):
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr('dropblock_mm.runs.load_config', interrupt)
+    with pytest.raises(SystemExit, match='before training began; nothing was changed'):
+        load_tool('train').main([toy_config])
+
+
+@pytest.mark.parametrize(
+    ('work_dir', 'said'),
+    [
+        ('file', "'{}/file' is not a folder"),
+        ('file/run', "'{}/file' is not a folder"),
+        ('x' * 300, 'cannot be made: [Errno 36]'),
+    ],
+)
+def test_a_work_dir_that_cannot_be_one(refused, toy_config, tmp_path, work_dir, said):
+    (tmp_path / 'file').touch()
+    told = refused('train', toy_config, '--work-dir', str(tmp_path / work_dir))
+    assert told.startswith('--work-dir=')
+    assert said.format(tmp_path) in told
+
+
+def test_a_work_dir_that_may_not_be_written(refused, toy_config, tmp_path, monkeypatch):
+    # Not by its mode: the tests may run as root.
+    monkeypatch.setattr('os.access', lambda path, mode: str(path) != str(tmp_path))
+    told = refused('train', toy_config, '--work-dir', str(tmp_path / 'run'))
+    assert f"cannot be written: '{tmp_path}' gives no permission" in told
+    assert not (tmp_path / 'run').exists()
+
+
+@pytest.mark.parametrize('files', [(), ('epoch_2.pth', 'epoch_10.pth')])
+@pytest.mark.parametrize('key', ['--resume', 'load_from'])
+def test_a_folder_is_no_checkpoint(refused, toy_config, tmp_path, key, files):
+    for name in files:
+        (tmp_path / name).touch()
+    argv = ['--resume', str(tmp_path)]
+    if key == 'load_from':
+        argv = ['--cfg-options', f'load_from={tmp_path}']
+    told = refused('train', toy_config, '--work-dir', str(tmp_path / 'run'), *argv)
+    assert told.startswith(f'{key}={str(tmp_path)!r} is a folder')
+    assert ('epoch_10.pth' if files else 'It has none of a training') in told
+
+
+def test_what_is_there_already_is_told(load_tool, toy_config, tmp_path, capsys, caplog):
+    """No checkpoint yet with --resume, some without it, and nothing left to do."""
+    main, options = load_tool('train').main, ['--cfg-options', 'train_cfg.max_epochs=1']
+    argv = [toy_config, '--work-dir', str(tmp_path / 'run')]
+    main([*argv, '--resume', *options])
+    assert 'has no checkpoint yet; training starts anew' in capsys.readouterr().err
+    main([*argv, *options, f'experiment_name={tmp_path.name}2'])
+    said = capsys.readouterr().err
+    assert 'has checkpoints of an earlier training, up to epoch_1.pth. This one' in said
+    main([*argv, '--resume', *options, f'experiment_name={tmp_path.name}3'])
+    said = capsys.readouterr()
+    assert "epoch_1.pth' is of a finished training, of 1 epochs" in said.out + said.err
+    assert 'warning: ' not in said.err
 
 
 @pytest.mark.parametrize(
@@ -255,7 +325,7 @@ def test_interrupted(load_tool, toy_config, tmp_path, monkeypatch):
         ('default_hooks.logger=3', 'default_hooks.logger=3 is not a hook'),
         ('custom_hooks.0=3', 'a value in a list is not replaced'),
         ('custom_hooks.0.type=InjectionHook', "type='dropblock_mm.InjectionHook'"),
-        ('optim_wrapper.optimizer.type=Adan', "Write type='Adam'"),
+        ('optim_wrapper.optimizer.type=Addam', "Write type='Adam'"),
     ],
 )
 def test_hooks_and_names_are_checked_before_anything_is_written(

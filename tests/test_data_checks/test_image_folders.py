@@ -1,6 +1,7 @@
 """The layout of classification, as mmpretrain's data set reads it."""
 
 import os
+import zlib
 from typing import ClassVar
 
 import numpy as np
@@ -14,7 +15,7 @@ from dropblock_mm.data_checks.inventory import inventory
 from dropblock_mm.data_checks.layouts import image_folders as kinds
 from dropblock_mm.data_checks.layouts import layout_of
 from dropblock_mm.data_checks.problems import UNUSABLE, tally
-from dropblock_mm.data_checks.thorough import SHARED, check_datasets
+from dropblock_mm.data_checks.thorough import COPIED, SHARED, check_datasets
 
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif')
 
@@ -69,7 +70,7 @@ def root(tmp_path):
 
 def save(path):
     path.parent.mkdir(parents=True, exist_ok=True)
-    seed = int.from_bytes(str(path.name).encode(), 'big') % 2**32
+    seed = zlib.crc32('/'.join(path.parts[-3:]).encode())
     pixels = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(path, 'JPEG')
 
@@ -217,6 +218,64 @@ def test_images_in_two_splits(root):
     assert (shared.kind, shared.count) == (SHARED, 4)
 
 
+def test_copies_in_two_splits(root):
+    """Class folders of splits are copied into each other under other names."""
+    copied = root / 'val/dog/other.jpg'
+    copied.write_bytes((root / 'train/dog/train0.jpg').read_bytes())
+    cfg = config(root, ('train', 'val'))
+    train, val = check_datasets(cfg, ['train', 'val'], 0, Bars())
+    assert not train.findings
+    (finding,) = val.findings
+    assert (finding.kind, finding.count) == (COPIED, 1)
+    assert str(copied) in finding.examples[0]
+
+
+def test_images_beside_the_folders(root):
+    save(root / 'train/lost.JPG')
+    (root / 'train/notes.txt').write_text('not an image')
+    assert found(config(root)) == {kinds.BESIDE: 1}
+
+
+@pytest.mark.parametrize('names', [('cow', 'emu'), ('cat', 'dog', 'emu')])
+def test_classes_of_evaluation_that_training_lacks(root, names):
+    """Of other names altogether, or behind the others, where labels agree so far."""
+    for path in sorted((root / 'val').rglob('*'), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    for name in names:
+        save(root / 'val' / name / 'val0.jpg')
+    (said,) = all_errors(config(root, ('train', 'val')))
+    assert said.startswith('val_dataloader.dataset: train_dataloader.dataset has no')
+    assert 'emu' in said
+    assert 'cat' not in said
+
+
+def test_lists_need_no_folders_that_are_alike(root):
+    cfg = config(root, ('train', 'val'))
+    (root / 'val.txt').write_text('val0.jpg 1\n')
+    cfg['val_dataloader']['dataset'].update(ann_file='val.txt', data_prefix='val/dog')
+    assert all_errors(cfg) == []
+
+
+def test_the_loss_and_the_head_count_alike(root):
+    loss = dict(type='LabelSmoothLoss', num_classes=1000)
+    cfg = config(root) | dict(model=dict(head=dict(num_classes=2, loss=loss)))
+    (said,) = all_errors(cfg, ['train'])
+    assert said.startswith('model.head.loss.num_classes=1000: the head has 2 outputs')
+    loss['num_classes'] = 2
+    assert all_errors(cfg, ['train']) == []
+
+
+@pytest.mark.parametrize(('topk', 'sound'), [((1, 5), False), (5, False), ((1,), True)])
+def test_top_5_of_two_classes(root, topk, sound):
+    cfg = config(root, ('train', 'val')) | dict(
+        model=dict(head=dict(num_classes=2)),
+        val_evaluator=dict(type='Accuracy', topk=topk),
+    )
+    said = all_errors(cfg)
+    assert len(said) == (not sound)
+    assert all(text.startswith(f'val_evaluator.topk={topk!r}: ') for text in said)
+
+
 def write_list(root, text):
     (root / 'list.txt').write_text(text)
     return config(root, ann_file='list.txt', metainfo=dict(classes=('cat', 'dog')))
@@ -232,12 +291,21 @@ def write_list(root, text):
         ('cat/train0.jpg\n', {kinds.BAD_LINE.title: 1}),
         ('cat/train0.jpg 2\n', {kinds.NOT_A_LABEL.title: 1}),
         ('cat/train0.jpg -1\n', {kinds.NOT_A_LABEL.title: 1}),
+        ('cat/train0.jpg 0\ncat/train0.jpg 1\n', {kinds.TWO_LABELS.title: 1}),
         ('\n', {'data set without images': 1}),
     ],
 )
 def test_lists(root, text, problems):
     named = {kind.title: n for kind, n in found(write_list(root, text)).items()}
     assert named == problems
+
+
+def test_labels_of_a_list_count_where_no_classes_are_named(root):
+    (root / 'list.txt').write_text('cat/train0.jpg 0\ndog/train0.jpg 6\n')
+    cfg = config(root, ann_file='list.txt')
+    cfg['model'] = dict(head=dict(num_classes=6))
+    (said,) = all_errors(cfg, ['train'])
+    assert said.startswith('model.head.num_classes=6: train_dataloader.dataset has 7')
 
 
 def test_a_list_without_labels(root):

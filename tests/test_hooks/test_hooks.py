@@ -322,8 +322,10 @@ def log(monkeypatch):
 
 def test_the_report_is_logged_once(tmp_path, log):
     toy_runner(tmp_path, [injection(), schedule()]).train()
-    (report,) = [text for text in log if 'DropBlock at' in text]
-    assert 'DropBlock at 6 sites' in report
+    announced, report = [text for text in log if 'DropBlock at 6 sites' in text]
+    assert announced == 'DropBlock at 6 sites; the table of them follows the first ' + (
+        'iteration'
+    )
     assert 'backbone.layer4.1' in report
 
 

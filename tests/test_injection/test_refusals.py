@@ -8,14 +8,30 @@ from dropblock_mm import inject_drop_block
 from dropblock_mm.testing.toy_blocks import BasicBlock, inject_all
 
 
+class DoubleConv(BasicBlock):
+    """Without a sum and without what tells a residual block."""
+
+    def __init__(self):
+        super().__init__()
+        del self.downsample
+
+    def forward(self, x):
+        return self.branch(x)
+
+
 @pytest.mark.parametrize(
     ('module', 'why'),
     [
-        (nn.Linear(4, 4), 'it has no convolution'),
+        (nn.Linear(4, 4), 'none of its modules is a convolution'),
         (nn.Sequential(nn.Conv2d(4, 4, 1), nn.LayerNorm(4)), 'LayerNorm, of tokens'),
         (
             nn.Sequential(nn.Conv2d(4, 4, 1), nn.ReLU()),
-            'no convolution in it is follow',
+            'none of its modules is a norm of feature maps',
+        ),
+        (DoubleConv(), 'its norms are in DoubleConv: no kind of block that .* knows'),
+        (
+            nn.Sequential(DoubleConv(), nn.LayerNorm(4)),
+            'its norms are in DoubleConv: no kind',
         ),
     ],
 )

@@ -75,3 +75,23 @@ def test_report_of_one_other_layer_shows_its_settings_alone():
     assert title == 'Dropout at 4 sites'
     assert header.split() == ['module', 'place', 'drop_scale', 'options']
     assert row.split() == ['backbone.layer4.0', 'conv1', '0.25', 'keep_prob', '0.7']
+
+
+def test_what_injection_returns_shows_as_its_table():
+    sites = inject_drop_block(toy_classifier(), [dict(module='backbone.layer4')])
+    assert repr(sites) == str(sites) == format_sites(sites)
+    assert repr(sites[:2]) == format_sites(sites[:2])
+    assert repr(sites[:0]) == 'no sites'
+    assert repr([sites[0]]) == (
+        "[Site('backbone.layer4.0', 'shortcut', "
+        'DropBlock2d(keep_prob=1, block_size=7))]'
+    )
+    assert 'ResNet' not in repr(sites[0].place)
+
+
+def test_a_notebook_shows_the_table():
+    sites = inject_drop_block(toy_classifier(), [dict(module='backbone.layer4')])
+    page = sites._repr_html_()
+    assert page.startswith('<p>DropBlock at 6 sites</p><table><tr><th>module</th>')
+    assert page.count('<tr>') == 7
+    assert '<td>backbone.layer4.1</td><td>conv2</td><td>7</td>' in page

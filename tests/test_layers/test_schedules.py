@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from dropblock_mm.layers.schedules import (
     SCHEDULES,
     Interval,
+    KeepProbCurve,
     check_interval,
     keep_prob_at,
     resolve_interval,
@@ -135,3 +136,11 @@ def test_beyond_training_is_an_error(begin, end, unit, text):
 def test_bad_intervals_are_named(begin, end, unit, error, text):
     with pytest.raises(error, match=text):
         check_interval(begin, end, unit)
+
+
+def test_a_curve_has_no_values_before_the_length_of_training_is_known():
+    curve = KeepProbCurve(0.9, 'linear', 1.0, 0, 100, 'iter', 4)
+    with pytest.raises(RuntimeError, match=r'keep_prob_at\(0\).*none has begun'):
+        curve.keep_prob_at(0)
+    curve.begin_training(max_iters=200)
+    assert [curve.keep_prob_at(i) for i in (0, 50, 100)] == [1.0, 0.95, 0.9]

@@ -98,6 +98,7 @@ def python():
 def series(part, table, toy_run, tmp_path, monkeypatch, python):
     """A function that makes a series of toy runs; each command is told by its run."""
     module = part('series')
+    carrying = part('carrying')
 
     def make(behave, rows=('scratch', 'block7'), seeds=(0,)):
         runs = [toy_run(row, seed) for seed in seeds for row in rows]
@@ -105,12 +106,18 @@ def series(part, table, toy_run, tmp_path, monkeypatch, python):
         def next_command(run, progress, launcher):
             return python(behave(run, progress.state.name))
 
-        monkeypatch.setattr(module, 'next_command', next_command)
+        monkeypatch.setattr(carrying, 'next_command', next_command)
         monkeypatch.setattr(module.Series, 'prepare', lambda self: None)
         plan = part('plan').Plan(runs, runs)
         launcher = part('commands').Launcher()
         return module.Series(
-            table('table3'), plan, tmp_path, launcher, 'the command', print
+            table('table3'),
+            plan,
+            tmp_path,
+            launcher,
+            'the command',
+            print,
+            part('report').TableReport(table('table3'), tmp_path),
         )
 
     return make

@@ -77,7 +77,7 @@ def test_a_deaf_command_is_killed(processes, tmp_path, monkeypatch, python):
     )
     with process.stdout as output:
         assert output.readline() == b'ready\n'
-    processes.stop(process)
+    processes.Process(process).stop()
     assert process.returncode == -signal.SIGKILL
 
 

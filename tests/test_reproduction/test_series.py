@@ -87,7 +87,7 @@ def test_an_interrupt_leaves_a_table(series, tmp_path, monkeypatch, part, save):
         save(one.plan.asked[0], 1)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(part('series'), 'run_command', interrupted)
+    monkeypatch.setattr(part('carrying'), 'start_command', interrupted)
     with pytest.raises(KeyboardInterrupt):
         one.run()
     content = json.loads((tmp_path / 'table3.json').read_text())

@@ -33,6 +33,13 @@ def test_schedules_keep_their_proportion(part):
     check()
 
 
+def test_a_single_schedule_is_no_list(part):
+    loop, cosine = dict(max_epochs=10), dict(type='CosineAnnealingLR', T_max=10)
+    cfg = Config(dict(train_cfg=loop, param_scheduler=cosine))
+    part('shrink').shorten(cfg, 5)
+    assert cfg.param_scheduler.T_max == 5
+
+
 def test_iterations_are_not_epochs(part, refusal):
     cfg = Config(dict(train_cfg=dict(max_iters=100)))
     with pytest.raises(refusal, match='--epochs 3 needs'):

@@ -203,3 +203,14 @@ def test_a_hook_that_refuses_is_before_the_start(tmp_path, capsys):
     with pytest.raises(SystemExit), one_message(unless=has_started(runner)):
         runner.train()
     assert 'error: KeepProbScheduleHook(keep_prob=0.9) finds' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('started', [False, True])
+def test_a_torchvision_of_another_build_is_named(capsys, started):
+    with pytest.raises(SystemExit), one_message(unless=lambda: started):
+        raise RuntimeError('operator torchvision::nms does not exist')
+    said = capsys.readouterr().err
+    assert said.startswith('error: the torchvision that is installed (')
+    assert 'was built for another torch than' in said
+    with pytest.raises(RuntimeError), one_message():
+        raise RuntimeError('operator aten::nms does not exist')

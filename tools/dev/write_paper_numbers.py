@@ -17,7 +17,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from dropblock_mm.reproduction.tables import IMAGENET, TABLE_3, TABLE_4, Row, Table
+from dropblock_mm.reproduction.tables import (
+    TABLE_1,
+    TABLE_2,
+    TABLE_3,
+    TABLE_4,
+    Row,
+    Table,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 NUMBER = r'\d+\.\d+'
@@ -26,14 +33,11 @@ _WILD = {'<cell>': r'[^|\n]*', '<end>': '$'}
 
 def numbers() -> dict[str, str]:
     """Return every number of the paper by its key, such as 'table3/block7/AP'."""
-    found = {
-        f'{table.name}/{row.name}/{title}': f'{value:.1f}'
-        for table in (TABLE_3, TABLE_4)
+    return {
+        f'{table.name}/{row.name}/{title}': f'{value:.{table.digits}f}'
+        for table in (TABLE_1, TABLE_2, TABLE_3, TABLE_4)
         for row in table.rows
         for title, value in row.paper.items()
-    }
-    return found | {
-        f'imagenet/{name}': f'{top1:.2f}' for name, top1 in IMAGENET.items()
     }
 
 
@@ -92,7 +96,9 @@ def _keys(table: Table, row: Row) -> list[str]:
     return [f'{{{table.name}/{row.name}/{metric.title}}}' for metric in table.metrics]
 
 
-def _row_places(table: Table, readme: str) -> Iterator[Place]:
+def _row_places(
+    table: Table, readme: str, page: str = 'docs/en/reproduction.md'
+) -> Iterator[Place]:
     """Where all rows of a table are told: configs, their README, smoke runs."""
     for row in table.rows:
         keys = _keys(table, row)
@@ -103,7 +109,7 @@ def _row_places(table: Table, readme: str) -> Iterator[Place]:
         yield Place(readme, f'| {" | ".join(keys)} | {link}')
         cells = ' |<cell>| '.join(keys)
         words = f'| {row.name} | {row.title} | {cells} |<cell>|<cell>|<end>'
-        yield Place('docs/en/reproduction.md', words)
+        yield Place(page, words)
 
 
 _SEGMENTATION = {
@@ -113,7 +119,22 @@ _SEGMENTATION = {
     'block4': 'keep_prob 0.2, block 4',
     'block16': 'keep_prob 0.2, block 16',
 }
+_BASELINES = {
+    'dropout': 'resnet_c4c5_dropout',
+    'spatial-dropout': 'resnet_c4c5_spatial_dropout',
+    'drop-path': 'resnet_c5_drop_path',
+}
 PLACES = (
+    *_row_places(TABLE_1, 'configs/resnet/README.md'),
+    *(
+        Place(
+            f'configs/_base_/dropblock/{fragment}.py',
+            f'ResNet-50 reaches {{table1/{row}/top-1}} top-1 with it, '
+            '{table1/none/top-1} without, and {table1/dropblock/top-1} with DropBlock',
+        )
+        for row, fragment in _BASELINES.items()
+    ),
+    *_row_places(TABLE_2, 'configs/amoebanet/README.md', 'docs/en/amoebanet.md'),
     *_row_places(TABLE_3, 'configs/retinanet/README.md'),
     *_row_places(TABLE_4, 'configs/retinaseg/README.md'),
     *(
@@ -124,7 +145,7 @@ PLACES = (
         'configs/_base_/dropblock/resnet_c4c5.py',
         'from scratch reaches {table3/block7/AP} AP with it, {table3/scratch/AP} '
         'without (section 4.3, Table 3); on ImageNet, ResNet-50 reaches '
-        '{imagenet/DropBlock} top-1 with it, {imagenet/ResNet-50} without (Table 1)',
+        '{table1/dropblock/top-1} top-1 with it, {table1/none/top-1} without (Table 1)',
     ),
     Place(
         'configs/_base_/dropblock/decode_head.py',

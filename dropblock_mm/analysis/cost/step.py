@@ -67,7 +67,7 @@ def measure(
         steps: How many are timed, after some that are not.
     """
     torch.manual_seed(0)
-    build = builder(cfg.get('default_scope'), cfg.model)
+    build = builder(cfg.get('default_scope'), whole_model(cfg))
     model = cast(BaseModel, build())
     model.to(device).train()
     sites = add_drop_block(model, cfg)
@@ -79,6 +79,12 @@ def measure(
     memory = torch.cuda.max_memory_allocated() / 2**30 if device == 'cuda' else None
     tflop = flop / batch_size / 1e12
     return Step(tflop, seconds, core_seconds, batch_size, sites, memory)
+
+
+def whole_model(cfg: Config) -> dict[str, Any]:
+    """Return the model's config, with the preprocessor that may stand beside it."""
+    beside = cfg.get('data_preprocessor')
+    return {**({'data_preprocessor': beside} if beside else {}), **cfg.model}
 
 
 def add_drop_block(model: nn.Module, cfg: Config) -> int:
@@ -116,6 +122,8 @@ def random_batch(
     """Return images of noise with annotations, as the config's library packs them."""
     if library_of(cfg) == 'mmseg':
         return _segmentation_batch(size, batch_size)
+    if library_of(cfg) == 'mmpretrain':
+        return _classification_batch(size, batch_size)
     from mmdet.testing import demo_mm_inputs
 
     batch = demo_mm_inputs(
@@ -135,8 +143,19 @@ def _segmentation_batch(size: tuple[int, int], batch_size: int) -> dict[str, Any
 
     labels = PixelData(data=torch.zeros((1, *size), dtype=torch.long))
     samples = [SegDataSample(gt_sem_seg=labels) for _ in range(batch_size)]
-    images = torch.randint(0, 255, (batch_size, 3, *size), dtype=torch.uint8)
-    return {'inputs': list(images), 'data_samples': samples}
+    return {'inputs': list(_noise(size, batch_size)), 'data_samples': samples}
+
+
+def _classification_batch(size: tuple[int, int], batch_size: int) -> dict[str, Any]:
+    from mmpretrain.structures import DataSample
+
+    samples = [DataSample().set_gt_label(0) for _ in range(batch_size)]
+    # Its loaders stack images.
+    return {'inputs': _noise(size, batch_size), 'data_samples': samples}
+
+
+def _noise(size: tuple[int, int], batch_size: int) -> torch.Tensor:
+    return torch.randint(0, 255, (batch_size, 3, *size), dtype=torch.uint8)
 
 
 def count_flop(step: Call) -> int:

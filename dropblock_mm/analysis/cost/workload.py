@@ -13,10 +13,12 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS
 
 from dropblock_mm.errors import RefusedValueError
+from dropblock_mm.runs.type_names import type_name
 
 # Where the data are not there: images of well-known lists, all of them.
 COCO_TRAIN = 'instances_train2017.json'
 COCO_IMAGES, COCO_WITH_OBJECTS = 118_287, 117_266
+IMAGENET_TRAIN = 1_281_167
 KNOWN = {
     COCO_TRAIN: COCO_IMAGES,
     'VOC2007/ImageSets/Main/trainval.txt': 5_011,
@@ -25,6 +27,8 @@ KNOWN = {
     'ImageSets/Segmentation/aug.txt': 9_118,
     'ImageSets/Segmentation/trainaug.txt': 10_582,
 }
+# mmpretrain's, which read class folders where no list is given.
+_FOLDERS = ('CustomDataset', 'ImageNet')
 
 
 class CostError(RefusedValueError):
@@ -72,7 +76,9 @@ def workload(cfg: Config, name: str, num_images: int | None = None) -> Workload:
             'the config names are not there. Give --num-images, for an epoch.'
         )
     epochs = int(loop['max_epochs'])
-    steps = epochs * math.ceil(in_epoch / (batch_size * gpus))
+    batches = in_epoch / (batch_size * gpus)
+    whole = cfg.train_dataloader.get('drop_last') and batches >= 1
+    steps = epochs * (math.floor(batches) if whole else math.ceil(batches))
     return Workload(batch_size, gpus, steps, epochs * in_epoch)
 
 
@@ -108,11 +114,16 @@ def count_images(dataset: Mapping[str, Any]) -> int | None:
 def _is_there(dataset: Mapping[str, Any]) -> bool:
     if 'root' in dataset:  # of DigitScenes, which makes its files
         return True
-    path = os.path.join(dataset.get('data_root') or '', dataset.get('ann_file') or '')
-    return os.path.isfile(path)
+    root, listed = dataset.get('data_root') or '', dataset.get('ann_file') or ''
+    if listed or type_name(dataset) not in _FOLDERS:
+        return os.path.isfile(os.path.join(root, listed))
+    folder = dataset.get('data_prefix') or dataset.get('split') or ''
+    return isinstance(folder, str) and os.path.isdir(os.path.join(root, folder))
 
 
 def _look_up(dataset: Mapping[str, Any]) -> int | None:
+    if type_name(dataset) == 'ImageNet' and dataset.get('split') == 'train':
+        return IMAGENET_TRAIN
     listed = str(dataset.get('ann_file'))
     if listed.endswith(COCO_TRAIN):
         empty = not (dataset.get('filter_cfg') or {}).get('filter_empty_gt')

@@ -2,87 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from PIL import Image
 
-from dropblock_mm.analysis.figures.grid import draw_groups, evenly_spaced
+from dropblock_mm.analysis.figures.evaluated import Box, Sample
+from dropblock_mm.analysis.figures.grid import draw_groups
 
 TRUTH, RIGHT, WRONG = '#1f9dff', '#2ab52a', '#ff4136'
 MATCH_IOU = 0.5
-
-
-@dataclass(frozen=True)
-class Box:
-    """A labelled box; x, y, width and height in pixels from the top left corner."""
-
-    xywh: tuple[float, float, float, float]
-    label: str
-    score: float | None = None
-
-
-@dataclass(frozen=True)
-class Sample:
-    """An image, UInt8Array[H, W, 3], with what is there and what was found."""
-
-    image: np.ndarray
-    truth: list[Box]
-    predictions: list[Box]
-
-
-def read_samples(
-    ann_file: Path,
-    image_dir: Path,
-    results_file: Path,
-    *,
-    num_images: int,
-    score_thr: float,
-) -> list[Sample]:
-    """Read evenly spaced images of a data set and the predictions on them.
-
-    Args:
-        ann_file: COCO annotations.
-        image_dir: What the annotations' ``file_name`` is relative to.
-        results_file: COCO results: a list of image_id, category_id, bbox, score.
-        num_images: How many images; fewer if the data set has fewer.
-        score_thr: Predictions with a lower score are left out.
-    """
-    coco = json.loads(ann_file.read_text(encoding='utf-8'))
-    results = json.loads(results_file.read_text(encoding='utf-8'))
-    names = {category['id']: category['name'] for category in coco['categories']}
-    truth = boxes_by_image(coco['annotations'], names)
-    predictions = boxes_by_image(
-        [result for result in results if result['score'] >= score_thr], names
-    )
-    images = coco['images']
-    return [
-        Sample(
-            np.asarray(Image.open(image_dir / image['file_name']).convert('RGB')),
-            truth[image['id']],
-            predictions[image['id']],
-        )
-        for image in (images[i] for i in evenly_spaced(len(images), num_images))
-    ]
-
-
-def boxes_by_image(
-    entries: list[dict[str, Any]], names: dict[int, str]
-) -> dict[int, list[Box]]:
-    """Group annotations or results by image; an image without any has no boxes."""
-    boxes: dict[int, list[Box]] = defaultdict(list)
-    for entry in entries:
-        box = Box(tuple(entry['bbox']), names[entry['category_id']], entry.get('score'))
-        boxes[entry['image_id']].append(box)
-    return boxes
 
 
 def is_right(prediction: Box, truth: list[Box]) -> bool:

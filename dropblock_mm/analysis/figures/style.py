@@ -43,3 +43,12 @@ def save_small(figure: Figure, path: Path) -> None:
     figure.savefig(buffer, format='png', dpi=DPI)
     with Image.open(buffer) as image:
         image.convert('RGB').quantize(256).save(path, optimize=True)
+
+
+def save_picture(figure: Figure, path: Path) -> None:
+    """Write a figure, as a small PNG or as what its name ends in; make the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix.lower() == '.png':
+        save_small(figure, path)
+    else:
+        figure.savefig(path)

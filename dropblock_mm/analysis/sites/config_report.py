@@ -13,6 +13,7 @@ from dropblock_mm.hooks.fragments import with_fragment
 from dropblock_mm.injection import Defaults, Target, inject_targets, parse_targets
 from dropblock_mm.runs.image_sizes import nominal_image_size
 from dropblock_mm.runs.refused_by_mmengine import refusing_what_mmengine_refuses
+from dropblock_mm.runs.replaced_hooks import replaced_hooks
 
 DETECTION_SIZE = (800, 1344)  # of most of mmdet's configs, where one says nothing
 
@@ -39,20 +40,27 @@ def report_of(
     if cfg.get('default_scope'):
         init_default_scope(cfg.default_scope)
     with refusing_what_mmengine_refuses(cfg):
-        targets, keep_prob = find_targets(cfg, keep_prob, block_size)
+        targets, keep_prob = find_targets(cfg, keep_prob)
+        active = bool(targets)
+        if not active:
+            everywhere = Defaults(
+                options={'block_size': block_size}, owner='print_sites'
+            )
+            targets = parse_targets([{'module': ''}], everywhere)
         plain = ConfigDict(without(cfg.model, WEIGHTS))
         model = build_on_meta(lambda: MODELS.build(plain))
     sites = inject_targets(model, targets)
     height, width = input_size or nominal_image_size(cfg) or DETECTION_SIZE
     rows = [site_row(site, keep_prob) for site in sites]
     notes = measure(model, sites, rows, (height, width))
-    return Report(config, (height, width), rows, notes)
+    lost = replaced_hooks(config, cfg)
+    return Report(
+        config, (height, width), rows, [*notes, *([f'{lost}.'] if lost else [])], active
+    )
 
 
-def find_targets(
-    cfg: Config, keep_prob: float, block_size: int
-) -> tuple[list[Target], float]:
-    """Return the targets, and keep_prob at the end of training."""
+def find_targets(cfg: Config, keep_prob: float) -> tuple[list[Target], float]:
+    """Return the targets of the hooks, and keep_prob at the end of training."""
     hooks = [
         HOOKS.build(hook)
         for hook in cfg.get('custom_hooks') or []
@@ -61,7 +69,4 @@ def find_targets(
     injections = [h for h in hooks if isinstance(h, InjectionHook)]
     schedules = [h for h in hooks if isinstance(h, KeepProbScheduleHook)]
     targets = [target for hook in injections for target in hook.targets]
-    everywhere = Defaults(options={'block_size': block_size}, owner='print_sites')
-    return targets or parse_targets([{'module': ''}], everywhere), (
-        schedules[0].keep_prob if schedules else keep_prob
-    )
+    return targets, schedules[0].keep_prob if schedules else keep_prob

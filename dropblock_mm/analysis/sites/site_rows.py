@@ -51,12 +51,17 @@ class SiteRow:
 
 @dataclass
 class Report:
-    """All that is known of a model's sites."""
+    """All that is known of a model's sites.
+
+    ``active`` is whether hooks of the config act on them: else they are those that the
+    model has.
+    """
 
     config: str
     input_size: tuple[int, int]
     sites: list[SiteRow]
     notes: list[str]
+    active: bool = True
 
     def as_dict(self) -> dict[str, Any]:
         """Return what is written as JSON: options and facts are keys like others."""

@@ -94,6 +94,10 @@ class Layout:
         """Tell whether heads predict its classes as they are."""
         return self.takes(entry)
 
+    def folders_are_labels(self, entry: DataSetEntry) -> bool:
+        """Tell whether the names of folders, in their order, are the labels."""
+        return False
+
     def image_ids(self, entry: DataSetEntry, limit: int) -> frozenset[Any]:
         """Give the ids by which a metric finds the images."""
         return frozenset()

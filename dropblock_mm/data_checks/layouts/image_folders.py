@@ -41,6 +41,12 @@ OTHER_ORDER = error(
     'Labels are numbered by the sorted names of the folders. List metainfo.classes in '
     'that order.',
 )
+BESIDE = warning(
+    'images beside the class folders', 'They are left out. Put them into a folder.'
+)
+TWO_LABELS = error(
+    'names in the list that have two labels', 'Give each image one line.'
+)
 EMPTY_CLASS = warning('class folders without an image', 'Nothing is learned of them.')
 OTHER_EXTENSION = warning(
     'files whose extension is none of the data set',
@@ -95,11 +101,21 @@ class ImageFoldersLayout(Layout):
             yield from _of_folders(entry, folder)
 
     def labels(self, entry: DataSetEntry, limit: int) -> tuple[str, ...] | None:
-        """Give the names of the folders, which are the labels where no list is."""
+        """Give the names of the folders, which are the labels where no list is.
+
+        A list without names of classes has numbers in their place.
+        """
         folder = _image_folder(entry)
-        if entry.annotations or folder is None or not entry.options.get('with_label'):
+        if folder is not None and self.folders_are_labels(entry):
+            return tuple(_class_folders(entry, folder))
+        if entry.classes or not entry.annotations:
             return entry.classes
-        return tuple(_class_folders(entry, folder))
+        numbers = [int(label) for _, label in _listed(entry) if _is_number(label)]
+        return tuple(map(str, range(max(numbers, default=-1) + 1))) or None
+
+    def folders_are_labels(self, entry: DataSetEntry) -> bool:
+        """Tell whether there are labels, and no list."""
+        return not entry.annotations and bool(entry.options.get('with_label'))
 
     def jobs(self, entry: DataSetEntry) -> Iterator[Job]:
         """Give each image."""
@@ -160,6 +176,9 @@ def _of_folders(entry: DataSetEntry, folder: str) -> Iterator[Problem]:
             yield LINKED, f'{path} to {os.readlink(path)}'
         places.setdefault(real, path)
         yield from _of_class_folder(entry, path)
+    for name in sorted(os.listdir(folder)):
+        if name.lower().endswith(_extensions(entry)) and name not in names:
+            yield BESIDE, os.path.join(folder, name)
     yield from _of_names(names, entry.classes)
 
 
@@ -196,13 +215,24 @@ def _listed(entry: DataSetEntry) -> list[tuple[str, Any]]:
 
 def _of_list(entry: DataSetEntry, path: str) -> Iterator[Problem]:
     yield from empty_lines(path)
+    labels: dict[str, int] = {}
     for number, (name, label) in enumerate(_listed(entry), 1):
         if label is None:
             continue
-        try:
-            value = int(label)
-        except ValueError:
+        if not _is_number(label):
             yield BAD_LINE, f'{path}, name {number}: {name}'
             continue
+        value = int(label)
+        if labels.setdefault(name, value) != value:
+            yield TWO_LABELS, f'{name}: {labels[name]} and {value}'
         if value < 0 or (entry.classes and value >= len(entry.classes)):
             yield NOT_A_LABEL, f'{value} of {name}'
+
+
+def _is_number(label: str | None) -> bool:
+    """Tell whether Python reads a label as a whole number, as mmpretrain has it do."""
+    try:
+        int(label or '')
+    except ValueError:
+        return False
+    return True

@@ -13,11 +13,13 @@ from typing import Any, TypeVar
 from torch import nn
 
 from dropblock_mm.errors import RefusedTypeError
+from dropblock_mm.injection.adapters.cells import cell
 from dropblock_mm.injection.adapters.residual_blocks import (
     csp_layer,
     darknet_block,
     residual_block,
 )
+from dropblock_mm.injection.adapters.sums import block_with_sum
 from dropblock_mm.injection.adapters.units import (
     conv_module,
     conv_norm_sequence,
@@ -34,6 +36,7 @@ _AdapterType = TypeVar('_AdapterType', bound=Adapter)
 ADAPTERS: tuple[Adapter, ...] = (
     gate,
     stem_of_tokens,
+    cell,
     conv_module,
     conv_norm_unit,
     conv_norm_sequence,
@@ -41,6 +44,7 @@ ADAPTERS: tuple[Adapter, ...] = (
     csp_layer,
     darknet_block,
     residual_block,
+    block_with_sum,
 )
 _REGISTERED: dict[type[nn.Module], Adapter] = {}
 

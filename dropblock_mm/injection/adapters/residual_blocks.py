@@ -67,14 +67,14 @@ def residual_block(block: Any) -> list[Place] | None:
     """
     slot = next((name for name in _SLOTS if _has_slot(block, name)), None)
     if slot is not None:
-        return [_shortcut(block, slot), *_norm_places(block), _branch(block, slot)]
+        return [_shortcut(block, slot), *norm_places(block), _branch(block, slot)]
     flag = next((name for name in _SUM_FLAGS if hasattr(block, name)), None)
     if flag is None or not contains_conv(block):
         return None  # transformers' feed-forward layers have such flags too
     if not getattr(block, flag):
-        return _norm_places(block) or None
+        return norm_places(block) or None
     shortcut = Place(block, 'shortcut', 'shortcut', adds_input=True)
-    return [shortcut, *_norm_places(block), _branch(block)]
+    return [shortcut, *norm_places(block), _branch(block)]
 
 
 def _has_slot(block: Any, name: str) -> bool:
@@ -106,7 +106,8 @@ def _starts_with_norm(block: nn.Module) -> bool:
     return bool(order) and is_norm(order[0])
 
 
-def _norm_places(block: nn.Module) -> list[Place]:
+def norm_places(block: nn.Module) -> list[Place]:
+    """Return the places after a block's own norms, called by their convolutions."""
     return [
         Place(block, _conv_of(block, name), after=norm) for name, norm in _norms(block)
     ]

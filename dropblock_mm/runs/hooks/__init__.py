@@ -4,5 +4,6 @@ from dropblock_mm.runs.hooks.activation_checkpointing_hook import (
     ActivationCheckpointingHook,
 )
 from dropblock_mm.runs.hooks.checkpoint_hook import CheckpointHook
+from dropblock_mm.runs.hooks.same_data_hook import SameDataHook
 
-__all__ = ['ActivationCheckpointingHook', 'CheckpointHook']
+__all__ = ['ActivationCheckpointingHook', 'CheckpointHook', 'SameDataHook']

@@ -1,5 +1,7 @@
 """Sheets of a detector's predictions."""
 
+from dataclasses import replace
+
 import pytest
 
 pytest.importorskip('matplotlib')
@@ -7,19 +9,7 @@ pytest.importorskip('matplotlib')
 from matplotlib.colors import to_rgba
 
 from dropblock_mm.analysis.figures import detections as draw
-
-
-def test_reads_truth_and_predictions(detection_files):
-    samples = draw.read_samples(**detection_files, num_images=5, score_thr=0.3)
-    assert [len(sample.truth) for sample in samples] == [1, 1, 0]
-    assert [len(sample.predictions) for sample in samples] == [1, 1, 0]
-    assert samples[0].predictions[0].label == 'three'
-    assert samples[0].image.shape == (40, 50, 3)
-
-
-def test_images_are_evenly_spaced(detection_files):
-    samples = draw.read_samples(**detection_files, num_images=2, score_thr=0.3)
-    assert [int(sample.image.max()) for sample in samples] == [0, 120]
+from dropblock_mm.analysis.figures.evaluated import of_annotations
 
 
 def test_right_means_class_and_place(detection_files):
@@ -38,13 +28,13 @@ def test_iou_of_known_boxes():
 
 
 def test_sheet_shows_pairs_in_their_colours(detection_files):
-    samples = draw.read_samples(**detection_files, num_images=3, score_thr=0.3)
-    figure = draw.draw_sheet(samples, 'title')
+    samples = of_annotations(**detection_files, score_thr=0.3).samples(3)
+    figure = draw.draw_sheet([*samples, replace(samples[0], truth=[])], 'title')
     assert len(figure.axes) == 6
     colours = [
         [patch.get_edgecolor() for patch in panel.patches] for panel in figure.axes
     ]
     truth, right, wrong = map(to_rgba, (draw.TRUTH, draw.RIGHT, draw.WRONG))
-    assert colours == [[truth], [right], [truth], [wrong], [], []]
+    assert colours == [[truth], [right], [truth], [wrong], [], [wrong]]
     texts = [[text.get_text() for text in panel.texts] for panel in figure.axes]
     assert texts[1] == ['three  0.90']

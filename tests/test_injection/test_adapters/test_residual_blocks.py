@@ -10,6 +10,7 @@ from dropblock_mm import detach_drop_block
 from dropblock_mm.testing.toy_blocks import (
     BasicBlock,
     InvertedResidual,
+    PlainBlock,
     PlainShortcutBlock,
     PreActivationBlock,
     RegNetBlock,
@@ -61,6 +62,7 @@ def test_blocks_have_the_places_they_should():
 
 BLOCKS = [
     BasicBlock,
+    PlainBlock,
     PlainShortcutBlock,
     PreActivationBlock,
     RegNetBlock,

@@ -27,6 +27,9 @@ DEVICE = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
 pytestmark = pytest.mark.usefixtures('triton_interpreter')
 needs_gpu = pytest.mark.skipif(DEVICE.type == 'cpu', reason='needs a CUDA device')
+# The interpreter runs each program in Python: there, what repeats a case that runs
+# anyway at another size waits for the night.
+REPEATS = [] if DEVICE.type == 'cuda' else [pytest.mark.nightly]
 
 shapes = st.tuples(
     st.integers(1, 3), st.integers(1, 4), st.integers(1, 20), st.integers(1, 80)
@@ -102,7 +105,7 @@ def test_equals_the_oracle(shape, block_size, shared_mask, seed):
     ('shape', 'block_size'),
     [
         ((2, 3, 1, 1), 1),
-        ((1, 1, 24, 140), 7),  # cells of 8 x 128
+        pytest.param((1, 1, 24, 140), 7, marks=REPEATS),  # cells of 8 x 128
         ((1, 2, 7, 257), 2),  # and of 1 x 128
         ((1, 1, 300, 5), 300),
         ((2, 40, 14, 14), 7),
@@ -150,13 +153,13 @@ def test_leaves_the_input_alone_and_returns_a_fresh_tensor():
 @pytest.mark.parametrize(
     ('shape', 'block_size', 'gamma'),
     [
-        ((2, 8, 40, 40), 7, 0.003),
+        pytest.param((2, 8, 40, 40), 7, 0.003, marks=REPEATS),
         ((1, 3, 24, 40), 7, 0.05),  # far more seeds than are drawn at once
-        ((1, 2, 50, 140), 7, 0.003),
+        pytest.param((1, 2, 50, 140), 7, 0.003, marks=REPEATS),
         ((2, 20, 12, 9), 1, 0.1),
         ((3, 33, 7, 7), 7, 0.3),
         ((5, 7, 1, 1), 3, 0.5),
-        ((1, 1, 4, 2200), 2, 0.02),
+        pytest.param((1, 1, 4, 2200), 2, 0.02, marks=REPEATS),
     ],
 )
 def test_kernels_agree_on_the_mask(shape, block_size, gamma):
@@ -222,7 +225,13 @@ def test_drops_whole_blocks_inside_the_map(size, block_size):
 
 
 @pytest.mark.parametrize(
-    ('size', 'gamma'), [((5, 6), 0.1), ((12, 31), 0.1), ((4, 31), 0.6), ((3, 70), 0.01)]
+    ('size', 'gamma'),
+    [
+        ((5, 6), 0.1),
+        pytest.param((12, 31), 0.1, marks=REPEATS),
+        pytest.param((4, 31), 0.6, marks=REPEATS),
+        ((3, 70), 0.01),
+    ],
 )
 def test_seeds_fall_evenly_over_positions(size, gamma):
     """Blocks of one unit are the seeds. Chi-square of the counts per position."""
@@ -260,7 +269,7 @@ def test_number_of_seeds_in_a_plane_is_binomial():
 @pytest.mark.parametrize(
     ('size', 'block_size', 'keep_prob', 'planes'),
     [
-        ((40, 40), 7, 0.9, 512),
+        pytest.param((40, 40), 7, 0.9, 512, marks=REPEATS),
         ((50, 20), 7, 0.9, 512),
         ((33, 33), 8, 0.2, 64),
         ((7, 7), 9, 0.9, 512),
@@ -373,7 +382,9 @@ def test_units_beyond_32_bits_of_offset(tmp_path, long_axis):
     assert torch.equal(out, expected)
 
 
-@pytest.mark.parametrize('shape', [(1_000_000, 1, 1, 1), (1, 1, 9, 9)])
+@pytest.mark.parametrize(
+    'shape', [pytest.param((1_000_000, 1, 1, 1), marks=REPEATS), (1, 1, 9, 9)]
+)
 def test_one_plane_and_a_million(shape):
     gamma = 0.1
     out, kept = drop(torch.ones(shape, device=DEVICE), gamma, 1, 1)

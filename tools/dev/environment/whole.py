@@ -27,14 +27,12 @@ raise SystemExit(importlib.util.find_spec('torch') is None)
 PROBE_ALL = """
 try:
     import torchvision
-except ModuleNotFoundError:
-    pass  # no pin brings it
 except RuntimeError as error:
     raise SystemExit(
         f'torchvision does not belong to this torch ({error}). Remove the '
         'environment, and let torch and torchvision come from the same place.'
     )
-import mmdet, mmseg, dropblock_mm
+import mmdet, mmpretrain, mmseg, dropblock_mm
 from mmcv.ops import get_compiling_cuda_version as compiled, nms
 import torch
 if torch.cuda.is_available() and compiled() == 'not available':

@@ -33,7 +33,7 @@ def test_a_quick_run_measures_prints_and_saves(run_script, tmp_path):
         assert min(image.size) > 300
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_sections_that_take_longer_run_too(run_script, tmp_path):
     pytest.importorskip('mmdet')
     out, names = tmp_path / 'result.json', ('memory', 'training_step', 'compile')

@@ -1,0 +1,18 @@
+"""ResNet-50 on ImageNet with SpatialDropout (Table 1, row 4).
+
+    tools/dist_train.sh configs/resnet/*_spatial-dropout-* 8
+
+trains on 8 GPUs with 128 images each; with `python tools/train.py` and fewer GPUs add
+`--auto-scale-lr`. 300 epochs of 1,251 batches. Dropout of whole channels at keep_prob
+0.9, the paper's best, on the convolution branches of layer3 (with a quarter of the
+rate) and layer4. The paper does not name a schedule: there is none, as for dropout.
+
+Paper: 77.41 top-1, 93.74 top-5 on val, the best of training. Not trained here.
+Cost: 9.3e18 floating-point operations, about 290 GPU hours on V100s or 110 on A100s
+without mixed precision (estimated from that count, docs/en/cost.md; not measured).
+"""
+
+_base_ = [
+    './resnet50_8xb128-300e_in1k.py',
+    '../_base_/dropblock/resnet_c4c5_spatial_dropout.py',
+]

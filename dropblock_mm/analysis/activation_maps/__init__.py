@@ -1,0 +1,1 @@
+"""Where a model looks: class activation maps, and how far they spread."""

@@ -1,0 +1,136 @@
+"""CAM (Zhou et al., 2016) and Grad-CAM (Selvaraju et al., 2017).
+
+Both weight the maps of a layer and add them up: by the classifier's own weights, or by
+the mean gradient of a score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from dropblock_mm.errors import RefusedValueError
+
+
+def class_activation_map(maps: Tensor, weights: Tensor) -> Tensor:
+    """Return sum_k w_k A_k, not below 0: what the layer says for a class, and where.
+
+    Args:
+        maps: Tensor[K, H, W], before global average pooling.
+        weights: Tensor[K], of the class in the linear classifier behind it.
+    """
+    return torch.einsum('k,khw->hw', weights, maps).clamp_min(0)
+
+
+def grad_cam(maps: Sequence[Tensor], score: Tensor) -> Tensor:
+    """Return relu(sum_k mean(dS/dA_k) A_k).
+
+    Args:
+        maps: Tensor[1, K, H, W], leaves that the score was computed from; of several,
+            such as the levels of a pyramid, the one with the steepest gradient counts.
+        score: Tensor[].
+
+    Raises:
+        RefusedValueError: The score does not depend on the maps.
+    """
+    gradients: Sequence[Tensor | None] = [None]
+    if score.requires_grad:
+        gradients = torch.autograd.grad(
+            score, list(maps), retain_graph=True, allow_unused=True
+        )
+    known = [
+        (map_, gradient)
+        for map_, gradient in zip(maps, gradients, strict=False)
+        if gradient is not None
+    ]
+    if not known:
+        raise RefusedValueError(
+            'the prediction has no gradient to the layer, so that there is no Grad-CAM '
+            'of it. Name a layer in front of what predicts it, by --layer.'
+        )
+    steepest, gradient = max(known, key=lambda pair: float(pair[1].abs().sum()))
+    return class_activation_map(steepest[0].detach(), gradient[0].mean(dim=(1, 2)))
+
+
+class Watched:
+    """The maps of a layer, in one pass.
+
+    Args:
+        with_gradient: Begin a graph at the layer; what is before it has none, and
+            costs what it costs without gradients.
+    """
+
+    def __init__(self, with_gradient: bool) -> None:
+        self.with_gradient = with_gradient
+        self.maps: list[Tensor] = []
+
+    def __call__(self, module: nn.Module, inputs: Any, output: Any) -> Any:
+        """Forward hook: keep the maps of the output, and let leaves stand in."""
+        self.maps = []
+        if isinstance(output, (tuple, list)):
+            through = [self._stand_in(part) for part in output]
+            return type(output)(through) if self.with_gradient else None
+        through = self._stand_in(output)
+        return through if self.with_gradient else None
+
+    def _stand_in(self, value: Any) -> Any:
+        if not isinstance(value, Tensor) or value.dim() != 4:
+            return value
+        with torch.no_grad():  # not detach, which is let pass around this
+            leaf = value.clone()
+        self.maps.append(leaf)
+        if not self.with_gradient:
+            return value
+        return leaf.requires_grad_() * 1  # what follows may write into it
+
+    def found(self, layer: str) -> list[Tensor]:
+        """Return the maps, each Tensor[1, K, H, W].
+
+        Raises:
+            RefusedValueError: The layer was not passed, or gives no maps.
+        """
+        if not self.maps:
+            raise RefusedValueError(
+                f'--layer {layer!r} gave no map (N, C, H, W). Name one that does, such '
+                "as 'backbone' or 'backbone.layer4'."
+            )
+        return self.maps
+
+
+class _KeepGradients(TorchFunctionMode):
+    """Lets ``detach`` pass: mmdet's heads detach scores before they choose boxes."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        if func is torch.Tensor.detach:
+            return args[0]
+        return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def watching(
+    model: nn.Module, layer: nn.Module, with_gradient: bool
+) -> Iterator[Watched]:
+    """Around one pass of a model: keep a layer's maps, and the graph behind them."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    watched = Watched(with_gradient)
+    handle = layer.register_forward_hook(watched)
+    try:
+        for parameter in trained:
+            parameter.requires_grad_(False)
+        if with_gradient:
+            with torch.enable_grad(), _KeepGradients():
+                yield watched
+        else:
+            with torch.no_grad():
+                yield watched
+    finally:
+        handle.remove()
+        for parameter in trained:
+            parameter.requires_grad_(True)

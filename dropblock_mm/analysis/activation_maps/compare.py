@@ -1,0 +1,209 @@
+"""Activation maps of several models over the same images, and their spread."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dropblock_mm.analysis.activation_maps.explain import Explanation, explain
+from dropblock_mm.analysis.activation_maps.spread import (
+    MEASURES,
+    PairedDifference,
+    Spread,
+    paired_difference,
+    spread_of,
+)
+from dropblock_mm.analysis.figures.record import NumberTable
+from dropblock_mm.analysis.trained.images import (
+    own_example,
+    test_example,
+    user_pipeline,
+)
+from dropblock_mm.analysis.trained.models import TrainedModel, test_loader
+from dropblock_mm.analysis.trained.truth import Truth
+from dropblock_mm.errors import RefusedValueError
+
+
+@dataclass(frozen=True)
+class ImageMaps:
+    """The maps of an image, one for each model.
+
+    Args:
+        path: Of the image.
+        maps: In the models' order; None where a model found nothing to explain.
+    """
+
+    path: str
+    maps: list[Explanation | None]
+
+    @property
+    def comparable(self) -> bool:
+        """Whether every model found the target, or the truth is not known."""
+        found = [m for m in self.maps if m is not None and m.activation.any()]
+        right = all(m is not None and m.right is not False for m in self.maps)
+        return right and len(found) == len(self.maps)
+
+
+class SameImages:
+    """The images that all models are shown.
+
+    Args:
+        models: At least one.
+        paths: The user's images; of the test data if there are none.
+        limit: How many of the test data at most, evenly spaced.
+
+    Raises:
+        RefusedError: The models' test data differ, or an image cannot be read.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[TrainedModel],
+        paths: Sequence[Path] = (),
+        limit: int | None = None,
+    ) -> None:
+        self.models, self.paths = models, list(paths)
+        self.pipelines = [user_pipeline(m) for m in models] if paths else []
+        self.datasets = [] if paths else [test_loader(m).dataset for m in models]
+        _check_same_length(models, self.datasets)
+        total = len(self.datasets[0]) if self.datasets else len(self.paths)
+        number = min(limit or total, total)
+        self.indices = [i * total // number for i in range(number)]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def explain(self, target: Truth | None, layer: str | None) -> Iterator[ImageMaps]:
+        """Yield the maps of one image after the other.
+
+        What is explained is the target, or the truth, or else the surest prediction of
+        the first model.
+        """
+        for index in self.indices:
+            examples = [self._example(i, index) for i in range(len(self.models))]
+            _check_same_image(self.models, [e.path for e in examples])
+            first, *others = zip(self.models, examples, strict=True)
+            base = explain(*first, target, layer)
+            wanted = target or (base.target if base else None)
+            maps = [base]
+            for model, example in others:
+                found = explain(model, example, wanted, layer) if wanted else None
+                maps.append(found)
+            yield ImageMaps(examples[0].path, maps)
+
+    def _example(self, model: int, index: int) -> Any:
+        if self.paths:
+            return own_example(self.pipelines[model], self.paths[index])
+        library = self.models[model].library
+        return test_example(self.datasets[model], index, library)
+
+
+def _check_same_length(models: Sequence[TrainedModel], datasets: Sequence[Any]) -> None:
+    lengths = {len(dataset) for dataset in datasets}
+    if len(lengths) > 1:
+        told = ', '.join(
+            f'{m.name} {len(d)}' for m, d in zip(models, datasets, strict=True)
+        )
+        raise RefusedValueError(
+            f'the models have different test data: {told} images. Compare models that '
+            'were trained on the same data, or give images: --images FILE...'
+        )
+    if lengths == {0}:
+        raise RefusedValueError('the test data have no images.')
+
+
+def _check_same_image(models: Sequence[TrainedModel], paths: Sequence[str]) -> None:
+    for model, path in zip(models, paths, strict=True):
+        if os.path.realpath(path) != os.path.realpath(paths[0]):
+            raise RefusedValueError(
+                f'the models have different test data: where {models[0].name} has '
+                f'{paths[0]!r}, {model.name} has {path!r}. Compare models that were '
+                'trained on the same data, or give images: --images FILE...'
+            )
+
+
+@dataclass(frozen=True)
+class SpreadReport:
+    """The spread of all models' maps over the images that all found.
+
+    Args:
+        names: Of the models.
+        images: How many were looked at.
+        compared: How many all models got right.
+        means: By measure, of each model.
+        differences: By measure, of each model but the first, to the first.
+    """
+
+    names: list[str]
+    images: int
+    compared: int
+    means: dict[str, list[float]]
+    differences: dict[str, list[PairedDifference]]
+
+    def tables(self) -> list[NumberTable]:
+        """Return means, and differences with their intervals."""
+        if not self.compared:
+            return []
+        measures = [
+            [title, *(f'{value:.4g}' for value in self.means[key])]
+            for key, title in MEASURES.items()
+        ]
+        caption = (
+            f'Spread of the maps, mean of {self.compared} images of {self.images} that '
+            'every model got right'
+        )
+        tables = [NumberTable(caption, ['measure', *self.names], measures)]
+        rows = [
+            _difference_row(title, name, found)
+            for key, title in MEASURES.items()
+            for name, found in zip(self.names[1:], self.differences[key], strict=True)
+        ]
+        if rows:
+            headings = ['measure', 'model', f'minus {self.names[0]}']
+            headings += ['95 % by paired t', '95 % by bootstrap', 'images']
+            caption = 'Differences over the same images; an interval with 0 in it '
+            caption += 'decides nothing'
+            tables.append(NumberTable(caption, headings, rows))
+        return tables
+
+
+def _difference_row(title: str, name: str, found: PairedDifference) -> list[str]:
+    return [
+        title,
+        name,
+        f'{found.mean:+.4g}',
+        _interval(found.t_interval),
+        _interval(found.bootstrap),
+        str(found.number),
+    ]
+
+
+def _interval(bounds: tuple[float, float] | None) -> str:
+    return '' if bounds is None else f'{bounds[0]:+.4g} to {bounds[1]:+.4g}'
+
+
+def spread_report(names: Sequence[str], images: Sequence[ImageMaps]) -> SpreadReport:
+    """Measure the maps of the images that every model got right."""
+    measured: list[list[Spread]] = []
+    for image in images:
+        found = [spread_of(m.activation) for m in image.maps if m is not None]
+        whole = [spread for spread in found if spread is not None]
+        if image.comparable and len(whole) == len(names):
+            measured.append(whole)
+    values = {
+        key: [[getattr(row[i], key) for row in measured] for i in range(len(names))]
+        for key in MEASURES
+    }
+    means = {
+        key: [sum(column) / len(column) for column in columns]
+        for key, columns in values.items()
+        if measured
+    }
+    differences = {
+        key: [paired_difference(columns[0], other) for other in columns[1:]]
+        for key, columns in values.items()
+    }
+    return SpreadReport(list(names), len(images), len(measured), means, differences)

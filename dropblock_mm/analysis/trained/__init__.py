@@ -1,0 +1,1 @@
+"""Trained models of mmdet, mmseg and mmpretrain, to be looked at."""

@@ -1,0 +1,101 @@
+"""Predict on images with trained models, by the inferencers of their libraries.
+
+Each model's pictures and predictions go to OUT_DIR/NAME, and a sheet with all models
+side by side to OUT_DIR/predictions.png. Checkpoints of trainings are loaded safely, on
+torch 2.6 and later too.
+
+Examples::
+
+    python tools/predict.py photo.jpg folder/ --model work_dirs/RUN --out-dir predicted
+    python tools/predict.py folder/ --model work_dirs/plain --model work_dirs/dropped
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dropblock_mm.commands.arguments import add_model_arguments
+from dropblock_mm.programs import as_typed, typed
+
+if TYPE_CHECKING:
+    from dropblock_mm.analysis.trained.predictions import Prediction
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=as_typed(__doc__),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        'images', nargs='+', type=Path, help='images, or folders of them'
+    )
+    add_model_arguments(parser)
+    parser.add_argument('--out-dir', type=Path, default=Path('predictions'))
+    parser.add_argument(
+        '--score-thr', type=float, default=0.3, help='of boxes (%(default)s)'
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Predict as the command line says."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    args = parse_args(argv)
+
+    from dropblock_mm.analysis.figures.predictions import (
+        draw_predictions,
+        predictions_record,
+    )
+    from dropblock_mm.analysis.figures.record import write_record
+    from dropblock_mm.analysis.figures.style import house_style, save_picture
+    from dropblock_mm.analysis.trained.models import check_names_differ, model_files
+    from dropblock_mm.analysis.trained.predictions import image_files, predictor
+    from dropblock_mm.commands.progress import progress
+    from dropblock_mm.runs.messages import one_message
+
+    found: dict[str, list[Prediction]] = {}
+    with one_message():
+        images = image_files(args.images)
+        files = [model_files(words) for words in args.model]
+        check_names_differ(files)
+        for file in files:
+            predict = predictor(file, args.cfg_options, args.score_thr)
+            found[file.name] = []
+            with progress(file.name, len(images)) as advance:
+                for path in images:
+                    prediction = predict(path)
+                    found[file.name].append(prediction)
+                    advance(prediction.told)
+            save(found[file.name], args.out_dir / file.name)
+    out = args.out_dir / 'predictions.png'
+    with house_style():
+        save_picture(draw_predictions(found), out)
+    command = f'{typed("predict")} {shlex.join(words)}'
+    write_record(predictions_record(out, found, command), out)
+    print(f'wrote {out}, and the pictures of {len(images)} images beside it')
+
+
+def save(predictions: Sequence[Prediction], folder: Path) -> None:
+    """Write a model's pictures, and what it found as JSON."""
+    from PIL import Image
+
+    folder.mkdir(parents=True, exist_ok=True)
+    told = {}
+    for number, prediction in enumerate(predictions):
+        # Folders may hold images of the same name.
+        name = f'{number:04d}_{Path(prediction.path).stem}.png'
+        Image.fromarray(prediction.drawn).save(folder / name)
+        told[name] = {'image': prediction.path, **prediction.found}
+    text = json.dumps(told, indent=1)
+    (folder / 'predictions.json').write_text(f'{text}\n', encoding='utf-8')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,185 @@
+"""Evaluate trained models with DropBlock left on (Figure 5 of the paper).
+
+Blocks are dropped at the same sites in every model, and batch normalisation stays in
+eval mode. Every evaluation is written down at once: interrupted and started again with
+the same arguments, the command goes on.
+
+Examples::
+
+    python tools/analysis_tools/robustness.py --model work_dirs/plain \
+        --model work_dirs/dropped --out robustness.png
+    python tools/analysis_tools/robustness.py --model CONFIG CHECKPOINT NAME \
+        --block-sizes 1 3 7 --keep-probs 0.5 0.7 0.9 1 --seeds 5
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dropblock_mm.commands.arguments import add_model_arguments, positive
+from dropblock_mm.programs import as_typed, typed
+
+if TYPE_CHECKING:
+    from dropblock_mm.analysis.robustness import Grid, Point
+    from dropblock_mm.analysis.trained.models import ModelFiles
+
+
+def share(text: str) -> float:
+    """Read a keep_prob, in (0, 1]."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f'{text!r} is not a number in (0, 1]')
+    return value
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=as_typed(__doc__),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_model_arguments(parser)
+    parser.add_argument('--out', type=Path, default=Path('robustness.png'))
+    parser.add_argument(
+        '--block-sizes', nargs='+', type=positive, default=[1, 7], metavar='SIDE'
+    )
+    parser.add_argument(
+        '--keep-probs',
+        nargs='+',
+        type=share,
+        default=[0.75, 0.8, 0.85, 0.9, 0.95, 1.0],
+        metavar='RATE',
+    )
+    parser.add_argument(
+        '--seeds', type=positive, default=3, help='draws of masks (%(default)s)'
+    )
+    parser.add_argument(
+        '--dropblock',
+        metavar='NAME-OR-FILE',
+        help='fragment that says where; else the first config that does, or the paper',
+    )
+    return parser.parse_args(argv)
+
+
+def what_is_asked(args: argparse.Namespace, files: Sequence[ModelFiles]) -> dict:
+    """Return what an earlier call must have had in common to be gone on with."""
+    sizes = [Path(f.checkpoint).stat().st_size for f in files]
+    return {
+        'models': [
+            [f.name, f.checkpoint, n] for f, n in zip(files, sizes, strict=True)
+        ],
+        'dropblock': args.dropblock,
+        'cfg_options': {k: repr(v) for k, v in args.cfg_options.items()},
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Evaluate as the command line says."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    args = parse_args(argv)
+
+    from dropblock_mm.analysis.figures.record import (
+        check_picture_name,
+        read_record,
+        record_path,
+    )
+    from dropblock_mm.analysis.robustness import (
+        Grid,
+        evaluate_points,
+        known_points,
+        targets_of,
+    )
+    from dropblock_mm.analysis.trained.models import (
+        check_names_differ,
+        model_files,
+        open_model,
+        test_loader,
+    )
+    from dropblock_mm.commands.progress import progress
+    from dropblock_mm.runs.messages import one_message
+
+    grid = Grid(tuple(args.block_sizes), tuple(args.keep_probs), (*range(args.seeds),))
+    command = f'{typed("robustness")} {shlex.join(words)}'
+    with one_message():
+        check_picture_name(args.out)
+        files = [model_files(words) for words in args.model]
+        check_names_differ(files)
+        models = [open_model(file, args.cfg_options) for file in files]
+        what = what_is_asked(args, files)
+        path = record_path(args.out)
+        numbers = read_record(path).numbers if path.is_file() else {}
+        points = known_points(numbers, what)
+        targets = targets_of([model.cfg for model in models], args.dropblock)
+        done = {(p.model, p.block_size, p.keep_prob, p.seed) for p in points}
+        to_do = {
+            m.name: [s for s in grid.settings() if (m.name, *s) not in done]
+            for m in models
+        }
+        with progress('evaluations', sum(map(len, to_do.values()))) as advance:
+            for model in models:
+                settings = to_do[model.name]
+                loader = test_loader(model) if settings else None
+                for point in evaluate_points(model, loader, targets, settings):
+                    points.append(point)
+                    write(args.out, points, grid, what, command)
+                    advance(
+                        f'{point.model}, block {point.block_size}, '
+                        f'keep_prob {point.keep_prob:g}: {point.value:.4g}'
+                    )
+    write(args.out, points, grid, what, command)
+    draw(args.out, points, grid)
+
+
+def wanted(points: Sequence[Point], grid: Grid) -> list[Point]:
+    """Return the points of the grid, of those that are known."""
+    asked = set(grid.settings())
+    return [p for p in points if (p.block_size, p.keep_prob, p.seed) in asked]
+
+
+def write(
+    out: Path, points: Sequence[Point], grid: Grid, what: dict[str, Any], command: str
+) -> None:
+    """Write down what is known by now."""
+    from dropblock_mm.analysis.figures.record import write_record
+    from dropblock_mm.analysis.figures.robustness import robustness_record
+    from dropblock_mm.analysis.robustness import as_numbers, curves_of
+
+    curves = curves_of(wanted(points, grid), grid)
+    notes = ['Batch normalisation in eval mode; bars of one standard deviation.']
+    if len(wanted(points, grid)) < len(grid.settings()) * len(what['models']):
+        notes.append('Not finished.')
+    numbers = as_numbers(points, what)
+    record = robustness_record(out, curves, points[0].metric, numbers, notes, command)
+    write_record(record, out)
+
+
+def draw(out: Path, points: Sequence[Point], grid: Grid) -> None:
+    """Draw the curves, and print them."""
+    from dropblock_mm.analysis.figures.robustness import draw_robustness
+    from dropblock_mm.analysis.figures.style import house_style, save_picture
+    from dropblock_mm.analysis.robustness import curves_of
+
+    curves = curves_of(wanted(points, grid), grid)
+    with house_style():
+        save_picture(draw_robustness(curves, points[0].metric), out)
+    for curve in curves:
+        values = '  '.join(
+            f'{rate:g}: {mean:.4g} ± {spread:.2g}'
+            for rate, mean, spread in zip(
+                curve.keep_probs, curve.means, curve.spreads, strict=True
+            )
+        )
+        print(f'{curve.model}, block {curve.block_size}:  {values}')
+    print(f'wrote {out} and its numbers in {out.with_suffix(".json")}')
+
+
+if __name__ == '__main__':
+    main()

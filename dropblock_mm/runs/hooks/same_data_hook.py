@@ -1,0 +1,134 @@
+"""The hook by which runs of one seed see the same images, whatever models draw."""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dist import get_rank
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch import Tensor
+
+from dropblock_mm.registry import HOOKS
+
+SEEN = 'images_seen'  # in the message hub, and so in checkpoints
+_STRIDE = 997  # of what is summed up of a batch; a prime, so that no column repeats
+_State = tuple[Tensor, Any, Any]
+
+
+@HOOKS.register_module()
+class SameDataHook(Hook):
+    """Draw what happens to images apart from what the model draws, and sum it up.
+
+    Dropout of any kind draws from the generators that a pipeline in the same process
+    draws from, so that a model with it is shown other crops than one without. Between
+    iterations, where images are loaded, this hook sets the CPU's generators of torch,
+    NumPy and Python by the seed, the rank and the number of the iteration; before the
+    model computes it gives back the state that the model left. Workers have generators
+    of their own, which MMEngine seeds.
+
+    It also keeps two checksums, of the names of the images in their order and of their
+    pixels (one in 997), in the message hub under ``images_seen``. Runs with the same
+    sums saw the same images. Pixels may differ once a run with workers is resumed: the
+    workers begin anew.
+    """
+
+    # Last before an iteration and last after it: other hooks draw with the model.
+    priority = 'LOWEST'
+
+    def __init__(self) -> None:
+        self._model_state: _State | None = None
+        self._seed = 0
+
+    def before_train(self, runner: Runner) -> None:
+        """Take up the sums of a resumed run."""
+        self._seed = int(runner.seed or 0)
+        hub = runner.message_hub
+        begun = hub.get_info(SEEN) if SEEN in hub.runtime_info else None
+        resumed = bool(begun) or runner.iter > 0
+        self.seen = {'images': 0, 'pixels': 0, 'iterations': 0, **(begun or {})}
+        self.seen['resumed'] = resumed
+        hub.update_info(SEEN, self.seen)
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Leave the model's random numbers for those of the images."""
+        self._leave_model(runner.iter)
+
+    def before_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None
+    ) -> None:
+        """Sum up the batch, and go back to the model's random numbers."""
+        self.seen['iterations'] += 1
+        for name in image_names(data_batch):
+            self.seen['images'] = zlib.crc32(name.encode(), self.seen['images'])
+        for tensor in _tensors(data_batch):
+            sample = tensor.detach().flatten()[::_STRIDE].cpu().contiguous()
+            content = sample.view(torch.uint8).numpy().tobytes()
+            self.seen['pixels'] = zlib.crc32(content, self.seen['pixels'])
+        if self._model_state is not None:
+            _set_state(self._model_state)
+            self._model_state = None
+
+    def after_train_iter(self, runner: Runner, *args: Any, **kwargs: Any) -> None:
+        """Leave the model's random numbers for those of the next images."""
+        self._leave_model(runner.iter + 1)
+
+    def after_val_epoch(self, runner: Runner, metrics: Any = None) -> None:
+        """Set the random numbers of the next images anew: validation may draw."""
+        if self._model_state is not None:
+            self._seed_images(runner.iter)
+
+    def after_train(self, runner: Runner) -> None:
+        """Go back to the model's random numbers."""
+        if self._model_state is not None:
+            _set_state(self._model_state)
+            self._model_state = None
+
+    def _leave_model(self, iteration: int) -> None:
+        if self._model_state is None:
+            self._model_state = _state()
+        self._seed_images(iteration)
+
+    def _seed_images(self, iteration: int) -> None:
+        words = (self._seed, get_rank(), iteration)
+        seed = int(np.random.SeedSequence(words).generate_state(1)[0])
+        torch.default_generator.manual_seed(seed)
+        np.random.seed(seed)
+        random.seed(seed)
+
+
+def _state() -> _State:
+    return torch.get_rng_state(), np.random.get_state(), random.getstate()
+
+
+def _set_state(state: _State) -> None:
+    torch.set_rng_state(state[0])
+    np.random.set_state(state[1])
+    random.setstate(state[2])
+
+
+def image_names(batch: Any) -> Iterator[str]:
+    """Find the files of the images of a batch, in order."""
+    samples = batch.get('data_samples') if isinstance(batch, Mapping) else None
+    for sample in samples if isinstance(samples, (list, tuple)) else ():
+        path = getattr(sample, 'img_path', None)
+        if path is not None:
+            yield str(path)
+
+
+def _tensors(batch: Any) -> Iterator[Tensor]:
+    """Find the images of a batch: its inputs, or all tensors where it names none."""
+    if isinstance(batch, Tensor):
+        yield batch
+    elif isinstance(batch, Mapping):
+        parts = [batch['inputs']] if 'inputs' in batch else batch.values()
+        for part in parts:
+            yield from _tensors(part)
+    elif isinstance(batch, (list, tuple)):
+        for part in batch:
+            yield from _tensors(part)

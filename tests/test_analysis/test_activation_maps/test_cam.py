@@ -1,0 +1,121 @@
+"""CAM and Grad-CAM: exact on small maps, and as torchcam has them."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from dropblock_mm.analysis.activation_maps.cam import (
+    class_activation_map,
+    grad_cam,
+    watching,
+)
+from dropblock_mm.errors import RefusedValueError
+
+
+class Classifier(nn.Module):
+    """Two convolutions, pooling, and a linear layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(3, 6, 3, 2, 1), nn.ReLU(), nn.Conv2d(6, 5, 3, 1, 1)
+        )
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(5, 4)
+
+    def forward(self, x):
+        maps = self.features(x).relu_()  # in place, right behind the layer
+        return self.fc(self.pool(maps).flatten(1))
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return Classifier().eval()
+
+
+def test_cam_is_the_weighted_sum():
+    maps, weights = torch.randn(3, 4, 5), torch.randn(3)
+    slow = np.zeros((4, 5))
+    for k in range(3):
+        for i in range(4):
+            for j in range(5):
+                slow[i, j] += float(weights[k] * maps[k, i, j])
+    found = class_activation_map(maps, weights)
+    assert found.numpy() == pytest.approx(np.maximum(slow, 0), abs=1e-5)
+
+
+def test_grad_cam_behind_pooling_is_cam_up_to_a_factor(model):
+    x = torch.randn(1, 3, 12, 10)
+    with watching(model, model.features, with_gradient=True) as watched:
+        score = model(x)[0, 2]
+        found = grad_cam(watched.found('features'), score)
+    maps = model.features(x).detach()[0]
+    # The mean gradient of a pooled map: weight over size, where ReLU let it through.
+    slow = (maps > 0).float().mean(dim=(1, 2)) * model.fc.weight[2] / maps[0].numel()
+    assert torch.allclose(found, class_activation_map(maps, slow), atol=1e-7)
+
+
+def test_the_model_is_as_it_was(model):
+    model.fc.weight.requires_grad_(False)
+    before = [p.requires_grad for p in model.parameters()]
+    with watching(model, model.features, with_gradient=True):
+        assert not any(p.requires_grad for p in model.parameters())
+        out = model(torch.randn(1, 3, 8, 8))
+    assert out.requires_grad
+    assert [p.requires_grad for p in model.parameters()] == before
+    assert not model.features._forward_hooks
+    assert torch.ones(1, requires_grad=True).detach().requires_grad is False
+
+
+def test_of_several_maps_the_one_that_matters_counts():
+    maps = [torch.rand(1, 2, 4, 4, requires_grad=True) for _ in range(3)]
+    score = maps[1].sum() + 0.01 * maps[2].sum()
+    found = grad_cam(maps, score)
+    assert torch.equal(found, class_activation_map(maps[1][0].detach(), torch.ones(2)))
+
+
+def test_no_gradient_is_refused():
+    maps = torch.rand(1, 2, 4, 4, requires_grad=True)
+    for score in (torch.tensor(1.0), torch.tensor(1.0, requires_grad=True)):
+        with pytest.raises(RefusedValueError, match='no gradient'):
+            grad_cam([maps], score)
+
+
+def test_a_layer_without_maps_is_refused(model):
+    with watching(model, model.fc, with_gradient=True) as watched:
+        model(torch.randn(1, 3, 8, 8))
+    with pytest.raises(RefusedValueError, match="'fc' gave no map"):
+        watched.found('fc')
+
+
+def scaled(found):
+    """As torchcam returns maps: from 0 to 1."""
+    found = found - found.min()
+    return found / found.max()
+
+
+@pytest.mark.parametrize('method', ['CAM', 'GradCAM'])
+def test_they_are_those_of_torchcam(model, method):
+    pytest.importorskip('torchcam', reason='torchcam is not installed')
+    from torchcam import methods
+
+    x = torch.randn(1, 3, 16, 16, requires_grad=True)
+    extra = {'fc_layer': 'fc'} if method == 'CAM' else {}
+    # torchcam watches the map as it leaves the layer: without an in-place ReLU.
+    model.forward = lambda x: model.fc(model.pool(model.features(x)).flatten(1))
+    with getattr(methods, method)(model, 'features', **extra) as theirs:
+        logits = model(x)
+        (expected,) = theirs(1, logits)
+    with watching(model, model.features, with_gradient=method == 'GradCAM') as watched:
+        logits = model(x.detach())
+        maps = watched.found('features')
+        if method == 'CAM':
+            found = class_activation_map(maps[0][0], model.fc.weight[1])
+        else:
+            found = grad_cam(maps, logits[0, 1])
+    assert found.max() > 0
+    assert scaled(found).detach().numpy() == pytest.approx(
+        expected[0].detach().numpy(), abs=1e-5
+    )

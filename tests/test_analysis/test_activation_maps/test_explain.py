@@ -1,0 +1,122 @@
+"""Maps of small models of each library, alone and side by side."""
+
+import numpy as np
+import pytest
+import torch
+
+from dropblock_mm.analysis.activation_maps import compare, explain
+from dropblock_mm.analysis.activation_maps.compare import SameImages, spread_report
+from dropblock_mm.analysis.activation_maps.explain import Explanation
+from dropblock_mm.analysis.trained.models import model_files, open_model
+from dropblock_mm.analysis.trained.truth import Truth
+from dropblock_mm.errors import RefusedValueError
+
+
+@pytest.fixture(scope='module')
+def opened(small_run):
+    known = {}
+
+    def get(library, seed=0):
+        if (library, seed) not in known:
+            files = model_files([str(small_run(library, seed))])
+            known[library, seed] = open_model(files, {})
+        return known[library, seed]
+
+    return get
+
+
+@pytest.mark.parametrize(
+    ('library', 'size'), [('mmpretrain', 2), ('mmseg', 2), ('mmdet', None)]
+)
+def test_every_library_has_maps(opened, library, size):
+    trained = opened(library)
+    images = list(SameImages([trained]).explain(None, None))
+    assert len(images) == 6
+    for index, image in enumerate(images):
+        (found,) = image.maps
+        assert found.activation.min() >= 0
+        assert found.target.label == index % 3
+        if size:
+            assert found.activation.shape == (size, size)
+    # What holds of the model is left as it was.
+    assert not any(m._forward_hooks for m in trained.model.modules())
+    assert all(p.requires_grad for p in trained.model.parameters())
+
+
+def test_a_classifiers_map_is_cam(opened):
+    trained = opened('mmpretrain')
+    images = SameImages([trained])
+    example = images._example(0, 1)
+    found = explain.explain(trained, example, Truth(2))
+    batch = trained.model.data_preprocessor({k: [v] for k, v in example.item.items()})
+    with torch.no_grad():
+        maps = trained.model.backbone(batch['inputs'])[-1][0]
+    slow = torch.einsum('k,khw->hw', trained.model.head.fc.weight[2], maps)
+    assert found.activation == pytest.approx(slow.clamp_min(0).detach().numpy())
+    deeper = explain.explain(trained, example, Truth(2), 'backbone.layer3')
+    assert deeper.activation.shape == (4, 4)
+
+
+def test_a_detectors_box_is_the_true_one(opened):
+    trained = opened('mmdet')
+    images = SameImages([trained])
+    example = images._example(0, 1)
+    found = explain.explain(trained, example)
+    if found.right:
+        assert explain._overlap(found.box, example.truth.box) >= 0.5
+    surest = explain.explain(trained, images._example(0, 2), Truth(0))
+    assert surest.box is not None
+    assert surest.activation.any()
+
+
+def test_own_images_need_no_annotations(opened, small_images):
+    for library in ('mmdet', 'mmseg', 'mmpretrain'):
+        models = [opened(library, 0), opened(library, 1)]
+        paths = sorted((small_images / 'images').glob('*.png'))[:2]
+        found = list(SameImages(models, paths).explain(None, None))
+        assert len(found) == 2
+        first, second = found[0].maps
+        assert first.right is None
+        assert second is None or second.target.label == first.target.label
+
+
+def test_models_of_other_data_are_not_compared(opened, small_run):
+    other = open_model(
+        model_files([str(small_run('mmpretrain', 1))]),
+        {'test_dataloader.dataset.indices': 2},
+    )
+    with pytest.raises(RefusedValueError, match='different test data'):
+        SameImages([opened('mmpretrain'), other])
+    with pytest.raises(RefusedValueError, match='different test data: where'):
+        compare._check_same_image([opened('mmdet'), other], ['a', 'b'])
+
+
+def maps(*values, right=True):
+    truth = Truth(0)
+    return [Explanation(np.array(v, float), truth, right, 0.5) for v in values]
+
+
+def test_only_images_that_all_got_right_are_compared():
+    peak, even, none = [[0, 0], [0, 4]], [[1, 1], [1, 1]], [[0, 0], [0, 0]]
+    images = [
+        compare.ImageMaps('a', maps(peak, even)),
+        compare.ImageMaps('b', maps(peak, even)),
+        compare.ImageMaps('c', maps(peak, none)),
+        compare.ImageMaps('d', maps(even, peak, right=False)),
+        compare.ImageMaps('e', [*maps(peak), None]),
+    ]
+    report = spread_report(['one', 'two'], images)
+    assert (report.images, report.compared) == (5, 2)
+    assert report.means['share'] == [0.25, 1.0]
+    (difference,) = report.differences['share']
+    assert (difference.number, difference.mean) == (2, 0.75)
+    means, differences = report.tables()
+    assert means.headings == ['measure', 'one', 'two']
+    assert differences.rows[0][1:] == [
+        'two',
+        '+0.75',
+        '+0.75 to +0.75',
+        '+0.75 to +0.75',
+        '2',
+    ]
+    assert spread_report(['one'], []).tables() == []

@@ -1,0 +1,303 @@
+"""The page says what there is, and what is missing; all of it escaped."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from matplotlib.figure import Figure
+
+from dropblock_mm.analysis.figures.record import (
+    FigureRecord,
+    NumberTable,
+    write_record,
+)
+from dropblock_mm.analysis.html_report.build import build_page
+from dropblock_mm.analysis.html_report.page import render
+from dropblock_mm.errors import RefusedFileError
+from dropblock_mm.testing.training_logs import made_up_rows
+
+EVIL = '</title><script>alert(1)</script>&"\''
+
+
+pytestmark = pytest.mark.usefixtures('cheap_pictures')
+
+
+def page_of(*paths):
+    return build_page(paths, 'Report', {'written': 'now'})
+
+
+def section_of(path):
+    (section,) = page_of(path).sections
+    return section
+
+
+@pytest.fixture
+def picture(tmp_path):
+    """A function that writes a picture and its record."""
+
+    def make(folder, title='Masks', kind='masks'):
+        folder.mkdir(exist_ok=True)
+        Figure(figsize=(1, 1)).savefig(folder / 'masks.png')
+        table = NumberTable('kept', ['site', 'share'], [['a', '0.9'], [title, '0.8']])
+        record = FigureRecord(kind, title, 'masks.png', f'{title} keep 0.9', [table])
+        return write_record(record, folder / 'masks.png')
+
+    return make
+
+
+def test_a_finished_run_lacks_nothing(run_folder):
+    section = section_of(run_folder())
+    assert section.missing == []
+    assert section.facts['model'] == 'RetinaNet, ResNet-18'
+    assert section.facts['data'] == 'CocoDataset in data/<scenes>/'
+    assert section.facts['trained'] == '3 of 3 epochs'
+    assert section.facts['seed'] == '7'
+    assert section.facts['optimizer'] == 'AdamW at 0.002'
+    assert 'backbone.layer3, backbone.layer4' in section.facts['DropBlock']
+    assert section.environment['PyTorch'] == '2.14.1'
+    (curves,) = section.pictures
+    assert 'coco/bbox_mAP ends at 0.6' in curves.alt
+    assert [row[-1] for row in curves.tables[0].rows] == ['0.2', '0.4', '0.6']
+
+
+def test_runs_are_sorted_by_their_metric_and_drawn_together(run_folder):
+    worse = [
+        {k: v / 2 if k == 'coco/bbox_mAP' else v for k, v in row.items()}
+        for row in made_up_rows()
+    ]
+    page = page_of(run_folder('worse', worse), run_folder('better'))
+    (table,) = page.summary
+    assert [row[0] for row in table.rows] == ['better', 'worse']
+    assert (table.headings[table.sorted_by], table.descending) == ('at the end', True)
+    (compared,) = page.pictures
+    assert 'worse 0.3, better 0.6' in compared.alt
+
+
+def break_config(run):
+    (run / 'config.py').write_text('model = dict(')
+
+
+def remove_config(run):
+    (run / 'config.py').unlink()
+
+
+def cut_log(run):
+    path = next(run.glob('*/vis_data/scalars.json'))
+    path.write_text(path.read_text()[:-10])
+
+
+def spoil_log(run):
+    next(run.glob('*/vis_data/scalars.json')).write_text('[1]\n"a"\n')
+
+
+def remove_log(run):
+    next(run.glob('*/vis_data/scalars.json')).unlink()
+
+
+def stop_early(run):
+    path = next(run.glob('*/vis_data/scalars.json'))
+    path.write_text('\n'.join(path.read_text().splitlines()[:6]))
+
+
+def never_evaluate(run):
+    path = next(run.glob('*/vis_data/scalars.json'))
+    lines = [line for line in path.read_text().splitlines() if 'mAP' not in line]
+    path.write_text('\n'.join(lines))
+
+
+def log_no_numbers(run):
+    path = next(run.glob('*/vis_data/scalars.json'))
+    row = {'loss': [1, 2], 'iter': 1, 'step': 1, 'epoch': 3}
+    path.write_text(json.dumps(row) + '\n')
+
+
+def cut_checkpoint(run):
+    (run / 'epoch_3.pth').write_bytes(b'PK')
+
+
+def remove_checkpoint(run):
+    (run / 'epoch_3.pth').unlink()
+
+
+def forget_machine(run):
+    next(run.glob('*/*.log')).unlink()
+
+
+def spoil_attempts(run):
+    (run / 'attempts.json').write_text('[{"command": 1}]')
+
+
+@pytest.mark.parametrize(
+    ('spoil', 'said'),
+    [
+        (break_config, 'The config config.py cannot be read'),
+        (remove_config, 'No config (*.py)'),
+        (cut_log, 'The log 20200131_235959 is cut short.'),
+        (spoil_log, 'The log cannot be read'),
+        (remove_log, 'No log (*/vis_data/scalars.json)'),
+        (stop_early, 'The training is not finished: 2 of 3 epochs.'),
+        (never_evaluate, 'No evaluation in the log'),
+        (log_no_numbers, 'The curves could not be drawn'),
+        (cut_checkpoint, 'Damaged or cut short: epoch_3.pth.'),
+        (remove_checkpoint, 'No checkpoint (*.pth)'),
+        (forget_machine, 'No log of the machine'),
+        (spoil_attempts, 'attempts.json cannot be read'),
+    ],
+    ids=lambda value: getattr(value, '__name__', None),
+)
+def test_what_is_missing_is_said(run_folder, read, spoil, said):
+    run = run_folder()
+    spoil(run)
+    text = read(render(page_of(run))).text
+    assert said in text
+
+
+def test_pictures_of_a_run_are_taken_in_with_their_numbers(run_folder, picture, read):
+    run = run_folder()
+    picture(run)
+    found = read(render(page_of(run)))
+    assert [p['alt'] for p in found.pictures][1:] == ['Masks keep 0.9']
+    assert all(p['src'].startswith('data:image/') for p in found.pictures)
+
+
+def test_a_folder_of_pictures_is_a_section(tmp_path, picture):
+    picture(tmp_path / 'figures')
+    section = section_of(tmp_path / 'figures')
+    assert (section.kind, len(section.pictures)) == ('pictures', 1)
+
+
+@pytest.mark.parametrize('cut', [True, False])
+def test_spoilt_records_are_said(run_folder, picture, cut):
+    run = run_folder()
+    record = picture(run)
+    if cut:
+        record.write_text(record.read_text()[:-30])
+    else:
+        (run / 'masks.png').unlink()
+    (said,) = section_of(run).missing
+    assert 'masks.json' in said
+
+
+def test_a_record_names_no_file_outside_its_folder(run_folder, picture, tmp_path):
+    run = run_folder()
+    record = picture(run)
+    (tmp_path / 'secret.png').write_bytes(b'secret')
+    content = json.loads(record.read_text()) | {'picture': '../secret.png'}
+    record.write_text(json.dumps(content))
+    assert all(b'secret' not in p.data for p in section_of(run).pictures)
+
+
+def test_names_and_texts_are_escaped(run_folder, picture, read):
+    run = run_folder('a <b> & "c"')
+    config = run / 'config.py'
+    config.write_text(config.read_text().replace('RetinaNet', '<script>x</script>'))
+    picture(run, EVIL)
+    page = build_page([run], EVIL, {EVIL: EVIL})
+    found = read(render(page))
+    assert 'script' not in found.tags
+    assert EVIL in found.text
+    assert '<script>x</script>' in found.text
+    assert 'a <b> & "c"' in found.text
+
+
+def test_the_page_asks_for_nothing(run_folder, read):
+    found = read(render(page_of(run_folder())))
+    assert found.addresses
+    assert all(a.startswith(('data:', '#')) for a in found.addresses)
+    assert all(p['alt'] for p in found.pictures)
+
+
+def test_a_checkpoint_is_described(tmp_path):
+    path = tmp_path / 'epoch_1.pth'
+    meta = {'epoch': 1, 'dataset_meta': {'classes': ('cat', 'dog')}}
+    torch.save({'state_dict': {'w': torch.zeros(3, 4)}, 'meta': meta}, path)
+    section = section_of(path)
+    assert section.facts['numbers in them'] == '12'
+    assert section.facts['classes'] == '2: cat, dog'
+    path.write_bytes(path.read_bytes()[:100])
+    (said,) = section_of(path).missing
+    assert 'damaged' in said
+
+
+SERIES = {
+    'schema': 1,
+    'table': 'table3',
+    'paper': 'Table 3',
+    'smoke': True,
+    'command': 'reproduce table3',
+    'environment': {'PyTorch': '2.14.1'},
+    'rows': [
+        {
+            'name': 'plain',
+            'title': 'RetinaNet',
+            'paper': {'AP': 36.8},
+            'measured': {},
+        },
+        {
+            'name': 'dropped',
+            'title': 'with DropBlock',
+            'paper': {'AP': 38.3},
+            'measured': {
+                'AP': {'mean': 38, 'standard_deviation': 0.25, 'values': [37.8, 38.2]}
+            },
+        },
+    ],
+    'runs': [
+        {
+            'row': 'dropped',
+            'seed': 0,
+            'state': 'finished',
+            'metrics': {'AP': 37.8},
+            'effective_keep_rate': 0.93,
+        },
+        {
+            'row': 'plain',
+            'seed': 0,
+            'state': 'interrupted',
+            'metrics': {},
+            'effective_keep_rate': None,
+        },
+    ],
+}
+
+
+def test_a_series_has_the_papers_numbers_beside_its_own(tmp_path, read):
+    (tmp_path / 'table3.json').write_text(json.dumps(SERIES))
+    (tmp_path / 'other.json').write_text('{')
+    section = section_of(tmp_path)
+    table, runs = section.tables
+    assert table.headings == ['row', 'model', 'AP, paper', 'AP, measured', 'seeds']
+    assert table.rows == [
+        ['dropped', 'with DropBlock', '38.3', '38.0 ± 0.2', '2'],
+        ['plain', 'RetinaNet', '36.8', '', '0'],
+    ]
+    assert runs.rows[0] == ['dropped, seed 0', 'finished', 'AP 37.80', '0.930']
+    assert 'plain, seed 0 is interrupted.' in section.missing
+    assert '2.14.1' in read(render(page_of(tmp_path))).text
+
+
+def test_a_spoilt_series_is_said(tmp_path):
+    (tmp_path / 'table3.json').write_text(json.dumps(SERIES | {'rows': [{}]}))
+    assert any('not as expected' in said for said in section_of(tmp_path).missing)
+
+
+@pytest.mark.parametrize('name', ['absent', 'empty'])
+def test_there_must_be_something(tmp_path, run_folder, name):
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(RefusedFileError, match=name):
+        page_of(run_folder(), tmp_path / name)
+
+
+def test_numbers_sort_as_numbers_and_words_last():
+    table = NumberTable('t', ['a'], [['9 %'], ['none'], ['10 ± 2'], ['-1']])
+    assert [r[0] for r in table.sorted(0).rows] == ['-1', '9 %', '10 ± 2', 'none']
+    down = table.sorted(0, descending=True)
+    assert [r[0] for r in down.rows] == ['10 ± 2', '9 %', '-1', 'none']
+
+
+def test_the_template_is_beside_its_module():
+    from dropblock_mm.analysis.html_report import page
+
+    assert Path(page.__file__).parent == page.TEMPLATE.parent
+    assert page.TEMPLATE.is_file()
