@@ -17,6 +17,7 @@ env_cfg = dict(
 )
 visualizer = dict(
     type='DetLocalVisualizer',
+    name='visualizer',  # browse_dataset and others ask for one
     vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')],
 )
 log_processor = dict(type='LogProcessor', window_size=50, by_epoch=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
@@ -20,6 +21,8 @@ def build_on_digit_scenes(
     num_val: int = 200,
     image_size: int = 128,
     seed: int = 0,
+    pipeline: Sequence[Any] | None = None,
+    lazy_init: bool = False,
 ) -> Any:
     """Make the digit scenes if they are not there, then build a data set on them.
 
@@ -42,13 +45,21 @@ def build_on_digit_scenes(
         num_val: Number of scenes to evaluate on.
         image_size: Side of the scenes in pixels.
         seed: Decides everything that is random.
+        pipeline: Of ``dataset``, for inferencers, which look for it here; it is taken
+            where ``dataset`` has none.
+        lazy_init: Whether the data set is only asked for its classes; mmdet's
+            ``init_detector`` says so.
 
     Returns:
         The data set that ``dataset`` describes, itself.
     """
+    if lazy_init:
+        return MMENGINE_DATASETS.build({**dataset, 'lazy_init': True})
     make_digit_scenes(
         root, num_train=num_train, num_val=num_val, image_size=image_size, seed=seed
     )
+    if pipeline is not None:
+        dataset = {'pipeline': pipeline, **dataset}
     return MMENGINE_DATASETS.build(dataset)
 
 

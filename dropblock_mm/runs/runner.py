@@ -12,6 +12,8 @@ from dropblock_mm.runs.cpu_ranks import join_ranks
 from dropblock_mm.runs.folders import make_work_dir
 from dropblock_mm.runs.refused_by_mmengine import refusing_what_mmengine_refuses
 
+_VISUALIZER = 'visualizer'
+
 
 def build_runner(cfg: Config) -> Runner:
     """Build the runner that the config asks for, where there is no GPU too.
@@ -22,13 +24,44 @@ def build_runner(cfg: Config) -> Runner:
     """
     fit_amp_to_device(cfg)
     recompute_with_gradients(cfg)
-    turn_channels_last(cfg)
+    plain_model = cfg.get('model')
+    turned = turn_channels_last(cfg)
+    named = leave_name_to_runner(cfg)
     if cfg.get('launcher', 'none') != 'none' and not has_accelerator():
         join_ranks(cfg)
     if is_main_process() and cfg.get('work_dir'):
         make_work_dir(cfg)
     with refusing_what_mmengine_refuses(cfg):
-        return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    if turned:
+        runner.cfg.model = plain_model
+        runner.cfg.channels_last = True
+    if named:
+        runner.cfg.visualizer.name = _VISUALIZER
+    if turned or named:  # for whoever opens the run's config
+        runner.dump_config()
+    return runner
+
+
+def leave_name_to_runner(cfg: Config) -> bool:
+    """Have the visualizer named by the run: one process may train several.
+
+    MMEngine makes one visualizer for each name, and writes to its first run's folder.
+
+    Args:
+        cfg (Config): The usual name of its visualizer, or none, is taken out.
+
+    Returns:
+        bool: Whether the config that is written should have that name, which tools
+        such as mmdet's browse_dataset ask for.
+    """
+    visualizer = cfg.get('visualizer')
+    if not isinstance(visualizer, dict) or not visualizer.get('type'):
+        return False
+    if visualizer.get('name', _VISUALIZER) != _VISUALIZER:
+        return False
+    visualizer.pop('name', None)
+    return True
 
 
 def recompute_with_gradients(cfg: Config) -> None:
@@ -43,11 +76,16 @@ def recompute_with_gradients(cfg: Config) -> None:
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), hook]
 
 
-def turn_channels_last(cfg: Config) -> None:
+def turn_channels_last(cfg: Config) -> bool:
     """Have the model built with the channels innermost.
 
     Args:
         cfg (Config): If it says ``channels_last=True``, its model is wrapped.
+
+    Returns:
+        bool: Whether it was.
     """
-    if cfg.pop('channels_last', False):
+    turned = bool(cfg.pop('channels_last', False))
+    if turned:
         cfg.model = {'type': 'dropblock_mm.ChannelsLast', 'model': cfg.model}
+    return turned

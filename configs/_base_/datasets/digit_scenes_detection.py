@@ -39,6 +39,7 @@ train_dataloader = dict(
 )
 val_dataloader = dict(
     dataset=dict(
+        pipeline=test_pipeline,  # inferencers look for it here
         dataset=dict(
             type=dataset_type,
             data_root=data_root,
@@ -47,7 +48,7 @@ val_dataloader = dict(
             data_prefix=dict(img='JPEGImages/'),
             test_mode=True,
             pipeline=test_pipeline,
-        )
+        ),
     )
 )
 test_dataloader = val_dataloader

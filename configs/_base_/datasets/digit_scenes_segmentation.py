@@ -47,6 +47,7 @@ train_dataloader = dict(
 )
 val_dataloader = dict(
     dataset=dict(
+        pipeline=test_pipeline,  # inferencers look for it here
         dataset=dict(
             type=dataset_type,
             data_root=data_root,
@@ -55,7 +56,7 @@ val_dataloader = dict(
             ann_file='ImageSets/Segmentation/val.txt',
             test_mode=True,
             pipeline=test_pipeline,
-        )
+        ),
     )
 )
 test_dataloader = val_dataloader
