@@ -41,7 +41,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line, draw, save."""
     args = parse_args(argv)
 
-    from dropblock_mm.analysis.figures.detections import draw_sheet, read_samples
+    from dropblock_mm.analysis.figures.detections import (
+        draw_sheet,
+        read_samples,
+        sheet_record,
+    )
+    from dropblock_mm.analysis.figures.record import write_record
 
     try:
         samples = read_samples(
@@ -58,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         'green: right class, IoU of 0.5 or more; dashed red: not'
     )
     draw_sheet(samples, title).savefig(args.out)
+    write_record(sheet_record(args.out, samples, title), args.out)
     print(f'wrote {args.out}')
 
 
