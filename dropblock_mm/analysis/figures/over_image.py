@@ -69,7 +69,9 @@ def painted(
     for where, colour in ((~kept, DROPPED), (seeds, ORANGE)):
         if where is None:
             continue
-        large = Image.fromarray(where.astype(np.uint8)).resize(size, Image.NEAREST)
+        large = Image.fromarray(where.astype(np.uint8)).resize(
+            size, Image.Resampling.NEAREST
+        )
         over = np.asarray(large, bool)
         out[over] = 0.2 * out[over] + 0.8 * 255 * np.array(to_rgb(colour))
     return out.astype(np.uint8)

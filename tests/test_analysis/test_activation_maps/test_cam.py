@@ -66,6 +66,18 @@ def test_the_model_is_as_it_was(model):
     assert out.requires_grad
     assert [p.requires_grad for p in model.parameters()] == before
     assert not model.features._forward_hooks
+
+
+def test_detached_scores_have_gradients_where_asked_and_nowhere_else(model):
+    cut = torch.nn.Module()
+    cut.features = model.features
+    cut.forward = lambda x: model.features(x).detach().sum()
+    x = torch.randn(1, 3, 8, 8)
+    with watching(cut, model.features, True, through_detach=True) as watched:
+        score = cut.forward(x)
+        assert grad_cam(watched.found('features'), score).any()
+    with watching(cut, model.features, True):
+        assert not cut.forward(x).requires_grad
     assert torch.ones(1, requires_grad=True).detach().requires_grad is False
 
 
