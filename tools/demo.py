@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 DATA = 'data/digit_scenes'
 ANALYSIS = 'tools/analysis_tools'
+REPORT = 'work_dirs/demo/report.html'
+MAPPED = 24  # images of the test data whose activation maps are compared
 PICTURES = ('training.png', 'predictions.png')
 MARKER = 'last_checkpoint'  # MMEngine's, at every checkpoint; --resume reads it
 
@@ -236,6 +238,30 @@ def train_and_draw(demo: Demo, fresh: bool) -> None:
         run(command)
 
 
+def report_commands(demos: Sequence[Demo]) -> list[list[str]]:
+    """Return the commands that draw masks and activation maps, and write the report."""
+    data = Path(ROOT, 'data')
+    images = sorted([*data.rglob('*.jpg'), *data.rglob('*.png')])
+    commands = []
+    for demo in demos:
+        image = [str(path.relative_to(ROOT)) for path in images[:1]]
+        masks = [f'{ANALYSIS}/masks.py', demo.config, *image]
+        maps = [f'{ANALYSIS}/activation_maps.py', '--model', demo.work_dir]
+        maps += ['--limit', str(MAPPED)]
+        for name, command in (('masks', masks), ('activation_maps', maps)):
+            commands.append([*command, '--out', f'{demo.work_dir}/{name}.png'])
+    folders = [demo.work_dir for demo in demos]
+    title = ['--title', 'The demo of dropblock_mm']
+    commands.append([f'{ANALYSIS}/report.py', *folders, *title, '--out', REPORT])
+    return [[sys.executable, *command] for command in commands]
+
+
+def write_report(demos: Sequence[Demo]) -> None:
+    """Write one page of the runs, with masks and activation maps."""
+    for command in report_commands(demos):
+        run(command)
+
+
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
@@ -267,8 +293,10 @@ def main() -> None:
     except KeyboardInterrupt:
         print('demo: interrupted; run again, it goes on from the last epoch that ended')
         sys.exit(130)
+    write_report(demos)
     for demo in demos:
         print(summary_line(demo, read_log(demo)))
+    print(f'demo: look at {REPORT}')
 
 
 if __name__ == '__main__':

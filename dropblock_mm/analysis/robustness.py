@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from numbers import Real
 from typing import Any
 
 import torch
@@ -151,7 +152,7 @@ def evaluate(trained: TrainedModel, loader: Any) -> tuple[str, float]:
             evaluator.process(data_samples=model.test_step(batch), data_batch=batch)
     found = evaluator.evaluate(len(loader.dataset))
     for metric in (*METRICS, *found):
-        if isinstance(found.get(metric), (int, float)):
+        if isinstance(found.get(metric), Real):  # mmseg's are NumPy's
             return metric, float(found[metric])
     raise RefusedValueError(
         f'{trained.name}: the test_evaluator of its config gives no number. Give '

@@ -91,7 +91,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line, draw, save."""
     args = parse_args(argv)
 
-    from dropblock_mm.analysis.figures.detections import draw_sheet
+    from dropblock_mm.analysis.figures.detections import draw_sheet, sheet_record
+    from dropblock_mm.analysis.figures.record import write_record
     from dropblock_mm.errors import RefusedError
 
     try:
@@ -108,6 +109,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         'green: right class, IoU of 0.5 or more; dashed red: not'
     )
     draw_sheet(samples, title).savefig(args.out)
+    write_record(sheet_record(args.out, samples, title), args.out)
     print(f'wrote {args.out}')
 
 

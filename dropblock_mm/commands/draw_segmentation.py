@@ -44,7 +44,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line, draw, save."""
     args = parse_args(argv)
 
-    from dropblock_mm.analysis.figures.label_maps import draw_sheet, read_samples
+    from dropblock_mm.analysis.figures.label_maps import (
+        draw_sheet,
+        read_samples,
+        sheet_record,
+    )
+    from dropblock_mm.analysis.figures.record import write_record
 
     try:
         samples = read_samples(
@@ -57,6 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(f'draw_segmentation: {error.filename} does not exist; see --help')
     title = 'Predicted label maps; pixels that are not labelled are white'
     draw_sheet(samples, args.classes, title).savefig(args.out)
+    write_record(sheet_record(args.out, samples, title), args.out)
     print(f'wrote {args.out}')
 
 

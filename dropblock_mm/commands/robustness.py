@@ -98,10 +98,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         targets_of,
     )
     from dropblock_mm.analysis.trained.models import (
+        build_test_loader,
         check_names_differ,
         model_files,
         open_model,
-        test_loader,
     )
     from dropblock_mm.commands.progress import progress
     from dropblock_mm.runs.messages import one_message
@@ -126,7 +126,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         with progress('evaluations', sum(map(len, to_do.values()))) as advance:
             for model in models:
                 settings = to_do[model.name]
-                loader = test_loader(model) if settings else None
+                loader = build_test_loader(model) if settings else None
                 for point in evaluate_points(model, loader, targets, settings):
                     points.append(point)
                     write(args.out, points, grid, what, command)

@@ -204,9 +204,8 @@ def write_model(folder: Path, library: str, data: Path, seed: int = 0) -> Path:
     folder.mkdir(parents=True)
     cfg.dump(str(folder / 'config.py'))
     init_default_scope(library)
-    torch.manual_seed(seed)
+    torch.manual_seed(seed)  # torch's own initial weights do; none are logged
     built = MODELS.build(cfg.model)
-    built.init_weights()
     meta = {'epoch': 1, 'dataset_meta': {'classes': CLASSES, 'palette': [[0] * 3] * 3}}
     path = folder / 'epoch_1.pth'
     torch.save({'state_dict': built.state_dict(), 'meta': meta}, path)

@@ -142,6 +142,7 @@ def pretended(demo, tmp_path, monkeypatch):
 
     monkeypatch.setattr(demo, 'ROOT', tmp_path)
     monkeypatch.setattr(demo, 'run', run)
+    monkeypatch.setattr(demo, 'write_report', lambda demos: None)
     return commands
 
 
@@ -157,7 +158,8 @@ def test_runs_all_and_ends_in_a_line_each(demo, pretended, monkeypatch, capsys):
         *('train', 'plot_training', 'draw_segmentation'),
         *('train', 'plot_training', 'draw_classes'),
     ]
-    first, second, third = capsys.readouterr().out.splitlines()
+    first, second, third, last = capsys.readouterr().out.splitlines()
+    assert last == 'demo: look at work_dirs/demo/report.html'
     assert first.startswith('demo: bbox mAP 0.600 | keep_prob 0.993 -> 0.900 | ')
     assert second.startswith('demo: mIoU 0.500 | keep_prob 0.993 -> 0.900 | ')
     assert third.startswith('demo: top-1 0.900 | keep_prob 0.993 -> 0.900 | ')
@@ -174,7 +176,7 @@ def test_interrupted_in_the_second_it_keeps_the_first(
         *('train', 'plot_training', 'draw_segmentation'),
         *('train', 'plot_training', 'draw_classes'),
     ]
-    assert len(capsys.readouterr().out.splitlines()) == 3
+    assert len(capsys.readouterr().out.splitlines()) == 4
 
 
 def test_stopped_in_the_last_evaluation_it_trains_anew(demo, tmp_path, monkeypatch):
@@ -201,3 +203,24 @@ def test_a_failure_is_passed_on(demo):
     with pytest.raises(SystemExit) as caught:
         demo.run([sys.executable, '-c', 'raise SystemExit(7)'])
     assert caught.value.code == 7
+
+
+def test_it_ends_with_a_report_of_its_runs(demo, tmp_path, monkeypatch):
+    (tmp_path / 'data/scenes').mkdir(parents=True)
+    (tmp_path / 'data/scenes/1.jpg').touch()
+    commands = []
+    monkeypatch.setattr(demo, 'ROOT', tmp_path)
+    monkeypatch.setattr(demo, 'run', commands.append)
+    both = list(demo.DEMOS.values())[:2]
+    demo.write_report(both)
+    assert [Path(command[1]).stem for command in commands] == [
+        *('masks', 'activation_maps'),
+        *('masks', 'activation_maps'),
+        'report',
+    ]
+    assert 'data/scenes/1.jpg' in commands[0]
+    assert [d.work_dir for d in both] == commands[-1][2:4]
+    for command in commands:
+        name = Path(command[1]).stem
+        importlib.import_module(f'dropblock_mm.commands.{name}').parse_args(command[2:])
+        assert (ROOT / command[1]).is_file()

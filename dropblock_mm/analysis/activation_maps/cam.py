@@ -7,7 +7,7 @@ the mean gradient of a score.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -115,9 +115,19 @@ class _KeepGradients(TorchFunctionMode):
 
 @contextmanager
 def watching(
-    model: nn.Module, layer: nn.Module, with_gradient: bool
+    model: nn.Module,
+    layer: nn.Module,
+    with_gradient: bool,
+    through_detach: bool = False,
 ) -> Iterator[Watched]:
-    """Around one pass of a model: keep a layer's maps, and the graph behind them."""
+    """Around one pass of a model: keep a layer's maps, and the graph behind them.
+
+    Args:
+        model: The model.
+        layer: A module of it.
+        with_gradient: Keep the graph from the layer on.
+        through_detach: And keep it where it is cut, as mmdet's heads do.
+    """
     trained = [p for p in model.parameters() if p.requires_grad]
     watched = Watched(with_gradient)
     handle = layer.register_forward_hook(watched)
@@ -125,7 +135,8 @@ def watching(
         for parameter in trained:
             parameter.requires_grad_(False)
         if with_gradient:
-            with torch.enable_grad(), _KeepGradients():
+            mode = _KeepGradients() if through_detach else nullcontext()
+            with torch.enable_grad(), mode:
                 yield watched
         else:
             with torch.no_grad():

@@ -18,11 +18,11 @@ from dropblock_mm.analysis.activation_maps.spread import (
 )
 from dropblock_mm.analysis.figures.record import NumberTable
 from dropblock_mm.analysis.trained.images import (
+    example_of_test,
     own_example,
-    test_example,
     user_pipeline,
 )
-from dropblock_mm.analysis.trained.models import TrainedModel, test_loader
+from dropblock_mm.analysis.trained.models import TrainedModel, build_test_loader
 from dropblock_mm.analysis.trained.truth import Truth
 from dropblock_mm.errors import RefusedValueError
 
@@ -67,7 +67,7 @@ class SameImages:
     ) -> None:
         self.models, self.paths = models, list(paths)
         self.pipelines = [user_pipeline(m) for m in models] if paths else []
-        self.datasets = [] if paths else [test_loader(m).dataset for m in models]
+        self.datasets = [] if paths else [build_test_loader(m).dataset for m in models]
         _check_same_length(models, self.datasets)
         total = len(self.datasets[0]) if self.datasets else len(self.paths)
         number = min(limit or total, total)
@@ -98,7 +98,7 @@ class SameImages:
         if self.paths:
             return own_example(self.pipelines[model], self.paths[index])
         library = self.models[model].library
-        return test_example(self.datasets[model], index, library)
+        return example_of_test(self.datasets[model], index, library)
 
 
 def _check_same_length(models: Sequence[TrainedModel], datasets: Sequence[Any]) -> None:

@@ -141,7 +141,7 @@ def _of_box(
 ) -> Explanation | None:
     model: Any = trained.model
     module, batch = find_layer(model, layer), _batch(trained, example)
-    with watching(model, module, with_gradient=True) as watched:
+    with watching(model, module, True, through_detach=True) as watched:
         found = model(**batch, mode='predict')[0].pred_instances
         index = _box_to_explain(found, target)
         maps = watched.found(layer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,6 +12,7 @@ from matplotlib.patches import Rectangle
 
 from dropblock_mm.analysis.figures.evaluated import Box, Sample
 from dropblock_mm.analysis.figures.grid import draw_groups
+from dropblock_mm.analysis.figures.record import FigureRecord, NumberTable
 
 TRUTH, RIGHT, WRONG = '#1f9dff', '#2ab52a', '#ff4136'
 MATCH_IOU = 0.5
@@ -78,3 +80,37 @@ def draw_picture(panel: Axes, image: np.ndarray, boxes: list[tuple[Box, str]]) -
             clip_on=True,
             bbox={'facecolor': colour, 'edgecolor': 'none', 'pad': 0.8},
         )
+
+
+def sheet_record(picture: Path, samples: list[Sample], title: str) -> FigureRecord:
+    """Say in words and numbers what :func:`draw_sheet` shows.
+
+    Args:
+        picture: Where it was saved.
+        samples: What was drawn.
+        title: What was written over it.
+    """
+    rows = [
+        [
+            str(number),
+            str(len(sample.truth)),
+            str(len(sample.predictions)),
+            str(sum(is_right(box, sample.truth) for box in sample.predictions)),
+        ]
+        for number, sample in enumerate(samples, 1)
+    ]
+    sums = [sum(int(row[column]) for row in rows) for column in (1, 2, 3)]
+    alt = (
+        f'Ground truth beside predictions on {len(samples)} images: {sums[0]} objects, '
+        f'{sums[1]} predicted boxes, {sums[2]} of them right.'
+    )
+    headings = ['image', 'objects', 'predicted boxes', 'right']
+    tables = [NumberTable('Boxes', headings, rows)]
+    return FigureRecord(
+        'ground_truth',
+        'Ground truth and predictions',
+        picture.name,
+        alt,
+        tables,
+        [title],
+    )

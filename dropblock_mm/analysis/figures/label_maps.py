@@ -15,6 +15,7 @@ from matplotlib.patches import Patch
 from PIL import Image
 
 from dropblock_mm.analysis.figures.grid import draw_groups, evenly_spaced
+from dropblock_mm.analysis.figures.record import FigureRecord, NumberTable
 
 HEADINGS = ('image', 'ground truth', 'prediction')
 NOT_LABELLED = 255
@@ -95,3 +96,33 @@ def colour_of(labels: np.ndarray) -> np.ndarray:
 def draw_picture(picture: np.ndarray, panel: Axes) -> None:
     """Draw a picture; without smoothing, which would mix the classes' colours."""
     panel.imshow(picture, interpolation='nearest')
+
+
+def sheet_record(picture: Path, samples: Sequence[Sample], title: str) -> FigureRecord:
+    """Say in words and numbers what :func:`draw_sheet` shows.
+
+    Args:
+        picture: Where it was saved.
+        samples: What was drawn.
+        title: What was written over it.
+    """
+    rows = []
+    for number, sample in enumerate(samples, 1):
+        labelled = sample.truth != NOT_LABELLED
+        right = (sample.truth == sample.prediction)[labelled]
+        rows.append([str(number), f'{right.mean():.3f}' if right.size else ''])
+    shares = [float(row[1]) for row in rows if row[1]]
+    mean = f'{np.mean(shares):.3f}' if shares else 'none'
+    alt = (
+        f'Images, label maps and predictions of {len(samples)} images; in the mean, '
+        f'{mean} of the labelled pixels are right.'
+    )
+    tables = [NumberTable('Pixels', ['image', 'share of pixels right'], rows)]
+    return FigureRecord(
+        'ground_truth',
+        'Ground truth and predictions',
+        picture.name,
+        alt,
+        tables,
+        [title],
+    )

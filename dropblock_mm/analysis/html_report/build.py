@@ -13,7 +13,7 @@ from dropblock_mm.analysis.html_report.page import Page, Section, inline
 from dropblock_mm.analysis.html_report.run_folder import RunFolder, is_run, read_run
 from dropblock_mm.analysis.html_report.series_file import series_files, series_section
 from dropblock_mm.errors import RefusedError, RefusedFileError
-from dropblock_mm.programs import PROGRAMS, typed
+from dropblock_mm.programs import typed
 from dropblock_mm.runs.checkpoints.safe_loading import read_checkpoint
 from dropblock_mm.runs.checkpoints.whole_files import megabytes
 
@@ -92,7 +92,7 @@ def run_section(run: RunFolder) -> Section:
         run.name,
         'run',
         run.facts,
-        list(run.missing),
+        missing=list(run.missing),
         commands=list(run.commands),
         environment=run.environment,
     )
@@ -104,11 +104,7 @@ def run_section(run: RunFolder) -> Section:
             f'The curves could not be drawn: {type(error).__name__}: {error}.'
         )
     found = add_pictures(section, run.path)
-    absent = [
-        typed(command)
-        for kind, command in WANTED.items()
-        if kind not in found and command in PROGRAMS
-    ]
+    absent = [typed(command) for kind, command in WANTED.items() if kind not in found]
     if absent:
         section.commands.append(
             '# Pictures that are not there yet are made by:\n'

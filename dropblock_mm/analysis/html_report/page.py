@@ -70,6 +70,7 @@ class Section:
         title: Its heading.
         kind: What it is, in a word.
         facts: What was run, on what, with what.
+        sentences: What came of it.
         missing: What could not be read, or is not there yet.
         tables: Numbers without a picture.
         pictures: With their numbers.
@@ -80,6 +81,7 @@ class Section:
     title: str
     kind: str
     facts: dict[str, str] = field(default_factory=dict)
+    sentences: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     tables: list[NumberTable] = field(default_factory=list)
     pictures: list[InlinePicture] = field(default_factory=list)

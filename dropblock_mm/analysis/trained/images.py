@@ -73,7 +73,7 @@ def own_example(pipeline: Compose, path: Path) -> Example:
     return Example(str(path), item, None)
 
 
-def test_example(dataset: Any, index: int, library: str) -> Example:
+def example_of_test(dataset: Any, index: int, library: str) -> Example:
     """Return an image of a data set, and its largest object or its class.
 
     Args:

@@ -218,7 +218,7 @@ def find_layer(model: nn.Module, name: str) -> nn.Module:
     )
 
 
-def test_loader(trained: TrainedModel) -> Any:
+def build_test_loader(trained: TrainedModel) -> Any:
     """Build the loader of a model's test data, in this process, in order.
 
     Raises:

@@ -277,6 +277,57 @@ def test_a_series_has_the_papers_numbers_beside_its_own(tmp_path, read):
     assert '2.14.1' in read(render(page_of(tmp_path))).text
 
 
+COMPARISON = {
+    'schema': 1,
+    'metric': 'AP',
+    'command': 'compare config.py',
+    'sentences': ['Undecided: dropped minus none is +0.40 in AP.'],
+    'arms': [
+        {
+            'name': 'none',
+            'mean': 30.0,
+            'standard_deviation': 0.5,
+            'values': {'0': 29.5, '1': 30.5},
+            'gap': None,
+        },
+        {
+            'name': 'dropped',
+            'mean': 30.4,
+            'standard_deviation': None,
+            'values': {'0': 30.4},
+            'gap': 1.5,
+            'difference': {'mean': 0.4, 'paired_t': [-1, 1.8], 'bootstrap': None},
+        },
+    ],
+    'failed': [{'run': 'dropped, seed 1', 'how': 'status 1'}],
+    'runs': [{'arm': 'none', 'seed': 0, 'state': 'finished', 'metrics': {'AP': 29.5}}],
+}
+
+
+def test_a_comparison_has_its_sentences_intervals_and_figure(tmp_path, read):
+    (tmp_path / 'compare.json').write_text(json.dumps(COMPARISON))
+    Figure(figsize=(1, 1)).savefig(tmp_path / 'compare.png')
+    section = section_of(tmp_path)
+    table, runs = section.tables
+    assert table.rows == [
+        ['dropped', '30.40', '', '+0.40', '-1.00 to +1.80', '', '1.50', '0'],
+        ['none', '30.00', '0.50', '', '', '', '', '0, 1'],
+    ]
+    assert runs.rows == [['none, seed 0', 'finished', 'AP 29.50', '']]
+    assert section.missing == ['dropped, seed 1 failed: status 1.']
+    found = read(render(page_of(tmp_path)))
+    assert 'Undecided: dropped minus none is +0.40' in found.pictures[0]['alt']
+    assert found.text.count('Undecided:') == 2, 'as a sentence, and below the picture'
+
+
+def test_a_sweep_has_its_points(tmp_path):
+    points = [{'name': 'kp0.8', 'mean': 1.0}, {'name': 'kp0.9', 'mean': 2.0}]
+    content = {'schema': 1, 'metric': 'AP', 'points': points, 'runs': []}
+    (tmp_path / 'sweep.json').write_text(json.dumps(content))
+    (table,) = section_of(tmp_path).tables
+    assert [row[:2] for row in table.rows] == [['kp0.9', '2.00'], ['kp0.8', '1.00']]
+
+
 def test_a_spoilt_series_is_said(tmp_path):
     (tmp_path / 'table3.json').write_text(json.dumps(SERIES | {'rows': [{}]}))
     assert any('not as expected' in said for said in section_of(tmp_path).missing)

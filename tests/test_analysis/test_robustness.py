@@ -1,0 +1,131 @@
+"""Models evaluated with DropBlock left on: what drops, what does not, what is told."""
+
+import pytest
+import torch
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from dropblock_mm.analysis.robustness import (
+    Grid,
+    Point,
+    as_numbers,
+    curves_of,
+    dropping,
+    evaluate_points,
+    known_points,
+    targets_of,
+)
+from dropblock_mm.analysis.trained.models import (
+    build_test_loader,
+    model_files,
+    open_model,
+)
+from dropblock_mm.errors import RefusedValueError
+from dropblock_mm.hooks.keep_rate_hook import scheduled_layers
+
+
+@pytest.fixture(scope='module')
+def classifier(small_run):
+    return open_model(model_files([str(small_run('mmpretrain'))]), {})
+
+
+def test_where_nobody_says_it_is_the_papers_sites(classifier):
+    targets = targets_of([classifier.cfg], None)
+    assert [t.module for t in targets] == ['backbone.layer3', 'backbone.layer4']
+    assert targets[0].options['gamma_scale'] == 0.25
+
+
+def test_a_config_or_a_fragment_says_where(classifier):
+    hook = {
+        'type': 'dropblock_mm.DropBlockInjectionHook',
+        'targets': [{'module': 'backbone.layer1'}],
+    }
+    cfg = classifier.cfg.copy()
+    cfg.custom_hooks = [{'type': 'EMAHook'}, hook]
+    targets = targets_of([classifier.cfg, cfg], None)
+    assert [t.module for t in targets] == ['backbone.layer1']
+    targets = targets_of([cfg], 'resnet_c5')
+    assert [t.module for t in targets] == ['backbone.layer4']
+    with pytest.raises(RefusedValueError, match='injects no DropBlock'):
+        targets_of([cfg], 'resnet_c4c5_dropout')
+
+
+def test_blocks_are_dropped_and_norms_are_not_trained(classifier):
+    model = classifier.model
+    x = torch.randn(2, 3, 64, 64)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    with torch.no_grad():
+        plain = model.backbone(x)[-1]
+        with dropping(classifier, targets_of([classifier.cfg], None), 2, 0.6):
+            layers = scheduled_layers(model)
+            assert layers
+            assert all(layer.training for layer in layers)
+            norms = [m for m in model.modules() if isinstance(m, _BatchNorm)]
+            assert not any(norm.training for norm in norms)
+            torch.manual_seed(0)
+            dropped = model.backbone(x)[-1]
+            torch.manual_seed(0)
+            again = model.backbone(x)[-1]
+            kept = sum(int(layer.kept_units) for layer in layers)
+            seen = sum(int(layer.seen_units) for layer in layers)
+        after = model.backbone(x)[-1]
+    assert not torch.equal(plain, dropped)
+    assert torch.equal(dropped, again)
+    assert 0.5 < kept / seen < 0.95
+    assert torch.equal(plain, after)
+    assert not scheduled_layers(model)
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ('library', 'metric'),
+    [
+        ('mmpretrain', 'accuracy/top1'),
+        ('mmseg', 'mIoU'),
+        ('mmdet', 'coco/bbox_mAP'),
+    ],
+)
+def test_every_library_is_evaluated(small_run, library, metric):
+    trained = open_model(model_files([str(small_run(library))]), {})
+    targets = targets_of([trained.cfg], None)
+    settings = [(1, 1.0, 0), (2, 0.7, 1)]
+    points = list(
+        evaluate_points(trained, build_test_loader(trained), targets, settings)
+    )
+    assert [(p.block_size, p.keep_prob, p.seed) for p in points] == settings
+    assert {p.metric for p in points} == {metric}
+    assert all(0 <= p.value <= 100 for p in points)
+
+
+def test_where_nothing_is_dropped_one_evaluation_is_enough():
+    grid = Grid((1, 7), (0.8, 1.0), (0, 1))
+    assert grid.settings() == [
+        (1, 1.0, 0),
+        (1, 0.8, 0),
+        (1, 0.8, 1),
+        (7, 0.8, 0),
+        (7, 0.8, 1),
+    ]
+    assert Grid((7,), (0.9,), (0,)).settings() == [(7, 0.9, 0)]
+
+
+def test_curves_share_the_point_where_nothing_is_dropped():
+    grid = Grid((1, 7), (0.8, 1.0), (0, 1))
+    values = [0.9, 0.5, 0.7, 0.2, 0.2]
+    points = [
+        Point('m', *setting, 'acc', value)
+        for setting, value in zip(grid.settings(), values, strict=True)
+    ]
+    one, seven = curves_of(points, grid)
+    assert (one.keep_probs, one.counts) == ([0.8, 1.0], [2, 1])
+    assert one.means == pytest.approx([0.6, 0.9])
+    assert one.spreads == pytest.approx([0.02**0.5, 0])
+    assert (seven.means, seven.spreads) == ([0.2, 0.9], [0, 0])
+
+
+def test_only_evaluations_of_the_same_are_gone_on_with():
+    point = Point('m', 1, 0.8, 0, 'acc', 0.5)
+    numbers = as_numbers([point], {'models': [1]})
+    assert known_points(numbers, {'models': [1]}) == [point]
+    assert known_points({}, {'models': [1]}) == []
+    with pytest.raises(RefusedValueError, match='models differs'):
+        known_points(numbers, {'models': [2]})
