@@ -7,7 +7,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from dropblock_mm.runs.amp import fit_amp_to_device, has_accelerator
-from dropblock_mm.runs.cpu_ranks import join_ranks
+from dropblock_mm.runs.cpu_ranks import choose_port_of_job, join_ranks
 from dropblock_mm.runs.refused_by_mmengine import refusing_what_mmengine_refuses
 
 
@@ -20,6 +20,8 @@ def build_runner(cfg: Config) -> Runner:
     fit_amp_to_device(cfg)
     recompute_with_gradients(cfg)
     turn_channels_last(cfg)
+    if cfg.get('launcher', 'none') == 'slurm':
+        choose_port_of_job()
     if cfg.get('launcher', 'none') != 'none' and not has_accelerator():
         join_ranks(cfg)
     with refusing_what_mmengine_refuses(cfg):
