@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from dropblock_mm.reproduction.processes import locked
 from dropblock_mm.reproduction.state import State
 
 if TYPE_CHECKING:
+    from dropblock_mm.reproduction.plan import Run
     from dropblock_mm.reproduction.series import Series
 
 FOLDER = 'slurm'  # of scripts and outputs, in the work dir
@@ -162,14 +164,15 @@ def run_array(
         jobs = (
             executor.map_array(carry_out, [name] * len(given), given) if given else []
         )
-        active = dict(zip(waiting, jobs, strict=True))
-        for run, job in active.items():
+        active = list(zip(waiting, jobs, strict=True))
+        for run, job in active:
             series.say(f'{run}: job {job.job_id}')
         failed = []
         try:
             while active:
-                for run in [run for run, job in active.items() if job.done()]:
-                    job = active.pop(run)
+                for pair in ended(active):
+                    active.remove(pair)
+                    run, job = pair
                     problem = outcome(series, run, job)
                     if problem:
                         failed.append(f'{run}: {problem}')
@@ -178,15 +181,48 @@ def run_array(
                     series.write_report()
                 time.sleep(EVERY if active else 0)
         finally:
-            for job in active.values():
+            for _, job in active:
                 job.cancel()
             series.write_report()
     series.conclude(failed)
     return failed
 
 
-def outcome(series: Series, run: Any, job: Any) -> str:
+def ended(active: Sequence[tuple[Run, Any]]) -> list[tuple[Run, Any]]:
+    """Return the runs whose jobs are at their end.
+
+    A job that succeeds, or fails, leaves a result. One that is killed leaves none, and
+    submitit finds that out from Slurm's accounting, which not every cluster has: here
+    the queue is asked.
+    """
+    # The queue first: a job may end between the two looks.
+    queued = queue({job.job_id.partition('_')[0] for _, job in active})
+    return [
+        (run, job)
+        for run, job in active
+        if job.paths.result_pickle.exists()
+        or (queued is not None and job.job_id not in queued)
+    ]
+
+
+def queue(arrays: Collection[str]) -> set[str] | None:
+    """Return the jobs of arrays that wait or run, such as '7_0'.
+
+    Returns:
+        None if Slurm does not answer.
+    """
+    asked = ['--noheader', '--array', '--format=%F_%K', f'--jobs={",".join(arrays)}']
+    done = subprocess.run(
+        ['squeue', *asked], capture_output=True, text=True, check=False
+    )
+    if done.returncode and 'Invalid job id' not in done.stderr:
+        return None
+    return set(done.stdout.split())
+
+
+def outcome(series: Series, run: Run, job: Any) -> str:
     """Say what went wrong with a job's run, or ''."""
     if series.inspect(run).state is State.FINISHED:
         return ''
-    return f'failed, job {job.job_id} {job.state}; see {job.paths.stderr}'
+    how = 'failed' if job.paths.result_pickle.exists() else 'was ended from outside'
+    return f'job {job.job_id} {how}; see {job.paths.stderr}'
