@@ -41,6 +41,9 @@ PROGRAMS = {
     'compare': Program(
         'tools/compare.py', 'train a config without DropBlock and with, and compare'
     ),
+    'sweep': Program(
+        'tools/sweep.py', 'train over a grid of keep_prob, block sizes and others'
+    ),
     'print-sites': Program(
         'tools/misc/print_sites.py', 'show where DropBlock goes in a model'
     ),

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dropblock_mm.commands.arguments import (
+    KeyValues,
     add_common_arguments,
     add_launcher_arguments,
     check_launcher,
@@ -77,8 +78,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add_series_arguments(parser, SEEDS)
     args = parser.parse_args(argv)
-    check_launcher(parser, args)
-    args.seeds = list(dict.fromkeys(args.seeds))
+    check_series_arguments(parser, args)
     return args
 
 
@@ -117,6 +117,40 @@ def add_series_arguments(parser: argparse.ArgumentParser, seeds: Sequence[int]) 
     )
     add_common_arguments(parser)
     add_launcher_arguments(parser)
+    group = parser.add_argument_group(
+        'Slurm array', 'a job for each training, by submitit, --at-once of them'
+    )
+    group.add_argument('--array', action='store_true', help='with --partition')
+    group.add_argument(
+        '--minutes', type=positive, default=1440, metavar='N', help='for a job (1440)'
+    )
+    group.add_argument(
+        '--sbatch',
+        nargs='+',
+        action=KeyValues,
+        default={},
+        metavar='KEY=VALUE',
+        help='further options of sbatch, such as cpus-per-task=8',
+    )
+    # A job of the array: one run of all.
+    group.add_argument('--only', help=argparse.SUPPRESS)
+
+
+def check_series_arguments(
+    parser: argparse.ArgumentParser, args: argparse.Namespace
+) -> None:
+    """Refuse what does not go together."""
+    args.seeds = list(dict.fromkeys(args.seeds))
+    if not args.array:
+        check_launcher(parser, args)
+        return
+    if not args.partition:
+        parser.error('--array needs --partition NAME')
+    if args.launcher != 'none':
+        parser.error(
+            f'--array starts its jobs itself: leave --launcher out, not '
+            f'{args.launcher!r}; --gpus N is for each job'
+        )
 
 
 def whole(text: str) -> int:
@@ -295,12 +329,30 @@ def main(argv: Sequence[str] | None = None) -> None:
         if args.budget:
             propose(series, args)
             return []
-        if args.dry_run:
-            series.show()
-            return []
-        return series.run()
+        return run_or_show(series, args, 'compare', argv)
 
     run_series('compare', argv, run)
+
+
+def run_or_show(
+    series: Series, args: argparse.Namespace, name: str, argv: Sequence[str]
+) -> list[str]:
+    """Do what the arguments that series share say.
+
+    Returns:
+        list[str]: What failed.
+    """
+    if args.dry_run:
+        series.show()
+        return []
+    if args.only:
+        return series.run_one(args.only)
+    if args.array:
+        from dropblock_mm.reproduction.slurm_array import Array, run_array
+
+        array = Array(args.partition, args.gpus, args.minutes, dict(args.sbatch))
+        return run_array(series, array, name, argv)
+    return series.run()
 
 
 def propose(series: Series, args: argparse.Namespace) -> None:

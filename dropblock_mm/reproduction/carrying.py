@@ -116,7 +116,8 @@ class Carrier:
             return f'failed with {how}; see {self.log}'
         if progress.state in (State.TRAINED, State.EVALUATED):
             keys = ', '.join(repr(metric.key) for metric in self.table.metrics)
-            return f'failed: the evaluation gave no {keys or "number"}; see {self.log}'
+            what = keys or 'number, as that of COCO where a model finds nothing'
+            return f'failed: the evaluation gave no {what}; see {self.log}'
         return (
             f'failed: the training ended, but {progress.checkpoint} is not the whole '
             'checkpoint of its end. Remove that file to train the rest again.'

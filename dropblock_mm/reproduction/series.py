@@ -11,6 +11,7 @@ from typing import Any
 from mmengine.config import Config
 
 from dropblock_mm.data_checks.quick import check_data
+from dropblock_mm.errors import RefusedValueError
 from dropblock_mm.reproduction import record
 from dropblock_mm.reproduction.at_once import carry_all
 from dropblock_mm.reproduction.carrying import Carrier
@@ -103,6 +104,27 @@ class Series:
                 self.write_report()
         self.conclude(failed)
         return failed
+
+    def run_one(self, name: str) -> list[str]:
+        """Run one of the runs, while others are at work in the same folder.
+
+        What they share is prepared, and the table is written, by who starts them.
+
+        Args:
+            name: Of its folder.
+
+        Returns:
+            list[str]: What failed, in words.
+        """
+        run = next((run for run in self.plan.asked if run.name == name), None)
+        if run is None:
+            raise RefusedValueError(f'--only {name!r}: there is no such run')
+        with locked(run.work_dir) as lock:
+            self.warm = False
+            own = [c for c in self.carriers(lock) if c.run is run]
+            ended = carry_all(own, 1)
+            with contextlib.closing(ended):
+                return [f'{c.run}: {problem}' for c, problem in ended if problem]
 
     def carriers(self, lock: int) -> list[Carrier]:
         """Return what carries out each run."""

@@ -49,7 +49,7 @@ def shorten(cfg: Config, epochs: int) -> None:
         )
     factor = epochs / before
     cfg.train_cfg.max_epochs = epochs
-    schedulers = cfg.get('param_scheduler') or []
+    schedulers: Any = cfg.get('param_scheduler') or []
     for scheduler in [schedulers] if isinstance(schedulers, dict) else schedulers:
         for key in _EPOCHS:
             if scheduler.get(key):

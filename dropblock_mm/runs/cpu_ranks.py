@@ -23,6 +23,8 @@ _RANKS = {
     'slurm': {'RANK': 'SLURM_PROCID', 'WORLD_SIZE': 'SLURM_NTASKS'},
     'mpi': {'RANK': 'OMPI_COMM_WORLD_RANK', 'WORLD_SIZE': 'OMPI_COMM_WORLD_SIZE'},
 }
+# Above those of services, below those that systems give to outgoing connections.
+_PORTS = range(15000, 32000)
 SYNC_NORMS = ('SyncBN', 'MMSyncBN', 'SyncBatchNorm')
 
 
@@ -110,3 +112,15 @@ def _set_environment(launcher: str) -> None:
         )
     os.environ.setdefault('MASTER_ADDR', '127.0.0.1')
     os.environ.setdefault('MASTER_PORT', '29500')
+
+
+def choose_port_of_job() -> None:
+    """Let two Slurm jobs train on one machine: MMEngine gives both one port.
+
+    The port follows from the numbers of job and step, which all processes know. A port
+    that was chosen already stays.
+    """
+    job, step = (os.environ.get(f'SLURM_{name}_ID', '') for name in ('JOB', 'STEP'))
+    if job.isdecimal():
+        number = 61 * int(job) + (int(step) if step.isdecimal() else 0)
+        os.environ.setdefault('MASTER_PORT', str(_PORTS.start + number % len(_PORTS)))

@@ -8,7 +8,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from dropblock_mm.runs.amp import fit_amp_to_device, has_accelerator
-from dropblock_mm.runs.cpu_ranks import join_ranks
+from dropblock_mm.runs.cpu_ranks import choose_port_of_job, join_ranks
 from dropblock_mm.runs.folders import make_work_dir
 from dropblock_mm.runs.refused_by_mmengine import refusing_what_mmengine_refuses
 
@@ -27,6 +27,8 @@ def build_runner(cfg: Config) -> Runner:
     plain_model = cfg.get('model')
     turned = turn_channels_last(cfg)
     named = leave_name_to_runner(cfg)
+    if cfg.get('launcher', 'none') == 'slurm':
+        choose_port_of_job()
     if cfg.get('launcher', 'none') != 'none' and not has_accelerator():
         join_ranks(cfg)
     if is_main_process() and cfg.get('work_dir'):

@@ -93,6 +93,21 @@ def start(target: Callable[..., None], *arguments: Any) -> BaseProcess:
     return process
 
 
+def hold(lock: object, ready: Path) -> None:
+    """Do nothing until Ctrl-C, and then end with status 9; a target of :func:`start`.
+
+    Args:
+        lock: What the process is to keep.
+        ready: A file that is made when it has begun.
+    """
+    os.setsid()
+    try:
+        ready.touch()
+        signal.pause()
+    except KeyboardInterrupt:
+        raise SystemExit(9) from None
+
+
 def _run(script: Path, argv: Sequence[str], output: Path, fault: Fault | None) -> None:
     """Do in the new process what the interpreter does with a script."""
     with output.open('w') as file:

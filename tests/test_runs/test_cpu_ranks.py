@@ -106,3 +106,18 @@ def test_a_wrapper_of_ones_own_is_kept(joined, environment):
     cfg = Config(dict(launcher='pytorch', env_cfg=GLOO, model_wrapper_cfg=own))
     join_ranks(cfg)
     assert cfg.model_wrapper_cfg == dict(device_ids=None, **own)
+
+
+def test_jobs_on_one_machine_get_ports_of_their_own(environment):
+    ports = set()
+    for job, step in ((7, 0), (7, 1), (8, 0)):
+        environment.delenv('MASTER_PORT', raising=False)
+        environment.setenv('SLURM_JOB_ID', str(job))
+        environment.setenv('SLURM_STEP_ID', str(step))
+        cpu_ranks.choose_port_of_job()
+        ports.add(int(cpu_ranks.os.environ['MASTER_PORT']))
+    assert len(ports) == 3
+    assert all(1024 < port < 32768 for port in ports)
+    environment.setenv('MASTER_PORT', '29501')
+    cpu_ranks.choose_port_of_job()
+    assert cpu_ranks.os.environ['MASTER_PORT'] == '29501', 'what was set stays'
