@@ -44,7 +44,9 @@ def near_names(name: str, root: Registry, scope: str) -> list[str]:
     same = [full for full in known if bare_name(full) == bare_name(name)]
     if same:
         return same[:3]
-    by_bare = {bare_name(full): full for full in known}
+    # Of namesakes the one that needs no prefix is meant.
+    by_bare = {bare_name(full): full for full in known if '.' in full}
+    by_bare |= {full: full for full in known if '.' not in full}
     near = difflib.get_close_matches(bare_name(name), by_bare, n=3, cutoff=0.75)
     return [by_bare[bare] for bare in near]
 
