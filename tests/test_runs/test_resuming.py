@@ -158,7 +158,6 @@ def train(
     if world > 1:
         wrapper = {'type': 'MMDistributedDataParallel', 'device_ids': None}
         cfg['cfg']['model_wrapper_cfg'] = wrapper
-    cfg['train_cfg'] |= settings.pop('train_cfg', {})
     runner = Runner(**cfg)
     runner.train()
     weight = [float(p.detach()) for p in runner.model.parameters()]
