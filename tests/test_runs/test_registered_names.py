@@ -1,6 +1,6 @@
 import mmdet.models  # noqa: F401  (registers)
 import pytest
-from mmengine.registry import HOOKS, MODELS
+from mmengine.registry import HOOKS, MODELS, Registry
 
 from dropblock_mm.runs.registered_names import meant_by, near_names
 
@@ -19,6 +19,14 @@ SAID = '{} is not in the mmdet::{} registry. Please check'
 )
 def test_hooks(name, scope, meant):
     assert near_names(name, HOOKS, scope)[: len(meant) or None] == meant
+
+
+def test_a_namesake_that_needs_no_prefix_comes_before_others():
+    root = Registry('thing')
+    child = Registry('thing', parent=root, scope='elsewhere')
+    for registry in (root, child):
+        registry.register_module(name='EMAHook', module=type('EMAHook', (), {}))
+    assert near_names('EMAHok', root, 'mmengine') == ['EMAHook']
 
 
 def test_names_of_the_scope_need_no_prefix():

@@ -1,5 +1,6 @@
 """A resumed run of iterations sees the images that an uninterrupted one would see."""
 
+import inspect
 import itertools
 import multiprocessing
 import os
@@ -24,6 +25,10 @@ from dropblock_mm.runs.resuming import AdvancedBatchSampler
 
 OURS = 'dropblock_mm.IterBasedTrainLoop'
 STOPPED, ITERATIONS, IMAGES, BATCH = 9, 14, 7, 2
+# onedl-mmengine, which has an option for it.
+BY_ITSELF = (
+    'fast_forward_on_resume' in inspect.signature(loops.IterBasedTrainLoop).parameters
+)
 numbers = itertools.count()
 
 
@@ -134,7 +139,11 @@ def train(
         'model': Weight(),
         'work_dir': str(folder),
         'train_dataloader': loader,
-        'train_cfg': {'type': loop, 'max_iters': until},
+        'train_cfg': {
+            'type': loop,
+            'max_iters': until,
+            **settings.pop('train_cfg', {}),
+        },
         'optim_wrapper': options,
         'randomness': randomness,
         'custom_hooks': [recorder],
@@ -274,6 +283,7 @@ def test_a_checkpoint_that_mmengines_loop_wrote(tmp_path):
     assert rest == whole[STOPPED:]
 
 
+@pytest.mark.skipif(BY_ITSELF, reason='onedl-mmengine advances the sampler by itself')
 def test_mmengine_alone_would_load_everything(tmp_path):
     """What the loop is for: should MMEngine change this, it can go."""
     train(tmp_path, STOPPED)
@@ -381,10 +391,12 @@ def test_the_option_of_onedl_mmengine(tmp_path, monkeypatch, fast):
             self.run_iter(next(self.dataloader_iterator))
 
     whole, *_ = train(tmp_path, ITERATIONS, every=STOPPED)
-    parent = loops.IterBasedTrainLoop
-    monkeypatch.setattr(parent, 'fast_forward_on_resume', fast, raising=False)
-    monkeypatch.setattr(parent, 'run', run)
-    rest, *_ = train(tmp_path, ITERATIONS, resume=STOPPED)
+    option = {'fast_forward_on_resume': fast} if BY_ITSELF else {}
+    if not BY_ITSELF:
+        parent = loops.IterBasedTrainLoop
+        monkeypatch.setattr(parent, 'fast_forward_on_resume', fast, raising=False)
+        monkeypatch.setattr(parent, 'run', run)
+    rest, *_ = train(tmp_path, ITERATIONS, resume=STOPPED, train_cfg=option)
     assert rest == (whole[: len(rest)] if fast else whole[STOPPED:])
 
 
