@@ -80,7 +80,10 @@ def run_part(
     print(f'{name}: {part.title}', flush=True)
     absent = [n for n in part.needs if importlib.util.find_spec(n) is None]
     if absent:
-        record = {'status': 'not run', 'why': f'needs {" and ".join(absent)}'}
+        record: dict[str, Any] = {
+            'status': 'not run',
+            'why': f'needs {" and ".join(absent)}',
+        }
     else:
         record = carried_out(name, part, device, folder, quick)
     record |= {'part': name, 'device': device, 'quick': quick}

@@ -68,7 +68,7 @@ def graphs(device: str) -> Found:
         out.sum().backward()
     masks, same_mask = [], []
     for _ in range(4):
-        x.grad.zero_()  # type: ignore[union-attr]
+        x.grad.zero_()  # type: ignore[attr-defined]
         graph.replay()
         torch.cuda.synchronize()
         masks.append((out != 0).cpu())
