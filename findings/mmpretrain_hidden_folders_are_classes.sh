@@ -15,7 +15,8 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 "${PYTHON:-python3}" -m venv "$folder/venv"
-"$folder/venv/bin/pip" install -q --no-compile torch==2.14.1 torchvision==0.29.1 numpy==2.2.6 'setuptools<81' \
+"$folder/venv/bin/pip" install -q --no-compile torch==2.14.1 \
+    torchvision==0.29.1 numpy==2.2.6 'setuptools<81' \
     mmengine==0.10.7 mmcv-lite==2.1.0 mmpretrain==1.2.0 pillow==12.3.0
 # MMEngine asks for the desktop build of OpenCV; both own the same files.
 "$folder/venv/bin/pip" install -q --force-reinstall --no-deps \
