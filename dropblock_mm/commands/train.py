@@ -1,10 +1,13 @@
-"""Train any model of mmdet or mmseg, with DropBlock or without.
+r"""Train any model of mmdet or mmseg, with DropBlock or without.
 
 Examples::
 
     python tools/train.py configs/demo/retinanet_r18_fpn_dropblock_digit-scenes.py
     python tools/train.py mmdet::retinanet/retinanet_r50_fpn_1x_coco.py \
         --dropblock resnet_c4c5 --cfg-options train_dataloader.batch_size=4
+    python tools/train.py my_config.py --dropblock auto --work-dir work_dirs/first
+    python tools/train.py my_config.py --dropblock auto --work-dir work_dirs/first \
+        --resume
 """
 
 from __future__ import annotations
@@ -19,7 +22,13 @@ from typing import TYPE_CHECKING
 # makes a step several times slower. Read when torch is imported.
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
-from dropblock_mm.commands.arguments import add_common_arguments, parse
+from dropblock_mm.commands.arguments import (
+    add_common_arguments,
+    add_config_argument,
+    add_fragment_argument,
+    command_parser,
+    parse,
+)
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -29,28 +38,27 @@ LOOPS = ('train', 'val')
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description='Train a detector or segmentor, optionally with DropBlock'
-    )
-    parser.add_argument('config', help="a path, or 'mmdet::...', 'mmseg::...'")
-    parser.add_argument(
-        '--dropblock',
-        metavar='NAME-OR-FILE',
-        help='add the hooks of a fragment in configs/_base_/dropblock, or of a file',
+    parser = command_parser(__doc__)
+    add_config_argument(parser)
+    add_fragment_argument(
+        parser,
+        'add the hooks of a fragment in configs/_base_/dropblock, or of a file; auto '
+        'looks at the model',
     )
     add_common_arguments(parser)
-    parser.add_argument(
+    training = parser.add_argument_group('training')
+    training.add_argument(
         '--amp',
         action='store_true',
         help='train in mixed precision: float16 on a GPU, bfloat16 on the CPU, or what '
         '--cfg-options optim_wrapper.dtype=... says',
     )
-    parser.add_argument(
+    training.add_argument(
         '--auto-scale-lr',
         action='store_true',
         help='scale the learning rate by the batch size',
     )
-    parser.add_argument(
+    training.add_argument(
         '--resume',
         nargs='?',
         const='auto',
