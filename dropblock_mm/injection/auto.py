@@ -92,7 +92,12 @@ def _named(paths: Sequence[str]) -> str:
     if len(paths) == 1:
         return paths[0]
     above_all, dot, _ = paths[0].rpartition('.')
-    names = '|'.join(re.escape(path.rpartition('.')[2]) for path in paths)
+    last = [path.rpartition('.')[2] for path in paths]
+    stems = {name[:-1] for name in last}
+    if len(stems) == 1 and all(name[-1].isdigit() for name in last):  # layer[45]
+        ends = ''.join(name[-1] for name in last)
+        return f'{re.escape(above_all + dot + stems.pop())}[{ends}]'
+    names = '|'.join(map(re.escape, last))
     return f'{re.escape(above_all + dot)}({names})'
 
 

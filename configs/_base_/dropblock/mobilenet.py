@@ -18,8 +18,8 @@ custom_hooks = [
         type='dropblock_mm.DropBlockInjectionHook',
         block_size=7,
         targets=[
-            dict(module=r'backbone\.(layer4|layer5)', gamma_scale=0.25),
-            dict(module=r'backbone\.(layer6|layer7)'),
+            dict(module=r'backbone\.layer[45]', gamma_scale=0.25),
+            dict(module=r'backbone\.layer[67]'),
         ],
     ),
     dict(type='dropblock_mm.KeepProbScheduleHook', keep_prob=0.9),
