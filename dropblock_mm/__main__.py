@@ -1,9 +1,12 @@
+# PYTHON_ARGCOMPLETE_OK
 """``python -m dropblock_mm COMMAND ...``: the commands of tools/, from a wheel too."""
 
 from __future__ import annotations
 
+import argparse
 import difflib
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,9 +48,31 @@ def unknown(program: str, name: str) -> str:
     return f'{program}: {name!r} is no command; {hint}'
 
 
+def complete_command() -> int | None:
+    """Answer a shell that asks for completions of a command's name, or its arguments.
+
+    argcomplete is told how many words are the program's, and is given the whole line.
+    """
+    from dropblock_mm.commands.arguments import complete
+
+    words = os.environ.get('COMP_LINE', '').split()
+    own = int(os.environ['_ARGCOMPLETE'])
+    name = words[own] if len(words) > own else ''
+    typed_whole = len(words) > own + 1 or os.environ.get('COMP_LINE', '').endswith(' ')
+    if name in PROGRAMS and typed_whole:
+        os.environ['_ARGCOMPLETE'] = str(own + 1)
+        return importlib.import_module(module_of(name)).main([])
+    parser = argparse.ArgumentParser()
+    parser.add_argument('command', choices=list(PROGRAMS))
+    complete(parser)
+    return 0
+
+
 def main(argv: Sequence[str] | None = None) -> int | None:
     """Run the command that is named first; return its exit status."""
     program = MODULE if Path(sys.argv[0]).name == '__main__.py' else SCRIPT
+    if '_ARGCOMPLETE' in os.environ:
+        return complete_command()
     name, *rest = (sys.argv[1:] if argv is None else list(argv)) or ['--help']
     if name in ('-h', '--help'):
         print(overview(program))

@@ -46,6 +46,17 @@ def fragment_names() -> list[str]:
     return sorted(path.stem for path in folder.glob('*.py'))
 
 
+def config_names_of(package: str) -> list[str]:
+    """List the configs that come with a package, below its folder of them.
+
+    Returns:
+        list[str]: Sorted; none if it is not installed, or has none.
+    """
+    root = _root(package)
+    has_configs = root is not None and any(map(Path.is_dir, _places(root)))
+    return _names(package) if has_configs else []
+
+
 def resolve_config(name: str) -> str:
     """Turn what a user typed for a config into a file that exists.
 

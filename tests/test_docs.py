@@ -21,7 +21,6 @@ from dropblock_mm.hooks.fragments import find_fragment
 from dropblock_mm.injection import (
     Target,
     detach_drop_block,
-    format_sites,
     inject_drop_block,
     inject_targets,
 )
@@ -233,7 +232,8 @@ def test_the_reference_has_every_fragment_as_it_is():
     assert sorted(rows) == fragment_names()
     for name, where in rows.items():
         cfg = Config.fromfile(config_path(f'_base_/dropblock/{name}.py'))
-        for target in cfg.custom_hooks[0]['targets']:
+        targets = cfg.custom_hooks[0]['targets']
+        for target in [] if targets == 'auto' else targets:
             assert f'`{target["module"]}`' in f'`{where}`'
 
 
@@ -259,11 +259,23 @@ def test_the_guides_patterns_find_modules(retinanet):
 def test_the_report_is_the_one_that_is_logged(retinanet):
     text = (ROOT / 'docs/en/get_started.md').read_text()
     shown = text.partition('```text\nDropBlock at')[2].partition('\n  ...\n```')[0]
+    title, _, header, _, *rows = shown.splitlines()
     fragment = Config.fromfile(config_path('_base_/dropblock/resnet_c4c5.py'))
     hook = HOOKS.build(dict(fragment.custom_hooks[0]))
     sites = inject_targets(retinanet, hook.targets)
     detach_drop_block(sites)
-    assert format_sites(sites).startswith(f'DropBlock at{shown}\n')
+    assert title.startswith(f' {len(sites)} sites: keep_prob 1 -> 0.9, linear, ')
+    assert header.split() == [
+        *('module', 'place', 'block_size', 'gamma_scale', 'map', 'gamma', 'keeps'),
+        'options',
+    ]
+    for site, row in zip(sites, rows, strict=False):
+        path, place, block, scale, *size, gamma, keeps = row.replace(' x ', ' ').split()
+        assert (path, place) == (site.module, site.place.name)
+        layer, sides = site.layer, tuple(map(int, size[1:]))
+        assert (int(block), float(scale)) == (layer.block_size, layer.gamma_scale)
+        assert f'{layer.facts(0.9, sides)["gamma"]:.3g}' == gamma
+        assert f'{layer.expected_keep_rate(0.9, sides):.4f}' == keeps
 
 
 def test_every_public_name_is_on_the_api_page():

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Evaluate a checkpoint; see ``--help``."""
 
 from dropblock_mm.commands.test import main

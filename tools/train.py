@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Train a model, optionally with DropBlock; see ``--help``."""
 
 from dropblock_mm.commands.train import main

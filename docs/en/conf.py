@@ -11,6 +11,8 @@ extensions = ['myst_parser', 'sphinx.ext.autodoc', 'sphinx.ext.napoleon']
 source_suffix = {'.md': 'markdown'}
 exclude_patterns = ['_build']
 html_theme = 'furo'
+html_static_path = ['_static']
+html_css_files = ['pages.css']
 
 autodoc_member_order = 'bysource'
 autodoc_typehints = 'none'  # the docstrings say the types

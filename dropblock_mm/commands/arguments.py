@@ -7,6 +7,7 @@ are answered at once.
 from __future__ import annotations
 
 import argparse
+import glob
 import os
 import signal
 import sys
@@ -14,7 +15,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from dropblock_mm.programs import typed
+from dropblock_mm.programs import as_typed, typed
 
 INTERRUPTED = 130
 
@@ -43,10 +44,91 @@ class KeyValues(argparse.Action):
         read(parser, namespace, values, option_string)
 
 
+CONFIG_HELP = "a path, or 'mmdet::...', 'mmseg::...', 'mmpretrain::...'"
+
+
+def command_parser(doc: str | None, **settings: Any) -> argparse.ArgumentParser:
+    """Return a parser whose help is a command's docstring, with its examples.
+
+    Args:
+        doc: Of the command's module.
+        **settings: Further arguments of the parser.
+    """
+    return argparse.ArgumentParser(
+        description=as_typed(doc or '').replace('::\n\n', ':\n\n'),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        **settings,
+    )
+
+
+def add_config_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the config, whose name a shell can complete."""
+    action: Any = parser.add_argument('config', help=CONFIG_HELP)
+    action.completer = config_names
+
+
+def add_fragment_argument(parser: Any, text: str) -> None:
+    """Add ``--dropblock``, whose names a shell can complete.
+
+    Args:
+        parser: A parser or a group of one.
+        text: What it does.
+    """
+    action = parser.add_argument('--dropblock', metavar='NAME-OR-FILE', help=text)
+    action.completer = lambda **given: fragments_and_files(given.get('prefix', ''))
+
+
+def config_names(prefix: str = '', **given: Any) -> list[str]:
+    """Return the configs that a word may become: files, or 'package::path'."""
+    from dropblock_mm.config_files import LIBRARIES, config_names_of
+
+    package, separator, _ = prefix.partition('::')
+    known = ('dropblock_mm', *LIBRARIES)
+    if separator:
+        names = config_names_of(package) if package in known else []
+        return [f'{package}::{name}' for name in names]
+    return [*_paths(prefix), *(f'{name}::' for name in known)]
+
+
+def fragments_and_files(prefix: str = '') -> list[str]:
+    """Return the fragments, and the files that a word may become."""
+    from dropblock_mm.config_files import fragment_names
+
+    return [*fragment_names(), *_paths(prefix)]
+
+
+def _paths(prefix: str) -> list[str]:
+    folders, files = glob.glob(f'{prefix}*/'), glob.glob(f'{prefix}*.py')
+    return sorted([*folders, *files])
+
+
+def complete(parser: argparse.ArgumentParser) -> None:
+    """Answer a shell that asks for completions, if argcomplete is installed.
+
+    The program ends then; otherwise this does nothing.
+    """
+    if '_ARGCOMPLETE' not in os.environ:
+        return
+    try:
+        import argcomplete
+    except ModuleNotFoundError:  # who asks has it; another Python may not
+        return
+    argcomplete.autocomplete(parser)
+
+
+def parse_known(
+    parser: argparse.ArgumentParser, argv: Sequence[str] | None
+) -> argparse.Namespace:
+    """Parse, after a shell that asks for completions was answered."""
+    complete(parser)
+    return parser.parse_args(argv)
+
+
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of both commands, named as in mmdet and mmseg."""
-    parser.add_argument('--work-dir', help='folder of logs, checkpoints and results')
-    parser.add_argument(
+    config = parser.add_argument_group('the run')
+    config.add_argument('--work-dir', help='folder of logs, checkpoints and results')
+    config.add_argument(
         '--cfg-options',
         nargs='+',
         action=KeyValues,
@@ -55,14 +137,17 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         help='override settings of the config. Lists: key="[a,b]" or key=a,b; into '
         'lists: key.0.name=a. No white space',
     )
-    parser.add_argument(
+    processes = parser.add_argument_group('processes')
+    processes.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
         default='none',
         help='job launcher',
     )
     # torch.distributed.launch passes --local-rank, older versions --local_rank.
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    processes.add_argument(
+        '--local_rank', '--local-rank', type=int, default=0, help='set by launchers'
+    )
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -126,7 +211,7 @@ def parse(
     parser: argparse.ArgumentParser, argv: Sequence[str] | None
 ) -> argparse.Namespace:
     """Parse, and export the local rank where the launcher did not."""
-    args = parser.parse_args(argv)
+    args = parse_known(parser, argv)
     variable = _LOCAL_RANKS.get(args.launcher, '')
     local_rank = os.environ.get(variable, str(args.local_rank))
     os.environ.setdefault('LOCAL_RANK', local_rank)

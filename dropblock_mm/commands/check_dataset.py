@@ -1,4 +1,4 @@
-"""Look at all data of a config, before training spends hours on them.
+r"""Look at all data of a config, before training spends hours on them.
 
 Annotations are read, and every image and label map is decoded. Errors are what
 training would end with or learn wrongly from, warnings what it takes in its own way.
@@ -23,7 +23,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dropblock_mm.commands.arguments import KeyValues
+from dropblock_mm.commands.arguments import (
+    KeyValues,
+    add_config_argument,
+    command_parser,
+    parse_known,
+)
 from dropblock_mm.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -35,10 +40,8 @@ if TYPE_CHECKING:
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description='Look at all data of a config')
-    parser.add_argument(
-        'config', help="a path, or 'mmdet::...', 'mmseg::...', 'mmpretrain::...'"
-    )
+    parser = command_parser(__doc__)
+    add_config_argument(parser)
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -63,7 +66,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--json', metavar='FILE', help=f'write all of it as JSON, {_KEPT}'
     )
-    return parser.parse_args(argv)
+    return parse_known(parser, argv)
 
 
 _KEPT = 'with up to 100 names of each kind'

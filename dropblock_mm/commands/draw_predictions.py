@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dropblock_mm.programs import as_typed
+from dropblock_mm.commands.arguments import command_parser
 
 if TYPE_CHECKING:
     from dropblock_mm.analysis.figures.evaluated import Evaluated
@@ -33,10 +33,7 @@ if TYPE_CHECKING:
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=as_typed(__doc__),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__)
     parser.add_argument(
         'files',
         nargs='+',

@@ -20,15 +20,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dropblock_mm.programs import as_typed
+from dropblock_mm.commands.arguments import command_parser
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=as_typed(__doc__),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__)
     parser.add_argument('folder', type=Path, help='data set in the layout of VOC')
     parser.add_argument('predictions', type=Path, help='folder of label maps')
     parser.add_argument('--out', type=Path, default=Path('predictions.png'))

@@ -26,8 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dropblock_mm.analysis.cost.gpus import GPUS
-from dropblock_mm.commands.arguments import positive
-from dropblock_mm.programs import as_typed
+from dropblock_mm.commands.arguments import command_parser, positive
 
 if TYPE_CHECKING:
     from dropblock_mm.analysis.cost.report import Estimate
@@ -35,10 +34,7 @@ if TYPE_CHECKING:
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=as_typed(__doc__),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__)
     parser.add_argument(
         'configs', nargs='+', metavar='CONFIG', help="paths, or 'mmdet::...'"
     )

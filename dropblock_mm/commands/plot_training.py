@@ -17,15 +17,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dropblock_mm.programs import as_typed
+from dropblock_mm.commands.arguments import command_parser
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=as_typed(__doc__),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__)
     parser.add_argument('work_dir', type=Path, help='the work directory of a training')
     parser.add_argument(
         '--out', type=Path, help='picture to write (WORK_DIR/training.png)'

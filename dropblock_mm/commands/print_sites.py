@@ -1,4 +1,4 @@
-"""Show where DropBlock goes in a model, and what it does there, without training.
+r"""Show where DropBlock goes in a model, and what it does there, without training.
 
 For every site, of DropBlock or whatever a config injects: the size of its maps, the
 settings, and the exact expected share of units kept at the end of the schedule. A block
@@ -22,6 +22,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dropblock_mm.commands.arguments import (
+    add_config_argument,
+    add_fragment_argument,
+    command_parser,
+    parse_known,
+)
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.tree import Tree
@@ -31,17 +38,12 @@ if TYPE_CHECKING:
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description='Show where DropBlock goes in a model, and what it does there'
-    )
-    parser.add_argument(
-        'config', help="a path, or 'mmdet::...', 'mmseg::...', 'mmpretrain::...'"
-    )
-    parser.add_argument(
-        '--dropblock',
-        metavar='NAME-OR-FILE',
-        help='the fragment to show; without it, and without hooks in the config, all '
-        'sites that the model has',
+    parser = command_parser(__doc__)
+    add_config_argument(parser)
+    add_fragment_argument(
+        parser,
+        'the fragment to show; without it, and without hooks in the config, all sites '
+        'that the model has',
     )
     parser.add_argument(
         '--input-size',
@@ -63,7 +65,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='where no hook sets one (default: %(default)s)',
     )
     parser.add_argument('--json', metavar='FILE', help="write as JSON; '-' prints it")
-    return parser.parse_args(argv)
+    return parse_known(parser, argv)
 
 
 def draw_tree(report: Report) -> Tree:

@@ -25,12 +25,13 @@ from dropblock_mm.commands.arguments import (
     add_common_arguments,
     add_launcher_arguments,
     check_launcher,
+    command_parser,
     launch_seed,
     positive,
     run_series,
 )
 from dropblock_mm.errors import RefusedError
-from dropblock_mm.programs import as_typed, typed
+from dropblock_mm.programs import typed
 from dropblock_mm.reproduction.tables import TABLES, Table
 
 if TYPE_CHECKING:
@@ -40,11 +41,7 @@ if TYPE_CHECKING:
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=as_typed(__doc__),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        conflict_handler='resolve',  # for --launcher
-    )
+    parser = command_parser(__doc__, conflict_handler='resolve')  # for --launcher
     parser.add_argument('table', choices=TABLES)
     parser.add_argument('--rows', nargs='+', metavar='NAME', help='all, by default')
     parser.add_argument(

@@ -1,8 +1,12 @@
-"""Evaluate a checkpoint of any model of mmdet or mmseg.
+r"""Evaluate a checkpoint of any model of mmdet or mmseg.
 
-Example::
+Without --work-dir it logs where the checkpoint was trained.
+
+Examples::
 
     python tools/test.py CONFIG work_dirs/RUN/epoch_12.pth --show-dir pictures
+    python tools/test.py CONFIG work_dirs/RUN/epoch_12.pth --classwise \
+        --cfg-options test_evaluator.outfile_prefix=work_dirs/RUN/val
 """
 
 from __future__ import annotations
@@ -12,7 +16,12 @@ import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dropblock_mm.commands.arguments import add_common_arguments, parse
+from dropblock_mm.commands.arguments import (
+    add_common_arguments,
+    add_config_argument,
+    command_parser,
+    parse,
+)
 from dropblock_mm.errors import RefusedValueError
 
 if TYPE_CHECKING:
@@ -26,30 +35,30 @@ ALWAYS_CLASSWISE = ('VOCMetric', 'IoUMetric')
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description='Evaluate a checkpoint')
-    parser.add_argument(
-        'config', help="a path, or 'mmdet::...', 'mmseg::...', 'mmpretrain::...'"
-    )
+    parser = command_parser(__doc__)
+    add_config_argument(parser)
     parser.add_argument('checkpoint', help='checkpoint file or URL')
     add_common_arguments(parser)
-    parser.add_argument(
+    shown = parser.add_argument_group('what is shown and kept')
+    shown.add_argument(
         '--out',
         help='keep the predictions: mmseg writes label maps into this folder, all '
         'others write a .pkl file',
     )
-    parser.add_argument('--show', action='store_true', help='show the predictions')
-    parser.add_argument(
+    shown.add_argument('--show', action='store_true', help='show the predictions')
+    shown.add_argument(
         '--show-dir',
         help='folder of painted images; of mmdet under WORK_DIR/TIMESTAMP',
     )
-    parser.add_argument(
+    shown.add_argument(
         '--wait-time', type=float, default=2, help='seconds between shown images'
     )
-    parser.add_argument('--tta', action='store_true', help='test-time augmentation')
-    parser.add_argument(
+    evaluation = parser.add_argument_group('evaluation')
+    evaluation.add_argument('--tta', action='store_true', help='test-time augmentation')
+    evaluation.add_argument(
         '--classwise', action='store_true', help='report the AP of every class'
     )
-    parser.add_argument(
+    evaluation.add_argument(
         '--coco-eval',
         choices=['pycocotools', 'faster'],
         default='pycocotools',

@@ -1,4 +1,4 @@
-"""Train any model of mmdet, mmseg or mmpretrain, with DropBlock or without.
+r"""Train any model of mmdet, mmseg or mmpretrain, with DropBlock or without.
 
 Examples::
 
@@ -7,6 +7,9 @@ Examples::
         --dropblock resnet_c4c5 --cfg-options train_dataloader.batch_size=4
     python tools/train.py mmpretrain::resnet/resnet50_8xb32_in1k.py \
         --dropblock resnet_c4c5
+    python tools/train.py my_config.py --dropblock auto --work-dir work_dirs/first
+    python tools/train.py my_config.py --dropblock auto --work-dir work_dirs/first \
+        --resume
 """
 
 from __future__ import annotations
@@ -21,7 +24,13 @@ from typing import TYPE_CHECKING
 # makes a step several times slower. Read when torch is imported.
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
-from dropblock_mm.commands.arguments import add_common_arguments, parse
+from dropblock_mm.commands.arguments import (
+    add_common_arguments,
+    add_config_argument,
+    add_fragment_argument,
+    command_parser,
+    parse,
+)
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -32,31 +41,27 @@ LOOPS = ('train', 'val')
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description='Train a detector, segmentor or classifier, optionally with '
-        'DropBlock'
-    )
-    parser.add_argument(
-        'config', help="a path, or 'mmdet::...', 'mmseg::...', 'mmpretrain::...'"
-    )
-    parser.add_argument(
-        '--dropblock',
-        metavar='NAME-OR-FILE',
-        help='add the hooks of a fragment in configs/_base_/dropblock, or of a file',
+    parser = command_parser(__doc__)
+    add_config_argument(parser)
+    add_fragment_argument(
+        parser,
+        'add the hooks of a fragment in configs/_base_/dropblock, or of a file; auto '
+        'looks at the model',
     )
     add_common_arguments(parser)
-    parser.add_argument(
+    training = parser.add_argument_group('training')
+    training.add_argument(
         '--amp',
         action='store_true',
         help='train in mixed precision: float16 on a GPU, bfloat16 on the CPU, or what '
         '--cfg-options optim_wrapper.dtype=... says',
     )
-    parser.add_argument(
+    training.add_argument(
         '--auto-scale-lr',
         action='store_true',
         help='scale the learning rate by the batch size',
     )
-    parser.add_argument(
+    training.add_argument(
         '--resume',
         nargs='?',
         const='auto',

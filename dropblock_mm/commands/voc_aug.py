@@ -27,6 +27,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dropblock_mm.commands.arguments import command_parser
+
 if TYPE_CHECKING:
     from dropblock_mm.datasets.voc_aug_set import Split
 
@@ -36,9 +38,7 @@ FULL = {'trainaug': 10_582, 'val': 1_449}
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description='Make the augmented training set of VOC 2012 segmentation'
-    )
+    parser = command_parser(__doc__)
     parser.add_argument('devkit', type=Path, help='VOCdevkit, which holds VOC2012/')
     parser.add_argument(
         'sbd', type=Path, help='benchmark_RELEASE, which holds dataset/cls/'

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from mmengine.dist import all_gather_object, get_world_size
 from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import Runner
+from torch import nn
 
 from dropblock_mm.errors import RefusedValueError
 from dropblock_mm.hooks.keep_rate_hook import is_training, log_keep_rates
@@ -21,7 +22,9 @@ from dropblock_mm.injection import (
     inject_targets,
     parse_targets,
 )
+from dropblock_mm.injection.auto import in_words, targets_in
 from dropblock_mm.injection.report import title_of
+from dropblock_mm.injection.targets import AUTO
 from dropblock_mm.layers import DropBlock2d, ScheduledDrop
 from dropblock_mm.ops.arguments import names_unknown_arguments
 from dropblock_mm.registry import HOOKS
@@ -42,7 +45,8 @@ class InjectionHook(Hook):
         targets: Dicts with ``module`` (a dotted path, or a regular expression that
             matches whole paths) and, optionally, ``layer``, ``keep_prob``, ``where``,
             ``grows_with_depth`` (of n blocks, the i-th gets i / n of the drop rate)
-            and the options of the layer.
+            and the options of the layer. Or 'auto': the last two stages of the
+            backbone, the earlier one at a quarter of the drop rate.
         layer: What to attach: 'DropBlock2d', 'Dropout', 'SpatialDropout', 'DropPath',
             or a layer of yours that derives from
             :class:`~dropblock_mm.ScheduledDrop`, by name or as a class.
@@ -71,15 +75,32 @@ class InjectionHook(Hook):
     @names_the_hook
     def __init__(
         self,
-        targets: Sequence[Mapping[str, Any]],
+        targets: Sequence[Mapping[str, Any]] | Literal['auto'],
         layer: str | type[ScheduledDrop] = 'DropBlock2d',
         keep_prob: float | None = None,
         where: str | None = None,
         **options: Any,
     ) -> None:
         shared = Defaults(layer, keep_prob, where, options, type(self).__name__)
-        self.targets = parse_targets(targets, shared)
+        self._given, self._shared = targets, shared
+        # Checked now, found when there is a model.
+        anywhere: Any = [{'module': ''}] if targets == AUTO else targets
+        self.targets = parse_targets(anywhere, shared)
         self.sites: list[Site] = []
+
+    def look_at(self, model: nn.Module) -> str:
+        """Find the targets of 'auto'; others are as they were given.
+
+        Args:
+            model: A built model.
+
+        Returns:
+            str: What was taken, in words; '' where nothing was to be found.
+        """
+        if self._given != AUTO:
+            return ''
+        self.targets = targets_in(model, self._given, self._shared)
+        return in_words(self.targets)
 
     def before_run(self, runner: Runner) -> None:
         """Inject, if this run trains and the model is not injected yet."""
@@ -87,6 +108,9 @@ class InjectionHook(Hook):
         if self.sites or not is_training(runner):
             return
         _check_ema_comes_later(runner, type(self).__name__)
+        taken = self.look_at(runner.model)
+        if taken:
+            runner.logger.info(taken)
         _check_rates_are_set(self.targets, runner)
         self.sites = inject_targets(runner.model, self.targets)
         # What they do depends on the sizes of their maps, so the table comes later.
@@ -113,7 +137,8 @@ class DropBlockInjectionHook(InjectionHook):
         targets: Dicts with ``module`` (a dotted path, or a regular expression that
             matches whole paths) and, optionally, any of the arguments below,
             for this target alone. Targets with another ``layer`` have the options of
-            that one.
+            that one. Or 'auto': the last two stages of the backbone, the earlier one
+            at a quarter of gamma, as in the paper's ResNet; the log says which.
         block_size: Side of the dropped square, in units of the feature map.
         keep_prob: Probability of keeping a unit, in [0, 1]. None leaves it to
             ``KeepProbScheduleHook``; with that hook, a target's own keep_prob is
@@ -142,7 +167,7 @@ class DropBlockInjectionHook(InjectionHook):
     @names_unknown_arguments
     def __init__(
         self,
-        targets: Sequence[Mapping[str, Any]],
+        targets: Sequence[Mapping[str, Any]] | Literal['auto'],
         block_size: int = 7,
         keep_prob: float | None = None,
         where: str = 'both',

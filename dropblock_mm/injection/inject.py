@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
+from dropblock_mm.injection.auto import targets_in
 from dropblock_mm.injection.sites import Site, Sites, inject_targets
-from dropblock_mm.injection.targets import Defaults, parse_targets
+from dropblock_mm.injection.targets import Defaults
 from dropblock_mm.layers import ScheduledDrop
 
 
 def inject(
     model: nn.Module,
-    targets: Sequence[Mapping[str, Any]],
+    targets: Sequence[Mapping[str, Any]] | Literal['auto'],
     *,
     layer: str | type[ScheduledDrop] = 'DropBlock2d',
     keep_prob: float | None = None,
@@ -31,7 +32,8 @@ def inject(
         targets: Dicts with ``module`` (a dotted path, or a regular expression that
             matches whole paths) and, optionally, ``layer``, ``keep_prob``, ``where``,
             ``grows_with_depth`` (of n blocks, the i-th gets i / n of the drop rate)
-            and the options of the layer.
+            and the options of the layer. Or 'auto': the last two stages of the
+            backbone, the earlier one at a quarter of the drop rate.
         layer: What to attach: the name of a layer of this package or of yours, or a
             class that derives from :class:`~dropblock_mm.ScheduledDrop`.
         keep_prob: Probability of keeping a unit, in [0, 1]; None keeps every unit
@@ -55,12 +57,12 @@ def inject(
         ...     keep_prob=0.9)
     """
     shared = Defaults(layer, keep_prob, where, options, 'inject')
-    return inject_targets(model, parse_targets(targets, shared))
+    return inject_targets(model, targets_in(model, targets, shared))
 
 
 def inject_drop_block(
     model: nn.Module,
-    targets: Sequence[Mapping[str, Any]],
+    targets: Sequence[Mapping[str, Any]] | Literal['auto'],
     *,
     keep_prob: float | None = None,
     block_size: int = 7,
@@ -78,7 +80,9 @@ def inject_drop_block(
     Args:
         model: A built model; wrappers around it do not show in the paths.
         targets: Dicts with ``module`` (a dotted path, or a regular expression that
-            matches whole paths) and, optionally, any of the arguments below.
+            matches whole paths) and, optionally, any of the arguments below. Or
+            'auto': the last two stages of the backbone, the earlier one at a quarter
+            of gamma, as in the paper's ResNet.
         keep_prob: Probability of keeping a unit, in [0, 1]; None keeps every unit
             until a schedule sets it.
         block_size: Side of the dropped square, in units of the feature map.

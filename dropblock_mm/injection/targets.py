@@ -16,6 +16,7 @@ from dropblock_mm.ops.arguments import check_flag, check_keep_prob, reject_unkno
 
 # Arguments of a layer's constructor that are no options of a target: keep_prob is one
 # of every target's own, and the last is OpenMMLab's plugin builder's.
+AUTO = 'auto'  # in place of targets: they are found by looking at the model
 _NO_OPTIONS = ('self', 'keep_prob', 'in_channels')
 
 
@@ -95,7 +96,7 @@ def parse_targets(
         TypeError: If something has a wrong type or an unknown key.
         ValueError: If there is no target or a value is outside its range.
     """
-    layer = _checked_layer(shared.layer, 'layer')
+    layer = checked_layer(shared.layer, 'layer')
     _check_where(shared.where, 'where')
     known = ['targets', 'layer', 'keep_prob', 'where', *options_of(layer)]
     reject_unknown(shared.options, known, shared.owner)
@@ -104,7 +105,8 @@ def parse_targets(
     if isinstance(targets, Mapping | str) or not isinstance(targets, Sequence):
         raise RefusedTypeError(
             f'targets={targets!r} is not a list. Give a list of dicts, for example '
-            "targets=[dict(module='backbone.layer4')]."
+            "targets=[dict(module='backbone.layer4')], or 'auto' for the last two "
+            'stages of the backbone.'
         )
     if not targets:
         raise RefusedValueError(
@@ -131,7 +133,7 @@ def _parse_target(
             f"{key}={given!r} is not a dict. Write dict(module='backbone.layer4')."
         )
     rest = dict(given)
-    layer = _checked_layer(rest.pop('layer', base.layer), f'{key}.layer')
+    layer = checked_layer(rest.pop('layer', base.layer), f'{key}.layer')
     own = [f.name for f in fields(Target) if f.name not in ('key', 'options')]
     options = {name: value for name, value in rest.items() if name not in own}
     owner = f'{key} (layer {layer.__name__})'
@@ -172,7 +174,13 @@ def _check_shared(target: Target) -> None:
         _build_checked(target, ())
 
 
-def _checked_layer(value: Any, name: str) -> type[ScheduledDrop]:
+def checked_layer(value: Any, name: str) -> type[ScheduledDrop]:
+    """Return the class of a layer that was named.
+
+    Raises:
+        TypeError: If it is neither a name nor a class.
+        ValueError: If there is no layer of that name.
+    """
     if isinstance(value, type) and issubclass(value, ScheduledDrop):
         return value
     if isinstance(value, str) and value in LAYERS:

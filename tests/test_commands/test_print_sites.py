@@ -96,6 +96,12 @@ def test_all_sites_where_nothing_asks_for_some(print_sites):
     assert 'warning: the block covers the map at' in text
 
 
+def test_auto_says_what_it_took(print_sites):
+    text = ' '.join(print_sites(RETINANET, '--dropblock', 'auto').split())
+    assert '36 sites' in text
+    assert "note: targets='auto' took backbone.layer3 (gamma_scale 0.25) and" in text
+
+
 def test_the_config_tells_the_size_of_the_images(print_sites):
     """YOLOv3's are much smaller than other detectors' of COCO."""
     text = print_sites('mmdet::yolo/yolov3_d53_8xb8-320-273e_coco.py')

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Look at all data of a config, and say what is wrong; see ``--help``."""
 
 from dropblock_mm.commands.check_dataset import main

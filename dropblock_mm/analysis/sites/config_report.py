@@ -10,7 +10,7 @@ from dropblock_mm.analysis.sites.dry_run import build_on_meta
 from dropblock_mm.analysis.sites.site_rows import Report, measure, site_row
 from dropblock_mm.analysis.sites.stock_models import WEIGHTS, without
 from dropblock_mm.hooks.fragments import with_fragment
-from dropblock_mm.injection import Defaults, Target, inject_targets, parse_targets
+from dropblock_mm.injection import Defaults, inject_targets, parse_targets
 from dropblock_mm.runs.image_sizes import nominal_image_size
 from dropblock_mm.runs.refused_by_mmengine import refusing_what_mmengine_refuses
 from dropblock_mm.runs.replaced_hooks import replaced_hooks
@@ -40,33 +40,33 @@ def report_of(
     if cfg.get('default_scope'):
         init_default_scope(cfg.default_scope)
     with refusing_what_mmengine_refuses(cfg):
-        targets, keep_prob = find_targets(cfg, keep_prob)
-        active = bool(targets)
-        if not active:
-            everywhere = Defaults(
-                options={'block_size': block_size}, owner='print_sites'
-            )
-            targets = parse_targets([{'module': ''}], everywhere)
+        injections, schedules = find_hooks(cfg)
         plain = ConfigDict(without(cfg.model, WEIGHTS))
         model = build_on_meta(lambda: MODELS.build(plain))
+    taken = [f'{text}.' for hook in injections if (text := hook.look_at(model))]
+    targets = [target for hook in injections for target in hook.targets]
+    active = bool(targets)
+    if not active:
+        every = Defaults(options={'block_size': block_size}, owner='print_sites')
+        targets = parse_targets([{'module': ''}], every)
+    keep_prob = schedules[0].keep_prob if schedules else keep_prob
     sites = inject_targets(model, targets)
     height, width = input_size or nominal_image_size(cfg) or DETECTION_SIZE
     rows = [site_row(site, keep_prob) for site in sites]
     notes = measure(model, sites, rows, (height, width))
     lost = replaced_hooks(config, cfg)
-    return Report(
-        config, (height, width), rows, [*notes, *([f'{lost}.'] if lost else [])], active
-    )
+    said = [*taken, *notes, *([f'{lost}.'] if lost else [])]
+    return Report(config, (height, width), rows, said, active)
 
 
-def find_targets(cfg: Config, keep_prob: float) -> tuple[list[Target], float]:
-    """Return the targets of the hooks, and keep_prob at the end of training."""
+def find_hooks(cfg: Config) -> tuple[list[InjectionHook], list[KeepProbScheduleHook]]:
+    """Build the hooks of this package that a config has."""
     hooks = [
         HOOKS.build(hook)
         for hook in cfg.get('custom_hooks') or []
         if 'dropblock_mm' in str(hook.get('type'))
     ]
-    injections = [h for h in hooks if isinstance(h, InjectionHook)]
-    schedules = [h for h in hooks if isinstance(h, KeepProbScheduleHook)]
-    targets = [target for hook in injections for target in hook.targets]
-    return targets, schedules[0].keep_prob if schedules else keep_prob
+    return (
+        [hook for hook in hooks if isinstance(hook, InjectionHook)],
+        [hook for hook in hooks if isinstance(hook, KeepProbScheduleHook)],
+    )

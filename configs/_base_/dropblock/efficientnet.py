@@ -1,0 +1,26 @@
+"""DropBlock in the last two stages of an EfficientNet.
+
+What: the paper's rule for a ResNet, block 7, keep_prob from 1 to 0.9 linearly over
+training, with a quarter of gamma in the last stage but one, after every norm and on the
+skip connections (sections 3 and 4.1.1). Untried: the paper has no values for this
+network, and nobody has trained it with these. They work at strides
+16 and 32.
+
+How, on any config with an EfficientNet of mmdet's or mmpretrain's called ``backbone``::
+
+    python tools/train.py CONFIG --dropblock efficientnet
+
+or in a config of yours, as one of several ``_base_`` (see README.md here).
+"""
+
+custom_hooks = [
+    dict(
+        type='dropblock_mm.DropBlockInjectionHook',
+        block_size=7,
+        targets=[
+            dict(module='backbone.layers.4', gamma_scale=0.25),
+            dict(module='backbone.layers.5'),
+        ],
+    ),
+    dict(type='dropblock_mm.KeepProbScheduleHook', keep_prob=0.9),
+]
