@@ -14,7 +14,7 @@ from dropblock_mm.datasets.sources import Sources
 
 DIGITS_PER_SCENE = (2, 6)
 DIGIT_SIDE = (0.19, 0.42)  # of the image's side
-SINGLE_SIDE = (0.8, 1.1)  # the same, of a digit that is alone
+SINGLE_SIDE = (0.9, 1.15)  # the same, of a digit that is alone
 CROP_SIDE = (0.25, 0.5)  # of the photograph's height
 MAX_COVERED = 0.1  # of the smaller of two digits' boxes
 PLACEMENT_TRIES = 20

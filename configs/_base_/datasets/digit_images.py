@@ -3,7 +3,7 @@
 One digit in each image, in a folder for each class. The images are made on first use,
 in a few seconds, and kept in `data_root` (`dropblock_mm.datasets.make_digit_images`).
 `dataset.dataset` reads them. No mirroring: it would turn digits into shapes that are
-none. Training shifts the images by up to 3 pixels.
+none. Training shifts the images by up to 2 pixels.
 """
 
 _base_ = './small_images.py'
@@ -27,7 +27,7 @@ digit_images = dict(
 )
 train_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='RandomCrop', crop_size=32, padding=3, padding_mode='edge'),
+    dict(type='RandomCrop', crop_size=32, padding=2, padding_mode='edge'),
     dict(type='PackInputs'),
 ]
 test_pipeline = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
