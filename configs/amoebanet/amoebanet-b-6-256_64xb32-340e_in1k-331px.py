@@ -6,7 +6,10 @@ trains on 64 GPUs (`GPUS=64`) with 32 images each; with `python tools/train.py` 
 fewer GPUs add `--auto-scale-lr`. 340 epochs of 625 batches.
 
 Paper: 82.25 top-1, 95.88 top-5 on val, the best of training. Not trained here.
-Cost: COST
+Cost: 1.3e20 floating-point operations, a quarter of them for computing cells again,
+about 4,100 GPU hours on V100s or 1,600 on A100s without mixed precision (estimated from
+four times 37.87 billion multiply-adds an image and the rates in docs/en/cost.md; not
+measured, and depthwise convolutions are slower than those rates).
 """
 
 _base_ = [

@@ -11,7 +11,10 @@ the latter a block is the whole map, so whole channels are dropped there. The pa
 not say which cells, connections and schedule it means: see the README.
 
 Paper: 82.52 top-1, 96.07 top-5 on val, the best of training. Not trained here.
-Cost: COST
+Cost: 1.3e20 floating-point operations, a quarter of them for computing cells again,
+about 4,100 GPU hours on V100s or 1,600 on A100s without mixed precision (estimated from
+four times 37.87 billion multiply-adds an image and the rates in docs/en/cost.md; not
+measured, and depthwise convolutions are slower than those rates).
 """
 
 _base_ = './amoebanet-b-6-256_64xb32-340e_in1k-331px.py'
