@@ -28,8 +28,8 @@ Steps = tuple[int, tuple[tuple[int, int], ...]]
 _MOST_DIMS = 3  # of a plane: lines, maps and volumes
 _WORD = 64  # bits
 
-# What loops in C take for a place, a seed, a row of its block, and a word of a mask.
-_PLACE_NS, _SEED_NS, _ROW_NS, _WORD_NS = 0.15, 8.0, 1.3, 0.7
+# What loops in C take for a place, a seed, a row of its block, and to widen a word.
+_PLACE_NS, _SEED_NS, _ROW_NS, _WORD_NS = 0.15, 8.0, 0.5, 2.0
 
 
 @dataclass(frozen=True)

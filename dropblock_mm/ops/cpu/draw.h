@@ -115,14 +115,15 @@ INLINE void FOR(grow_blocks)(const Draw *draw, uint64_t *plane) {
     FOR(widen)(plane, draw->words, map->block_depth, map->width * map->height);
 }
 
+/* All planes at once, for small ones have few words, and words are drawn together. */
 INLINE void FOR(draw_many_blocks)(const Draw *draw, Int first, Int planes) {
-    for (Int p = first; p < first + planes; ++p) {
-        uint64_t *plane = draw->mask + p * draw->words;
-        if (draw->certain)
-            memset(plane, 255, (size_t)draw->words * 8);
-        else
-            random_bits(plane, draw->words, draw->key, (uint64_t)(p * draw->words),
-                        draw->share);
+    uint64_t *plane = draw->mask + first * draw->words;
+    if (draw->certain)
+        memset(plane, 255, (size_t)(planes * draw->words) * 8);
+    else
+        random_bits(plane, planes * draw->words, draw->key,
+                    (uint64_t)(first * draw->words), draw->share);
+    for (Int p = 0; p < planes; ++p, plane += draw->words) {
         for (Int k = 0; k < draw->words; ++k) plane[k] &= draw->corners[k];
         FOR(grow_blocks)(draw, plane);
     }

@@ -82,6 +82,7 @@ def drop(
     if steps is None and dtype is not None:
         x = x.clone()  # torch's own order of dimensions, without gaps
         steps = _steps_of(x, geometry)
+    # One of torch's views is the negative of what its memory holds.
     if steps is None or dtype is None or x.is_neg():
         mask, dropped = draw_mask(draw)
         return torch_loops.apply(x, mask, dropped, factor, divides), dropped

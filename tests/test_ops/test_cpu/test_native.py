@@ -131,6 +131,16 @@ def test_samples_are_divided(variants, dtype, shape):
             assert torch.equal(torch_loops.drop(x, draw, 0.7, True)[0], expected)
 
 
+def test_a_negative_view_is_read_with_its_sign():
+    draw = Draw.of(BlockGeometry((2, 3, 5, 7), (2, 2)), 0.1, 2)
+    mask, _ = torch_loops.draw_mask(draw)
+    x = torch.randn(2, 3, 5, 7)
+    negative = torch._neg_view(x)
+    assert negative.is_neg()
+    out, _ = native.drop(negative, draw, 1.5)
+    assert torch.equal(out, (x * -1.5).masked_fill(mask, 0))
+
+
 def test_nothing_beside_the_output_is_written():
     """What is before and behind in memory stays."""
     for dtype in DTYPES:

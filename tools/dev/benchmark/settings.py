@@ -72,6 +72,7 @@ class Settings:
         block_shape: Input of the residual block that inductor compiles.
         masks: Feature maps of one channel to measure a keep rate on, per call.
         calls: Such calls.
+        is_full: Whether figures are to mean something.
     """
 
     device: str = 'cpu'
@@ -87,6 +88,7 @@ class Settings:
     block_shape: tuple[int, int, int, int] = (2, 64, 40, 40)
     masks: int = 128
     calls: int = 10
+    is_full: bool = True
 
 
 def make_settings(device: str, *, quick: bool, repeats: int | None) -> Settings:
@@ -109,5 +111,6 @@ def make_settings(device: str, *, quick: bool, repeats: int | None) -> Settings:
             block_shape=(2, 8, 16, 16),
             masks=16,
             calls=4,
+            is_full=False,
         )
     return settings if repeats is None else replace(settings, repeats=repeats)

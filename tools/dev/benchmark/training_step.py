@@ -10,7 +10,7 @@ from tools.dev.benchmark.report import Column, Gate, Section, Spread, Table
 from tools.dev.benchmark.settings import Settings
 from tools.dev.benchmark.timing import Sample, disturbances, interleave, times
 
-GATES = {'cpu': 3.0, 'cuda': 1.5}  # per cent
+GATES = {'cpu': 0.4, 'cuda': 1.5}  # per cent
 
 
 def run(settings: Settings) -> Section:
