@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from mmengine.config import Config
     from mmengine.runner import Runner
 
+    from dropblock_mm.runs.checkpoints.traces import Traces
+
 LOOPS = ('train', 'val')
 
 
@@ -116,24 +118,26 @@ def make_config(args: argparse.Namespace) -> Config:
     return cfg
 
 
-def make_runner(args: argparse.Namespace) -> Runner:
-    """Build what trains, and check the data that it loaded."""
+def make_runner(args: argparse.Namespace) -> tuple[Runner, Traces]:
+    """Build what trains, check the data that it loaded; note what was there before."""
     from dropblock_mm import runs
     from dropblock_mm.data_checks.loaded import check_loaded_data
     from dropblock_mm.runs.checkpoints.safe_loading import keep_loading_safe
+    from dropblock_mm.runs.checkpoints.traces import Traces
     from dropblock_mm.runs.checkpoints.whole_files import naming_full_disk
     from dropblock_mm.runs.messages import one_message
 
     keep_loading_safe()
     with one_message():
         cfg = make_config(args)
-        with naming_full_disk(cfg.work_dir):
+        traces = Traces(cfg.work_dir, cfg.filename)
+        with traces.gone_if_refused(), naming_full_disk(cfg.work_dir):
             runner = runs.build_runner(cfg)
     check_loaded_data(runner)
-    return runner
+    return runner, traces
 
 
-def train(runner: Runner) -> None:
+def train(runner: Runner, traces: Traces) -> None:
     """Train, naming what stops it before the first iteration ends."""
     from dropblock_mm.data_checks.build_errors import naming_bad_data
     from dropblock_mm.data_checks.failed_batch import naming_failed_batch
@@ -148,9 +152,10 @@ def train(runner: Runner) -> None:
     try:
         with (
             one_message(unless=started),
-            refusing_what_mmengine_refuses(cfg, unless=started),
             naming_full_disk(cfg.work_dir),
             hold_work_dir(runner),
+            traces.gone_if_refused(unless=started),
+            refusing_what_mmengine_refuses(cfg, unless=started),
             naming_bad_data(cfg, LOOPS),
             naming_failed_batch(runner),
         ):
@@ -167,11 +172,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     try:
         with starting_sooner(), formatting_once():
-            runner = make_runner(args)
+            runner, traces = make_runner(args)
     except KeyboardInterrupt:  # while it imports, reads or checks
         sys.exit('stopped before training began; nothing was changed')
     with formatting_once():
-        train(runner)
+        train(runner, traces)
 
 
 if __name__ == '__main__':

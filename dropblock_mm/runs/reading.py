@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +17,17 @@ from dropblock_mm.runs.refused_by_mmengine import said
 # twice or do not fit those they inherit; names that are not defined; modules that are
 # not there. It has no class for all of them but this one, a RuntimeError.
 _PARSING = 'ConfigParsingError'
-_CONTENT = (KeyError, TypeError, NameError, ImportError, json.JSONDecodeError)
+# A config is a program, and errors of its own are as well: 1 / 0, [][0], open('no').
+_CONTENT = (
+    LookupError,
+    TypeError,
+    NameError,
+    ImportError,
+    ValueError,
+    ArithmeticError,
+    AttributeError,
+    AssertionError,
+)
 
 
 def read_config(name: str) -> Config:

@@ -71,7 +71,7 @@ def coco_problems(
     yield from ((SAME_NAME, n) for n in repeated(parts['categories'], 'name'))
     names = [category['name'] for category in parts['categories']]
     yield from _of_classes(names, classes, use.evaluates)
-    if content.get('annotations'):
+    if parts['annotations']:
         yield from _shifted(parts)
         yield from annotation_problems(parts, classes, use)
         yield from _of_the_unused(parts, classes)
