@@ -72,7 +72,7 @@ def test_maps_of_two_models(load_tool, small_run, tmp_path, capsys):
         + ['--out', str(out), '--show', '2', '--limit', '4']
     )
     record = read_record(tmp_path / 'maps.json')
-    assert record.alt.startswith('Activation maps of 2 models over')
+    assert record.alt.startswith('Activation maps of one, two over')
     assert out.stat().st_size > 1000
     assert 'wrote' in capsys.readouterr().out
 

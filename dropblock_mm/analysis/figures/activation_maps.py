@@ -129,7 +129,8 @@ def maps_record(
             f'Mean share of cells above 20 % of the maximum over {report.compared} '
             f'images: {shares}.'
         )
-    alt = f'Activation maps of {len(report.names)} models over {shown} images. {told}'
+    models = ', '.join(report.names)
+    alt = f'Activation maps of {models} over {shown} images. {told}'
     numbers = {
         'models': report.names,
         'images': report.images,

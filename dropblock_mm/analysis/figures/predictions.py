@@ -63,7 +63,7 @@ def predictions_record(
         f'{name}: {predictions[0].told}' for name, predictions in found.items()
     )
     alt = (
-        f'Predictions of {len(found)} models on {len(rows)} images. On '
+        f'Predictions of {", ".join(found)} on {len(rows)} images. On '
         f'{rows[0][0]}, {first}.'
     )
     return FigureRecord(

@@ -41,7 +41,7 @@ def draw_robustness(curves: Sequence[Curve], metric: str) -> Figure:
         panel.set(title=f'block_size {block_size}', xlabel='keep_prob at test time')
         panel.grid(alpha=0.3)
     panels[0].set_ylabel(metric)
-    panels[0].set_ylim(0, None)
+    panels[0].set_ylim(0, max(1.1 * max(max(c.means) for c in curves), 0.05))
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc='outside lower center', ncols=3, frameon=False)
     return figure
