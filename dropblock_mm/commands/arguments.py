@@ -13,7 +13,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from dropblock_mm.programs import as_typed, typed
 
@@ -229,14 +229,14 @@ def end_politely() -> None:
 
 
 def run_series(
-    name: str, argv: Sequence[str], run: Callable[[], Sequence[str]]
-) -> NoReturn:
+    name: str, argv: Sequence[str], run: Callable[[], Sequence[str] | None]
+) -> None:
     """Carry out a command of many runs, and end with its status.
 
     Args:
         name: The command's.
         argv: What followed it.
-        run: Does it, and returns what failed.
+        run: Does it, and returns what failed; None if nothing was to be run.
     """
     from dropblock_mm.runs.checkpoints.safe_loading import keep_loading_safe
     from dropblock_mm.runs.messages import one_message
@@ -252,4 +252,5 @@ def run_series(
         again = typed(name, *argv)
         print(f'\ninterrupted; the same command goes on: {again}', flush=True)
         sys.exit(INTERRUPTED)
-    sys.exit(1 if failed else 0)
+    if failed is not None:
+        sys.exit(1 if failed else 0)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from dropblock_mm.reproduction.plan import Extend, Run
     from dropblock_mm.reproduction.report import Result
     from dropblock_mm.reproduction.series import Series
+    from dropblock_mm.reproduction.tables import Row
 
 PLAIN, OWN = 'none', 'config'
 SEEDS = (0, 1, 2)
@@ -282,6 +283,7 @@ def make_series(args: argparse.Namespace, argv: Sequence[str]) -> Series:
     stem = Path(args.config.rpartition('::')[2]).stem
     work_dir = Path(args.work_dir or f'work_dirs/compare-{stem}')
     rows = tuple(Row(name, name, args.config) for name in arms)
+    rows, seeds = chosen(rows, args)
     table = Table('compare', f'{args.config}, compared', '', (), rows)
     changes = Changes(
         epochs=args.epochs,
@@ -292,7 +294,7 @@ def make_series(args: argparse.Namespace, argv: Sequence[str]) -> Series:
     )
     return Series(
         table,
-        make_plan(table, list(arms), args.seeds, work_dir, changes),
+        make_plan(table, [row.name for row in rows], seeds, work_dir, changes),
         work_dir,
         Launcher(args.launcher, args.gpus or 1, args.partition),
         typed('compare', *argv),
@@ -303,6 +305,16 @@ def make_series(args: argparse.Namespace, argv: Sequence[str]) -> Series:
         look_at=partial(check_metric, metric=args.metric),
         gap_images=args.gap_images,
     )
+
+
+def chosen(
+    rows: tuple[Row, ...], args: argparse.Namespace
+) -> tuple[tuple[Row, ...], list[int]]:
+    """Return the rows and seeds that are to be run: all, or a job's one."""
+    name, _, seed = (args.only or '').rpartition('_seed')
+    if not name:
+        return rows, args.seeds
+    return tuple(row for row in rows if row.name == name), [int(seed)]
 
 
 def check_metric(run: Run, metric: str | None) -> None:

@@ -181,11 +181,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     argv = sys.argv[1:] if argv is None else argv
     args = parse_args(argv)
 
-    def run() -> list[str]:
+    def run() -> list[str] | None:
         series = make_series(args, argv)
         if args.dry_run:
             series.show()
-            return []
+            return None
         return series.run()
 
     run_series('reproduce', argv, run)

@@ -26,6 +26,7 @@ from dropblock_mm.commands.compare import (
     add_series_arguments,
     check_metric,
     check_series_arguments,
+    chosen,
     run_or_show,
 )
 from dropblock_mm.errors import RefusedValueError
@@ -235,13 +236,14 @@ def make_series(args: argparse.Namespace, argv: Sequence[str]) -> Series:
     stem = Path(args.config.rpartition('::')[2]).stem
     work_dir = Path(args.work_dir or f'work_dirs/sweep-{stem}')
     rows = tuple(Row(name, name, args.config) for name in extend)
+    rows, seeds = chosen(rows, args)
     table = Table('sweep', f'{args.config}, swept', '', (), rows)
     changes = Changes(
         epochs=args.epochs, options=args.cfg_options, extend=extend, find=str
     )
     return Series(
         table,
-        make_plan(table, list(extend), args.seeds, work_dir, changes),
+        make_plan(table, [row.name for row in rows], seeds, work_dir, changes),
         work_dir,
         Launcher(args.launcher, args.gpus or 1, args.partition),
         typed('sweep', *argv),

@@ -124,8 +124,10 @@ def make_plan(
         {*asked, *earlier_runs(table, work_dir)},
         key=lambda pair: (table.rows.index(table.row(pair[0])), pair[1]),
     )
+    bases: dict[str, Config] = {}
     runs = {
-        pair: make_run(table.row(pair[0]), pair[1], work_dir, changes) for pair in known
+        pair: make_run(table.row(pair[0]), pair[1], work_dir, changes, bases)
+        for pair in known
     }
     check_options(list(runs.values()), changes)
     for run in runs.values():
@@ -145,10 +147,28 @@ def folders(work_dir: Path) -> list[Path]:
     return [path for path in work_dir.glob('*') if path.is_dir()]
 
 
-def make_run(row: Row, seed: int, work_dir: Path, changes: Changes) -> Run:
-    """Return one run."""
+def make_run(
+    row: Row,
+    seed: int,
+    work_dir: Path,
+    changes: Changes,
+    bases: dict[str, Config] | None = None,
+) -> Run:
+    """Return one run.
+
+    Args:
+        row: Of the table.
+        seed: Of the random numbers.
+        work_dir: Folder of all runs.
+        changes: To the row's config.
+        bases: Configs that were read before; those that are read now are put in.
+    """
+    bases = {} if bases is None else bases
+    if row.config not in bases:
+        bases[row.config] = runs.load_config(changes.find(row.config))
     name = f'{row.name}_seed{seed}'
-    cfg = changed_config(row.config, seed, changes, changes.extend.get(row.name))
+    extend = changes.extend.get(row.name)
+    cfg = changed_config(row.config, seed, changes, extend, bases[row.config])
     return Run(
         row,
         seed,
@@ -160,11 +180,16 @@ def make_run(row: Row, seed: int, work_dir: Path, changes: Changes) -> Run:
 
 
 def changed_config(
-    name: str, seed: int, changes: Changes, extend: Extend | None = None
+    name: str,
+    seed: int,
+    changes: Changes,
+    extend: Extend | None = None,
+    base: Config | None = None,
 ) -> Config:
-    """Read a config and apply what is asked for."""
+    """Read a config, if it is not given, and apply what is asked for."""
+    base = runs.load_config(changes.find(name)) if base is None else base
     # Via a plain dict, in which no two places share an object.
-    cfg = Config(runs.load_config(changes.find(name)).to_dict())
+    cfg = Config(base.to_dict())
     if extend:
         cfg = extend(cfg)
     use_data(cfg, changes.data)

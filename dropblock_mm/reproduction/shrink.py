@@ -50,7 +50,8 @@ def shorten(cfg: Config, epochs: int) -> None:
     factor = epochs / before
     cfg.train_cfg.max_epochs = epochs
     schedulers: Any = cfg.get('param_scheduler') or []
-    for scheduler in [schedulers] if isinstance(schedulers, dict) else schedulers:
+    schedulers = [schedulers] if isinstance(schedulers, dict) else schedulers
+    for scheduler in schedulers:
         for key in _EPOCHS:
             if scheduler.get(key):
                 scheduler[key] = max(1, round(scheduler[key] * factor))

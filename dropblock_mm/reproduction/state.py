@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
+import statistics
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -48,6 +49,7 @@ class Progress:
             without DropBlock.
         on_training: As ``metrics``, of training images.
         seen: Checksums of the images that were trained on; see ``SameDataHook``.
+        seconds: Median time of an iteration, as it was logged.
     """
 
     state: State
@@ -56,6 +58,7 @@ class Progress:
     keep_rate: float | None = None
     on_training: dict[str, float] = field(default_factory=dict)
     seen: dict[str, Any] = field(default_factory=dict)
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -98,9 +101,9 @@ def inspect_run(run: Run, metrics: tuple[Metric, ...]) -> Progress:
         State.FINISHED if done else State.EVALUATED,
         checkpoint,
         numbers,
-        kept_at_last(run),
-        gap,
-        saved.seen,
+        on_training=gap,
+        seen=saved.seen,
+        **logged_rates(run),
     )
 
 
@@ -173,13 +176,19 @@ def first_evaluation(run: Run) -> dict[str, Any]:
     return {}
 
 
-def kept_at_last(run: Run) -> float | None:
-    """Return the keep rate that the last epoch logged, or None."""
+def logged_rates(run: Run) -> dict[str, float | None]:
+    """Return the keep rate of the last epoch and the time of an iteration, or None."""
     try:
         log = read_training_log(run.work_dir)
-        return log.last_epoch_mean('effective_keep_rate')
     except (FileNotFoundError, ValueError):
-        return None
+        return {}
+    _, times = log.series('time')
+    seconds = statistics.median(times) if times else None
+    try:
+        kept = log.last_epoch_mean('effective_keep_rate')
+    except ValueError:
+        return {'seconds': seconds}
+    return {'keep_rate': kept, 'seconds': seconds}
 
 
 def later_evaluation(folder: Path) -> dict[str, Any]:

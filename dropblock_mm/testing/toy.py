@@ -42,7 +42,8 @@ randomness = dict(seed=0)
 """
 
 
-EVALUATED_TOY_CONFIG = f"""{TOY_CONFIG}
+# Of mmdet, whose ResNet it has: what is forked for it has mmdet imported.
+EVALUATED_TOY_CONFIG = f"""{TOY_CONFIG.replace('mmengine', 'mmdet')}
 val_dataloader = dict(
     batch_size=4,
     dataset=dict(type='dropblock_mm.ToyImages', length=16),

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from dropblock_mm.commands.arguments import end_politely
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -20,21 +22,12 @@ def refuse(refused):
     return lambda *words: refused('reproduce', *map(str, words))
 
 
-@pytest.fixture(autouse=True)
-def same_signals():
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.getsignal(number) for number in numbers}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
 @pytest.mark.parametrize('nohup', [False, True])
-def test_a_closing_terminal_ends_the_run_unless_told_otherwise(tool, nohup):
+def test_a_closing_terminal_ends_the_run_unless_told_otherwise(nohup):
     before = signal.SIG_IGN if nohup else signal.SIG_DFL
     signal.signal(signal.SIGHUP, before)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in the background
-    tool.end_politely()
+    end_politely()
     handler = signal.default_int_handler
     assert signal.getsignal(signal.SIGINT) is handler
     assert signal.getsignal(signal.SIGTERM) is handler

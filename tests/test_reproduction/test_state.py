@@ -93,3 +93,14 @@ def test_an_evaluation_without_the_metric_does_not_count(state, toy_run, save):
     save(run, 2)
     write_log(run.work_dir, '20200101_000000', [{'time': 1.0, 'step': 2}])
     assert state(run) == 'TRAINED'
+
+
+def test_the_time_of_an_iteration_is_the_median(part, table, toy_run, finish):
+    run = toy_run()
+    finish(run)
+    times = enumerate((9.0, 0.2, 0.3, 0.2), 1)
+    rows = [dict(iter=i, step=i, epoch=1, time=t) for i, t in times]
+    write_log(run.work_dir, '20200101_000009', rows)
+    progress = part('state').inspect_run(run, table('table3').metrics)
+    assert progress.seconds == 0.25
+    assert progress.keep_rate is None

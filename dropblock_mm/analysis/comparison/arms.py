@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dropblock_mm.analysis.comparison.differences import Difference, difference
-from dropblock_mm.errors import RefusedError, RefusedValueError
+from dropblock_mm.errors import RefusedValueError
 from dropblock_mm.reproduction.report import Result
 from dropblock_mm.reproduction.state import State
 from dropblock_mm.runs.libraries import main_metric
-from dropblock_mm.runs.training_log import read_training_log
 
 PLAIN = 'none'  # the arm that the others are compared with
 
@@ -143,17 +142,8 @@ def outcome_of(result: Result, metric: str) -> Outcome:
         progress.metrics[metric],
         progress.on_training.get(metric),
         progress.seen,
-        seconds_of_iteration(result),
+        progress.seconds,
     )
-
-
-def seconds_of_iteration(result: Result) -> float | None:
-    """Return the median time that a run logged; None if it logged none."""
-    try:
-        _, times = read_training_log(result.run.work_dir).series('time')
-    except RefusedError:
-        return None
-    return statistics.median(times) if times else None
 
 
 def unfinished(results: Sequence[Result]) -> list[Result]:

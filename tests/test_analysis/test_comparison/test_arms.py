@@ -4,7 +4,6 @@ import pytest
 
 from dropblock_mm.analysis.comparison.arms import choose_metric, comparable, compare
 from dropblock_mm.errors import RefusedValueError
-from dropblock_mm.testing.training_logs import write_log
 
 SEEN = dict(images=1, pixels=2, iterations=8, resumed=False)
 
@@ -76,11 +75,3 @@ def test_a_metric_that_is_not_there_is_refused_with_what_is_near():
     assert "--metric 'bbox_map'" in str(error.value)
     assert "Did you mean 'coco/bbox_mAP'" in str(error.value)
     assert 'Nothing is lost' in str(error.value)
-
-
-def test_the_time_of_an_iteration_is_read(result, tmp_path):
-    rows = [dict(iter=i, step=i, time=t) for i, t in enumerate((9.0, 0.2, 0.3, 0.2))]
-    write_log(tmp_path / 'none_seed0', '20200101_000000', rows)
-    found = compare([result('none', 0, 10.0), result('x', 0, 11.0)])
-    assert found.arms[0].seconds() == 0.25
-    assert found.arms[1].seconds() is None
