@@ -22,7 +22,9 @@ from typing import Any
 
 # Who imports, by the beginning of the module's name, and what it gets later.
 LATE = {
-    'mmdet': ('matplotlib', 'scipy', 'sklearn'),
+    # The maintained fork's brings the first three, for rare augmentations.
+    'mmdet': ('imagecorruptions', 'imgaug', 'skimage')
+    + ('matplotlib', 'scipy', 'sklearn'),
     'mmseg': ('scipy',),
     # Its transforms register torchvision's, which are needed then.
     'mmpretrain.models': ('torchvision',),
