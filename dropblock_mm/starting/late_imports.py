@@ -25,9 +25,9 @@ LATE = {
     # The maintained fork's brings the first three, for rare augmentations.
     'mmdet': ('imagecorruptions', 'imgaug', 'skimage')
     + ('matplotlib', 'scipy', 'sklearn'),
-    'mmseg': ('scipy',),
+    'mmseg': ('scipy', 'timm'),
     # Its transforms register torchvision's, which are needed then.
-    'mmpretrain.models': ('torchvision',),
+    'mmpretrain.models': ('timm', 'torchvision'),
     'mmpretrain.evaluation': ('torchvision',),
     'mmengine.utils': ('torchvision',),
     'torch.distributed': ('torch.fx.experimental.symbolic_shapes',),
