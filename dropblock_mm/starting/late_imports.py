@@ -22,10 +22,12 @@ from typing import Any
 
 # Who imports, by the beginning of the module's name, and what it gets later.
 LATE = {
-    'mmdet': ('matplotlib', 'scipy', 'sklearn'),
-    'mmseg': ('scipy',),
+    # The maintained fork's brings the first three, for rare augmentations.
+    'mmdet': ('imagecorruptions', 'imgaug', 'skimage')
+    + ('matplotlib', 'scipy', 'sklearn'),
+    'mmseg': ('scipy', 'timm'),
     # Its transforms register torchvision's, which are needed then.
-    'mmpretrain.models': ('torchvision',),
+    'mmpretrain.models': ('timm', 'torchvision'),
     'mmpretrain.evaluation': ('torchvision',),
     'mmengine.utils': ('torchvision',),
     'torch.distributed': ('torch.fx.experimental.symbolic_shapes',),
