@@ -103,3 +103,24 @@ def test_batches_have_a_class_that_every_model_has(step, scope):
         else:
             assert sample.gt_instances.labels.unique().tolist() == [0]
             assert len(sample.gt_instances.masks) == 7
+
+
+@pytest.mark.parametrize(
+    'convolution',
+    [
+        nn.Conv2d(8, 12, 3, padding=1),
+        nn.Conv2d(8, 8, 3, stride=2, padding=1, groups=8),  # depthwise
+        nn.Conv2d(8, 12, 3, groups=4, bias=False),
+        nn.ConvTranspose2d(8, 12, 2, stride=2, groups=2),
+    ],
+)
+def test_both_gradients_of_a_convolution_take_as_much_as_its_forward(step, convolution):
+    """Torch counts them without groups."""
+    x = torch.randn(2, 8, 9, 9, requires_grad=True)
+    forward = step.count_flop(lambda: convolution(x))
+    assert forward > 0
+    trained = step.count_flop(lambda: convolution(x).sum().backward())
+    assert trained == 3 * forward
+    frozen = x.detach()
+    trained = step.count_flop(lambda: convolution(frozen).sum().backward())
+    assert trained == 2 * forward
