@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
 import difflib
 import importlib
 import os
@@ -53,8 +52,6 @@ def complete_command() -> int | None:
 
     argcomplete is told how many words are the program's, and is given the whole line.
     """
-    from dropblock_mm.commands.arguments import complete
-
     words = os.environ.get('COMP_LINE', '').split()
     own = int(os.environ['_ARGCOMPLETE'])
     name = words[own] if len(words) > own else ''
@@ -62,9 +59,8 @@ def complete_command() -> int | None:
     if name in PROGRAMS and typed_whole:
         os.environ['_ARGCOMPLETE'] = str(own + 1)
         return importlib.import_module(module_of(name)).main([])
-    parser = argparse.ArgumentParser()
-    parser.add_argument('command', choices=list(PROGRAMS))
-    complete(parser)
+    # Imported like a command, when it is asked for.
+    importlib.import_module(module_of('arguments')).complete_word(list(PROGRAMS))
     return 0
 
 

@@ -116,6 +116,13 @@ def complete(parser: argparse.ArgumentParser) -> None:
     argcomplete.autocomplete(parser)
 
 
+def complete_word(words: Sequence[str]) -> None:
+    """Answer a shell that asks for one of some words, as :func:`complete` does."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument('word', choices=list(words))
+    complete(parser)
+
+
 def parse_known(
     parser: argparse.ArgumentParser, argv: Sequence[str] | None
 ) -> argparse.Namespace:
