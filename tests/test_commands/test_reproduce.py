@@ -97,3 +97,22 @@ def test_smoke_tables_have_a_folder_of_their_own(tool):
     assert tool.parse_args(['table3', '--smoke']).work_dir == 'work_dirs/table3-smoke'
     assert tool.parse_args(['table3']).work_dir == 'work_dirs/table3'
     assert tool.parse_args(['table3', '--work-dir', 'w']).work_dir == 'w'
+
+
+def test_table_1_on_folders_of_ones_own(tool, capsys, tmp_path):
+    """Nothing is trained; the folders are read for their classes."""
+    for split in ('train', 'test'):
+        for name in ('cat', 'dog'):
+            (tmp_path / split / name).mkdir(parents=True)
+            (tmp_path / split / name / 'a.jpg').touch()
+    own = ('--data-root', str(tmp_path), '--val-images', 'test')
+    work = ('--work-dir', str(tmp_path / 'work'))
+    tool.main(['table1', '--rows', 'none', '--dry-run', '--smoke', *own, *work])
+    assert 'none, seed 0: not started' in capsys.readouterr().out
+    assert not (tmp_path / 'work').exists()
+
+
+def test_table_1_is_trained_three_times(tool):
+    """The paper reports means of three runs."""
+    assert tool.parse_args(['table1']).seeds == [0, 1, 2]
+    assert len(tool.parse_args(['table1']).rows) == 9

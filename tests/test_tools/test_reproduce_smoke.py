@@ -156,3 +156,24 @@ def test_the_studies(finish, shared_data, tmp_path):
         rows=['none', 'block1', 'block4'],
         metrics=['mIoU'],
     )
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize('data', ['embedded', 'clothing'])
+def test_all_rows_of_table_1(finish, request, tmp_path, data):
+    pytest.importorskip('mmpretrain', reason='needs mmpretrain')
+    words = ['table1', '--smoke']
+    if data != 'embedded':
+        root = request.getfixturevalue('shared_data') / data
+        words += ['--data-root', root, '--val-images', 'test']
+    said = finish(*words, '--work-dir', tmp_path / 'work')
+    assert 'failed' not in said
+    rows = [
+        *('none', 'dropout', 'drop-path', 'spatial-dropout', 'cutout', 'autoaugment'),
+        *('label-smooth', 'dropblock', 'dropblock-label-smooth'),
+    ]
+    content = read(tmp_path / 'work', 'table1')
+    check(content, rows=rows, metrics=['top-1', 'top-5'])
+    kept = {run['row']: run['effective_keep_rate'] for run in content['runs']}
+    dropping = {'dropout', 'drop-path', 'spatial-dropout', *rows[-2:]}
+    assert {row for row, rate in kept.items() if rate is not None} == dropping

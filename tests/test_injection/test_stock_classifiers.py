@@ -1,0 +1,62 @@
+"""Backbones of mmpretrain's own configs, really run: a spread, and all."""
+
+import pytest
+import torch
+
+from dropblock_mm.analysis.sites.dry_run import build_on_meta
+from dropblock_mm.analysis.sites.stock_models import (
+    backbones_of,
+    builder,
+    key_of,
+    read_config,
+    stock_configs,
+    without,
+)
+from dropblock_mm.injection.walk import walk
+from dropblock_mm.testing.served import check_is_served
+
+pytest.importorskip('mmpretrain.models')
+SPREAD = {
+    'resnet/resnet18_8xb32_in1k.py': 24,
+    'resnet/resnet18_8xb16_cifar10.py': 24,
+    'mobilenet_v2/mobilenet-v2_8xb32_in1k.py': 62,
+}
+
+
+def backbone_of(name):
+    stock = read_config('mmpretrain', name)
+    assert not stock.problem
+    return next(backbones_of(stock.model))[1]
+
+
+@pytest.mark.parametrize('name', SPREAD)
+def test_a_stock_backbone_is_served(name):
+    torch.manual_seed(0)
+    model = builder('mmpretrain', backbone_of(name))()
+    sites, _ = check_is_served(model, torch.randn(2, 3, 64, 64))
+    assert len(sites) == SPREAD[name]
+
+
+@pytest.mark.nightly
+def test_every_stock_backbone_with_sites_is_served():
+    found, problems, served = {}, [], 0
+    for stock in stock_configs('mmpretrain'):
+        for _, config in backbones_of(stock.model or {}):
+            config = without(config)
+            found.setdefault(key_of(config), (stock.name, config))
+    for name, config in found.values():
+        build = builder('mmpretrain', config)
+        try:
+            if not any(p.kind != 'branch' for _, p in walk(build_on_meta(build))):
+                continue
+        except Exception:  # says docs/en/supported_models.md, with the reason
+            continue
+        try:
+            torch.manual_seed(0)
+            # Some stages end with windows or kernels that need large maps.
+            check_is_served(build(), torch.randn(2, 3, 224, 224))
+            served += 1
+        except Exception as error:
+            problems.append(f'{name}: {type(error).__name__}: {error}')
+    assert not problems, '\n'.join(problems)
+    assert served > 30
