@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Sequence
+from importlib.abc import Loader
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
@@ -74,14 +75,14 @@ class _Inside:
         return PathFinder.find_spec(name, package.__path__)
 
 
-class _Loaded:
+class _Loaded(Loader):
     """Answers with a module that the package brought itself."""
 
     def __init__(self, module: ModuleType) -> None:
         self._module, self._spec = module, module.__spec__
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        """See :class:`importlib.abc.Loader`."""
+        """See the class above."""
         return self._module
 
     def exec_module(self, module: ModuleType) -> None:

@@ -53,7 +53,7 @@ def importing_late() -> Iterator[None]:
             _given_to.append(globals)
             top, *inner = name.split('.')
             return _Module(name) if fromlist else _Module(top, inner)
-        return original(name, globals, locals, fromlist, level)  # type: ignore[arg-type]
+        return original(name, globals, locals, fromlist, level)
 
     builtins.__import__ = import_  # type: ignore[assignment]
     try:
