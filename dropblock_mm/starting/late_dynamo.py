@@ -82,7 +82,7 @@ class _Loaded(Loader):
         self._module, self._spec = module, module.__spec__
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        """See :class:`importlib.abc.Loader`."""
+        """See the class above."""
         return self._module
 
     def exec_module(self, module: ModuleType) -> None:

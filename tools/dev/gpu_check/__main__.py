@@ -79,6 +79,7 @@ def run_part(
     """Run a part in a process of its own, and write what came of it."""
     print(f'{name}: {part.title}', flush=True)
     absent = [n for n in part.needs if importlib.util.find_spec(n) is None]
+    record: dict[str, Any]
     if absent:
         record: dict[str, Any] = {
             'status': 'not run',
