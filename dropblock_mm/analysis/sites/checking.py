@@ -5,7 +5,7 @@ from __future__ import annotations
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import MODELS, init_default_scope
 
-from dropblock_mm.analysis.sites.config_report import find_targets
+from dropblock_mm.analysis.sites.config_report import find_hooks
 from dropblock_mm.analysis.sites.dry_run import build_on_meta
 from dropblock_mm.analysis.sites.stock_models import WEIGHTS, without
 from dropblock_mm.hooks.fragments import uses_drop_block
@@ -31,7 +31,8 @@ def check_targets(cfg: Config) -> int:
     if cfg.get('default_scope'):
         init_default_scope(cfg.default_scope)
     with refusing_what_mmengine_refuses(cfg):
-        targets, _ = find_targets(cfg, keep_prob=0.9)
+        injections, _ = find_hooks(cfg)
         plain = ConfigDict(without(cfg.model, WEIGHTS))
         model = build_on_meta(lambda: MODELS.build(plain))
+    targets = [target for hook in injections for target in hook.targets]
     return len(inject_targets(model, targets))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 from dropblock_mm import DropPath, SpatialDropout, expected_keep_rate, seed_rate
 from dropblock_mm.ops.rates import keep_rate_of_gamma, solve_gamma
@@ -22,7 +23,7 @@ SPATIAL = Implementation(
     'SpatialDropout', lambda keep_prob, _: SpatialDropout(keep_prob=keep_prob)
 )
 PATH = Implementation('DropPath', lambda keep_prob, _: DropPath(keep_prob=keep_prob))
-RATES = dict(keep_prob=0.3, block_size=256, feature_size=(512, 512))
+RATES: dict[str, Any] = dict(keep_prob=0.3, block_size=256, feature_size=(512, 512))
 
 
 def add_to(section: Section, settings: Settings) -> None:

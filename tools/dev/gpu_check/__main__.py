@@ -81,10 +81,7 @@ def run_part(
     absent = [n for n in part.needs if importlib.util.find_spec(n) is None]
     record: dict[str, Any]
     if absent:
-        record: dict[str, Any] = {
-            'status': 'not run',
-            'why': f'needs {" and ".join(absent)}',
-        }
+        record = {'status': 'not run', 'why': f'needs {" and ".join(absent)}'}
     else:
         record = carried_out(name, part, device, folder, quick)
     record |= {'part': name, 'device': device, 'quick': quick}
