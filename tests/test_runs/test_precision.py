@@ -17,8 +17,8 @@ SGD = dict(type='SGD', lr=0.01)
 # Both draw the same seeds in the same order, so that the masks are the same ones.
 SAME_MASKS = dict(rtol=1e-4, atol=1e-6)
 # A mask does not depend on the dtype, but a layer that another precision visits in
-# another order draws another one: that, and 8 to 11 bits of mantissa, may move the losses
-# by 0.7 % in 8 iterations, and the rate of 18 small maps by 0.03.
+# another order draws another one: that, and 8 to 11 bits of mantissa, may move the
+# losses by 0.7 % in 8 iterations, and the rate of 18 small maps by 0.03.
 OTHER_MASKS = dict(rtol=1.5e-2, atol=0, rates=0.06)
 
 
