@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -200,15 +201,22 @@ def test_the_number_of_threads_changes_nothing(block_size, keep_prob, layout):
         assert torch.equal(grad, found[0][1])
 
 
+def runtimes_and_threads():
+    """Return the OpenMP runtimes that are loaded, and the number of threads."""
+    maps = Path('/proc/self/maps').read_text()
+    runtimes = set(re.findall(r'/lib[gi]?omp[^/\s]*$', maps, re.MULTILINE))
+    return runtimes, len(list(Path('/proc/self/task').iterdir()))
+
+
 @pytest.mark.skipif(sys.platform != 'linux', reason='reads /proc')
-def test_there_is_no_second_runtime_and_torchs_is_in_use():
+def test_there_is_no_second_runtime_and_torchs_is_in_use(two_threads):
     """Two would start a thread for each core twice, and wait for each other."""
     assert native.use_torchs_threads()
-    maps = Path('/proc/self/maps').read_text().split('\n')
-    before = {line.split()[-1] for line in maps if 'omp' in line}
-    assert len(before) <= 1 + sum('iomp' in name for name in before)
-    linked = native.__dict__['_native'].__file__
-    assert b'GOMP_' not in Path(linked).read_bytes()
+    x = torch.randn(4, 64, 40, 40)
+    assert (x * 1.1).shape == x.shape  # starts torch's threads
+    before = runtimes_and_threads()
+    native.drop(x, Draw.of(BlockGeometry((4, 64, 40, 40), (7, 7)), 0.01, 1))
+    assert runtimes_and_threads() == before
 
 
 def test_python_threads_may_call_at_once(two_threads):
