@@ -6,6 +6,7 @@ It takes Debian's slurm-wlm and munge, root, and for the array the package submi
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -109,7 +110,7 @@ def test_a_job_that_fails_is_kept_apart(run, tmp_path):
     bad = ['--cfg-options', 'train_dataloader.batch_size=0']
     said = run(*sweep, *grid, *array, *bad, status=1)
     assert '2 of 2 runs failed' in said
-    assert 'failed; see work/slurm/' in said
+    assert re.search(r'job \d+_1 failed; see \S+/work/slurm/\d+_1_0_log.err', said)
     content = json.loads((tmp_path / 'work/sweep.json').read_text())
     assert [failed['how'] for failed in content['failed']] == ['status 1'] * 2
     assert 'batch_size' in (tmp_path / 'work/none_seed0/output.log').read_text()
