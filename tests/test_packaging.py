@@ -119,7 +119,7 @@ def test_only_torch_is_required(wheel):
         name = next(n for n in archive.namelist() if n.endswith('/METADATA'))
         fields = Parser().parsestr(archive.read(name).decode())
     needs = fields.get_all('Requires-Dist')
-    assert [need for need in needs if 'extra ==' not in need] == ['torch>=2.13']
+    assert [need for need in needs if 'extra ==' not in need] == ['torch>=2.1']
     extras = {'openmmlab', 'onedl', 'demo', 'docs', 'test'}
     assert set(fields.get_all('Provides-Extra')) == extras
 
