@@ -54,9 +54,10 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(autouse=True)
-def no_default_scope(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Begin as a new process does: a Runner sets the scope of all that follows."""
+def as_in_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget what a command sets for all that follows: scope, and safe loading."""
     monkeypatch.setattr(DefaultScope, '_instance_dict', OrderedDict())
+    monkeypatch.delenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', raising=False)
 
 
 TOY_CONFIG = """

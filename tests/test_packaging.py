@@ -120,7 +120,7 @@ def test_only_torch_is_required(wheel):
         fields = Parser().parsestr(archive.read(name).decode())
     needs = fields.get_all('Requires-Dist')
     assert [need for need in needs if 'extra ==' not in need] == ['torch>=2.1']
-    extras = {'openmmlab', 'onedl', 'demo', 'docs', 'test'}
+    extras = {'openmmlab', 'onedl', 'demo', 'docs', 'test', 'exporters'}
     assert set(fields.get_all('Provides-Extra')) == extras
 
 
@@ -245,7 +245,9 @@ def test_the_extras_admit_the_pins():
         lines = (line.partition('#')[0].strip() for line in file.open())
         parsed = [Requirement(line) for line in lines if line]
         pins |= {canonicalize_name(r.name): str(r.specifier)[2:] for r in parsed}
-    extras = setup['options.extras_require']
+    extras = dict(setup['options.extras_require'])
+    tools = [Requirement(line) for line in extras.pop('exporters').split()]
+    assert all(str(tool.specifier).startswith('==') for tool in tools)
     needs = [
         Requirement(n) for lines in extras.values() for n in lines.split('\n') if n
     ]

@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
+
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
 def recomputed(module: nn.Module, *inputs: Any) -> Any:
@@ -44,7 +45,7 @@ def statistics_at_rest(module: nn.Module) -> Iterator[None]:
     norms = [
         part
         for part in module.modules()
-        if isinstance(part, _BatchNorm) and part.training and part.track_running_stats
+        if isinstance(part, _NORMS) and part.training and part.track_running_stats
     ]
     before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:

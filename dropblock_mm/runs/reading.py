@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,11 +81,19 @@ def refusing_unreadable_configs(
     except content as error:
         raise RefusedValueError(
             f'{typed} cannot be read: {type(error).__name__}: {said(error)}'
+            f'{_line_of(error)}'
         ) from error
     except RuntimeError as error:
         if type(error).__name__ != _PARSING:
             raise
         raise RefusedValueError(f'{typed} cannot be read: {error}') from error
+
+
+def _line_of(error: BaseException) -> str:
+    """Say where in the config, or in what it inherits, an error was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.name == '<module>']
+    return f' ({own[-1].filename!r}, line {own[-1].lineno})' if own else ''
 
 
 def _broken(path: Path) -> Iterator[SyntaxError]:

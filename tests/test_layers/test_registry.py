@@ -72,7 +72,7 @@ def test_one_more_file_is_one_more_layer(tmp_path, repo_root):
     )
     assert done.returncode == 0, done.stderr
     title, _, header, _, site, row, names = done.stdout.splitlines()
-    assert title == 'ColumnDropout at 1 sites'
+    assert title == 'ColumnDropout at 1 site'
     assert header.split() == ['module', 'place', 'width', 'options']
     assert site.split() == ['shortcut', '3', 'keep_prob', '0.5']
     assert row.startswith("ColumnDropout {'width': 3, 'drop_scale': 1.0} MapRow(")

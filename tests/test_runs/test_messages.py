@@ -137,10 +137,12 @@ def test_a_json_config_cut_short(tmp_path):
         load_config(str(tmp_path / 'a.json'))
 
 
-def test_what_a_config_computes_keeps_its_traceback(tmp_path):
-    (tmp_path / 'a.py').write_text('a = 1 / 0')
-    with pytest.raises(ZeroDivisionError):
+def test_what_a_config_computes_is_named_with_its_file_and_line(tmp_path):
+    (tmp_path / 'b.py').write_text('a = 1\nb = a / 0')
+    (tmp_path / 'a.py').write_text("_base_ = 'b.py'")
+    with pytest.raises(RefusedError, match='ZeroDivisionError: ') as refusal:
         load_config(str(tmp_path / 'a.py'))
+    assert str(refusal.value).endswith(f'({str(tmp_path / "b.py")!r}, line 2)')
 
 
 def test_nothing_of_mmengines_is_refused_after_the_start():

@@ -7,6 +7,7 @@ it is built. Much that cannot work is refused only then, before the first iterat
 from __future__ import annotations
 
 import logging
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -32,9 +33,10 @@ class Traces:
     def __init__(self, work_dir: str, config: str | None = None) -> None:
         self.folder = Path(work_dir)
         self.named = {LOCK, Path(config).name if config else LOCK}
-        there = self.folder.is_dir()
+        # Of a name that is too long `Path.is_dir` raises, in Python before 3.12.
+        there = os.path.isdir(self.folder)
         self.before = {p.name for p in self.folder.iterdir()} if there else None
-        made = [p for p in (self.folder, *self.folder.parents) if not p.exists()]
+        made = [p for p in (self.folder, *self.folder.parents) if not os.path.exists(p)]
         self.made = tuple(made)
 
     @contextmanager
