@@ -61,7 +61,7 @@ class Traces:
         Only what a start writes is taken: another run may be at work there.
         """
         _close_logs(self.folder)
-        for path in list(self.folder.iterdir()) if self.folder.is_dir() else ():
+        for path in list(self.folder.iterdir()) if os.path.isdir(self.folder) else ():
             if self.before is not None and path.name in self.before:
                 continue
             if path.name not in self.named and not _LOG_FOLDER.fullmatch(path.name):
@@ -71,7 +71,7 @@ class Traces:
             else:
                 path.unlink(missing_ok=True)
         for folder in self.made:
-            if folder.is_dir() and not any(folder.iterdir()):
+            if os.path.isdir(folder) and not any(folder.iterdir()):
                 folder.rmdir()
 
 
