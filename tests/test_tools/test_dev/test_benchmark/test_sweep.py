@@ -16,3 +16,10 @@ def test_the_worst_point_is_told_and_judged(part):
     assert (row['points'], row['dense'], row['dropout_at']) == (2, 9.0, 'b')
     verdicts = [gate.verdict for gate in sweep.gates([row], 300)]
     assert verdicts == ['PASS', 'PASS', 'FAIL', 'FAIL']
+
+
+def test_the_dense_algorithm_takes_every_point(part):
+    """It needs a centre: where a block is cut to the map, that side is odd too."""
+    sweep, settings = part('sweep'), part('settings').Settings()
+    for block_size, _, case in sweep.points_of(settings):
+        assert min(block_size, *case.shape[2:]) % 2 == 1
