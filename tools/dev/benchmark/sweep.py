@@ -18,8 +18,8 @@ BLOCK_SIZES = (1, 3, 7, 15, 33)
 KEEP_PROBS = (0.2, 0.5, 0.9, 0.99)
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 # Of 400,000 units each: from the maps of a classifier's end to those of a decode head.
-# Their sides are odd, for the dense algorithm: where a block is larger than the map, its
-# side becomes the map's.
+# Their sides are odd, for the dense algorithm: where a block is larger than the map,
+# its side becomes the map's.
 SHAPES = ((4, 2048, 7, 7), (2, 512, 21, 21), (2, 256, 27, 27), (1, 96, 65, 65))
 ROUNDS = 5
 SHARE_GATE, POINTS_GATE = 2.0, 200
