@@ -33,6 +33,10 @@ def keep_loading_safe() -> None:
     hook saves of a class of one's own is allowed beside it, by
     ``torch.serialization.add_safe_globals([Class])``.
 
+    Call it again after a checkpoint was loaded by onedl-mmengine 0.10.12, if your own
+    code calls ``torch.load`` then: the fork loads in torch's ``safe_globals`` context,
+    whose end also removes what was allowed before it began.
+
     The environment variable also covers what is out of our hands: some versions of
     MMEngine repeat a refused load with ``weights_only=False``, and files behind
     ``https://`` or ``torchvision://`` are fetched and loaded by MMEngine itself.
