@@ -21,16 +21,18 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dropblock_mm.commands.arguments import add_model_arguments, positive
-from dropblock_mm.programs import as_typed, typed
+from dropblock_mm.commands.arguments import (
+    add_model_arguments,
+    command_parser,
+    parse_known,
+    positive,
+)
+from dropblock_mm.programs import typed
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=as_typed(__doc__),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__)
     add_model_arguments(parser)
     parser.add_argument('--out', type=Path, default=Path('activation_maps.png'))
     parser.add_argument(
@@ -48,7 +50,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='module whose maps are weighted; of the levels of a pyramid, the one that '
         "matters most (a detector's or segmentor's neck, else the backbone)",
     )
-    return parser.parse_args(argv)
+    return parse_known(parser, argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

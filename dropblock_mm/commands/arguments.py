@@ -157,6 +157,17 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_input_size_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the size at which a config's model is looked at."""
+    parser.add_argument(
+        '--input-size',
+        nargs=2,
+        type=positive,
+        metavar=('H', 'W'),
+        help='of the images in pixels; as the config trains, else 800 1344',
+    )
+
+
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what names trained models, one or several."""
     parser.add_argument(

@@ -26,14 +26,18 @@ from typing import TYPE_CHECKING, Any
 from dropblock_mm.commands.arguments import (
     KeyValues,
     add_common_arguments,
+    add_config_argument,
+    add_fragment_argument,
     add_launcher_arguments,
     check_launcher,
+    command_parser,
     launch_seed,
+    parse_known,
     positive,
     run_series,
 )
 from dropblock_mm.errors import RefusedValueError
-from dropblock_mm.programs import as_typed, typed
+from dropblock_mm.programs import typed
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -49,16 +53,10 @@ SEEDS = (0, 1, 2)
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=as_typed(__doc__),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        conflict_handler='resolve',  # for --launcher
-    )
-    parser.add_argument('config', help="a path, or 'mmdet::...', 'mmseg::...'")
-    parser.add_argument(
-        '--dropblock',
-        metavar='NAME-OR-FILE',
-        help='what is compared: a fragment in configs/_base_/dropblock, or a file',
+    parser = command_parser(__doc__, conflict_handler='resolve')  # for --launcher
+    add_config_argument(parser)
+    add_fragment_argument(
+        parser, 'what is compared: a fragment in configs/_base_/dropblock, or a file'
     )
     parser.add_argument(
         '--also', nargs='+', default=[], metavar='NAME-OR-FILE', help='more of these'
@@ -78,7 +76,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='measure a step, propose epochs and seeds, train nothing',
     )
     add_series_arguments(parser, SEEDS)
-    args = parser.parse_args(argv)
+    args = parse_known(parser, argv)
     check_series_arguments(parser, args)
     return args
 

@@ -19,22 +19,22 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dropblock_mm.programs import as_typed
+from dropblock_mm.commands.arguments import (
+    command_parser,
+    parse_known,
+)
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=as_typed(__doc__),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__)
     parser.add_argument('predictions', type=Path, help='predictions, as JSON')
     parser.add_argument('--out', type=Path, default=Path('predictions.png'))
     parser.add_argument('--num-images', type=int, default=40)
     parser.add_argument(
         '--classes', nargs='+', default=[], metavar='NAME', help='numbers, by default'
     )
-    return parser.parse_args(argv)
+    return parse_known(parser, argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -19,35 +19,33 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dropblock_mm.commands.arguments import positive
-from dropblock_mm.programs import as_typed, typed
+from dropblock_mm.commands.arguments import (
+    add_config_argument,
+    add_fragment_argument,
+    add_input_size_argument,
+    command_parser,
+    parse_known,
+    positive,
+)
+from dropblock_mm.programs import typed
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=as_typed(__doc__),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument('config', help="a path, or 'mmdet::...', 'mmseg::...'")
+    parser = command_parser(__doc__)
+    add_config_argument(parser)
     parser.add_argument('image', type=Path, help='any image; it is cut to the input')
-    parser.add_argument('--dropblock', metavar='NAME-OR-FILE', help='fragment to add')
+    add_fragment_argument(parser, 'fragment to add')
     parser.add_argument('--out', type=Path, default=Path('masks.png'))
     parser.add_argument('--animation', type=Path, help='.gif, .webp or .apng')
-    parser.add_argument(
-        '--input-size',
-        nargs=2,
-        type=positive,
-        metavar=('H', 'W'),
-        help='of the images in pixels; as the config trains, else 800 1344',
-    )
+    add_input_size_argument(parser)
     parser.add_argument(
         '--seed', type=int, default=0, help='of the masks (%(default)s)'
     )
     parser.add_argument(
         '--kinds', type=positive, default=4, help='rows at most (%(default)s)'
     )
-    return parser.parse_args(argv)
+    return parse_known(parser, argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -17,33 +17,31 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dropblock_mm.commands.arguments import positive
-from dropblock_mm.programs import as_typed, typed
+from dropblock_mm.commands.arguments import (
+    add_config_argument,
+    add_fragment_argument,
+    add_input_size_argument,
+    command_parser,
+    parse_known,
+    positive,
+)
+from dropblock_mm.programs import typed
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=as_typed(__doc__),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument('config', help="a path, or 'mmdet::...', 'mmseg::...'")
-    parser.add_argument('--dropblock', metavar='NAME-OR-FILE', help='fragment to add')
+    parser = command_parser(__doc__)
+    add_config_argument(parser)
+    add_fragment_argument(parser, 'fragment to add')
     parser.add_argument('--out', type=Path, default=Path('schedule.png'))
     parser.add_argument(
         '--work-dir', type=Path, help='of the training, to draw its log'
     )
-    parser.add_argument(
-        '--input-size',
-        nargs=2,
-        type=positive,
-        metavar=('H', 'W'),
-        help='of the images in pixels; as the config trains, else 800 1344',
-    )
+    add_input_size_argument(parser)
     parser.add_argument(
         '--num-images', type=positive, help='of an epoch; counted where they are there'
     )
-    return parser.parse_args(argv)
+    return parse_known(parser, argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

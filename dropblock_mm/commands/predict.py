@@ -20,8 +20,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dropblock_mm.commands.arguments import add_model_arguments
-from dropblock_mm.programs import as_typed, typed
+from dropblock_mm.commands.arguments import (
+    add_model_arguments,
+    command_parser,
+    parse_known,
+)
+from dropblock_mm.programs import typed
 
 if TYPE_CHECKING:
     from dropblock_mm.analysis.trained.predictions import Prediction
@@ -29,10 +33,7 @@ if TYPE_CHECKING:
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=as_typed(__doc__),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__)
     parser.add_argument(
         'images', nargs='+', type=Path, help='images, or folders of them'
     )
@@ -41,7 +42,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--score-thr', type=float, default=0.3, help='of boxes (%(default)s)'
     )
-    return parser.parse_args(argv)
+    return parse_known(parser, argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

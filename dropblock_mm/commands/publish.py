@@ -17,15 +17,15 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from dropblock_mm.programs import as_typed
+from dropblock_mm.commands.arguments import (
+    command_parser,
+    parse_known,
+)
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=as_typed(__doc__),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__)
     parser.add_argument('checkpoint', help='what a training saved')
     parser.add_argument(
         'out', nargs='?', type=Path, help='file to write (NAME-HASH.pth beside it)'
@@ -33,7 +33,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--ema', action='store_true', help='the averaged weights, of EMAHook'
     )
-    return parser.parse_args(argv)
+    return parse_known(parser, argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

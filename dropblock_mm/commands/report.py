@@ -19,15 +19,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dropblock_mm.programs import as_typed, typed
+from dropblock_mm.commands.arguments import (
+    command_parser,
+    parse_known,
+)
+from dropblock_mm.programs import typed
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=as_typed(__doc__),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__)
     parser.add_argument(
         'paths',
         nargs='+',
@@ -39,7 +40,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--out', type=Path, help='page to write (report.html in the first folder)'
     )
     parser.add_argument('--title', default='Report', help='heading (%(default)s)')
-    return parser.parse_args(argv)
+    return parse_known(parser, argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -21,7 +21,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dropblock_mm.commands.arguments import positive, run_series
+from dropblock_mm.commands.arguments import (
+    add_config_argument,
+    command_parser,
+    parse_known,
+    positive,
+    run_series,
+)
 from dropblock_mm.commands.compare import (
     add_series_arguments,
     check_metric,
@@ -30,7 +36,7 @@ from dropblock_mm.commands.compare import (
     run_or_show,
 )
 from dropblock_mm.errors import RefusedValueError
-from dropblock_mm.programs import as_typed, typed
+from dropblock_mm.programs import typed
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -45,16 +51,12 @@ SEEDS = (0, 1, 2)
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=as_typed(__doc__),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        conflict_handler='resolve',  # for --launcher
-    )
-    parser.add_argument('config', help="a path, or 'mmdet::...', 'mmseg::...'")
+    parser = command_parser(__doc__, conflict_handler='resolve')  # for --launcher
+    add_config_argument(parser)
     add_grid_arguments(parser)
     parser.add_argument('--metric', help='key of the evaluation; the usual one if not')
     add_series_arguments(parser, SEEDS)
-    args = parser.parse_args(argv)
+    args = parse_known(parser, argv)
     check_series_arguments(parser, args)
     return args
 
