@@ -13,6 +13,7 @@ import torch
 from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 from mmengine.registry import HOOKS
+from torch import nn
 
 from dropblock_mm import InjectionHook, runs
 from dropblock_mm.analysis.trained.models import TrainedModel
@@ -75,33 +76,37 @@ class Grid:
         ]
 
 
-def targets_of(cfgs: Sequence[Config], fragment: str | None) -> list[Target]:
+def targets_of(
+    cfgs: Sequence[Config], fragment: str | None, model: nn.Module
+) -> list[Target]:
     """Return where DropBlock goes: the same sites in every model.
 
     Args:
         cfgs: Of the models; the first that injects DropBlock says where.
         fragment: Name or file of hooks that say it instead; the paper's where nobody
             does.
+        model: What 'auto' looks at, the first model.
     """
     if fragment is None:
         for cfg in cfgs:
-            found = _targets_in(cfg)
+            found = _targets_in(cfg, model)
             if found:
                 return found
-    found = _targets_in(Config.fromfile(find_fragment(fragment or PAPERS)))
+    found = _targets_in(Config.fromfile(find_fragment(fragment or PAPERS)), model)
     if not found:
         raise RefusedValueError(f'--dropblock {fragment!r} injects no DropBlock.')
     return found
 
 
-def _targets_in(cfg: Config) -> list[Target]:
+def _targets_in(cfg: Config, model: nn.Module) -> list[Target]:
     hooks = [
         HOOKS.build(hook)
         for hook in cfg.get('custom_hooks') or []
         if 'Injection' in str(hook.get('type'))
     ]
-    targets = [t for h in hooks if isinstance(h, InjectionHook) for t in h.targets]
-    return [t for t in targets if t.layer is DropBlock2d]
+    injections = [hook for hook in hooks if isinstance(hook, InjectionHook)]
+    targets = [target for hook in injections for target in hook.targets_for(model)]
+    return [target for target in targets if target.layer is DropBlock2d]
 
 
 @contextmanager

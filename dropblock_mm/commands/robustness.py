@@ -21,8 +21,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dropblock_mm.commands.arguments import add_model_arguments, positive
-from dropblock_mm.programs import as_typed, typed
+from dropblock_mm.commands.arguments import (
+    add_fragment_argument,
+    add_model_arguments,
+    command_parser,
+    parse_known,
+    positive,
+)
+from dropblock_mm.programs import typed
 
 if TYPE_CHECKING:
     from dropblock_mm.analysis.robustness import Grid, Point
@@ -42,10 +48,7 @@ def share(text: str) -> float:
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=as_typed(__doc__),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__)
     add_model_arguments(parser)
     parser.add_argument('--out', type=Path, default=Path('robustness.png'))
     parser.add_argument(
@@ -61,12 +64,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--seeds', type=positive, default=3, help='draws of masks (%(default)s)'
     )
-    parser.add_argument(
-        '--dropblock',
-        metavar='NAME-OR-FILE',
-        help='fragment that says where; else the first config that does, or the paper',
+    add_fragment_argument(
+        parser,
+        'fragment that says where; else the first config that does, or the paper',
     )
-    return parser.parse_args(argv)
+    return parse_known(parser, argv)
 
 
 def what_is_asked(args: argparse.Namespace, files: Sequence[ModelFiles]) -> dict:
@@ -117,7 +119,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         path = record_path(args.out)
         numbers = read_record(path).numbers if path.is_file() else {}
         points = known_points(numbers, what)
-        targets = targets_of([model.cfg for model in models], args.dropblock)
+        cfgs = [model.cfg for model in models]
+        targets = targets_of(cfgs, args.dropblock, models[0].model)
         done = {(p.model, p.block_size, p.keep_prob, p.seed) for p in points}
         to_do = {
             m.name: [s for s in grid.settings() if (m.name, *s) not in done]

@@ -102,6 +102,11 @@ class InjectionHook(Hook):
         self.targets = targets_in(model, self._given, self._shared)
         return in_words(self.targets)
 
+    def targets_for(self, model: nn.Module) -> list[Target]:
+        """Return the targets, those of 'auto' for this model."""
+        self.look_at(model)
+        return self.targets
+
     def before_run(self, runner: Runner) -> None:
         """Inject, if this run trains and the model is not injected yet."""
         # before_run is called for val and test too, where nothing is dropped.

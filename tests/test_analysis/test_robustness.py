@@ -29,7 +29,7 @@ def classifier(small_run):
 
 
 def test_where_nobody_says_it_is_the_papers_sites(classifier):
-    targets = targets_of([classifier.cfg], None)
+    targets = targets_of([classifier.cfg], None, classifier.model)
     assert [t.module for t in targets] == ['backbone.layer3', 'backbone.layer4']
     assert targets[0].options['gamma_scale'] == 0.25
 
@@ -41,12 +41,21 @@ def test_a_config_or_a_fragment_says_where(classifier):
     }
     cfg = classifier.cfg.copy()
     cfg.custom_hooks = [{'type': 'EMAHook'}, hook]
-    targets = targets_of([classifier.cfg, cfg], None)
+    targets = targets_of([classifier.cfg, cfg], None, classifier.model)
     assert [t.module for t in targets] == ['backbone.layer1']
-    targets = targets_of([cfg], 'resnet_c5')
+    targets = targets_of([cfg], 'resnet_c5', classifier.model)
     assert [t.module for t in targets] == ['backbone.layer4']
     with pytest.raises(RefusedValueError, match='injects no DropBlock'):
-        targets_of([cfg], 'resnet_c4c5_dropout')
+        targets_of([cfg], 'resnet_c4c5_dropout', classifier.model)
+
+
+def test_auto_is_where_it_was_trained(classifier):
+    cfg = classifier.cfg.copy()
+    hook = {'type': 'dropblock_mm.DropBlockInjectionHook', 'targets': 'auto'}
+    cfg.custom_hooks = [hook]
+    for cfgs, fragment in (([cfg], None), ([classifier.cfg], 'auto')):
+        targets = targets_of(cfgs, fragment, classifier.model)
+        assert [t.module for t in targets] == ['backbone.layer3', 'backbone.layer4']
 
 
 def test_blocks_are_dropped_and_norms_are_not_trained(classifier):
@@ -55,7 +64,9 @@ def test_blocks_are_dropped_and_norms_are_not_trained(classifier):
     before = {k: v.clone() for k, v in model.state_dict().items()}
     with torch.no_grad():
         plain = model.backbone(x)[-1]
-        with dropping(classifier, targets_of([classifier.cfg], None), 2, 0.6):
+        with dropping(
+            classifier, targets_of([classifier.cfg], None, classifier.model), 2, 0.6
+        ):
             layers = scheduled_layers(model)
             assert layers
             assert all(layer.training for layer in layers)
@@ -86,7 +97,7 @@ def test_blocks_are_dropped_and_norms_are_not_trained(classifier):
 )
 def test_every_library_is_evaluated(small_run, library, metric):
     trained = open_model(model_files([str(small_run(library))]), {})
-    targets = targets_of([trained.cfg], None)
+    targets = targets_of([trained.cfg], None, trained.model)
     settings = [(1, 1.0, 0), (2, 0.7, 1)]
     points = list(
         evaluate_points(trained, build_test_loader(trained), targets, settings)

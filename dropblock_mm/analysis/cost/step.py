@@ -97,7 +97,7 @@ def add_drop_block(model: nn.Module, cfg: Config) -> int:
     ]
     for hook in hooks:
         if isinstance(hook, InjectionHook):
-            inject_targets(model, hook.targets)
+            inject_targets(model, hook.targets_for(model))
     layers = [m for m in model.modules() if isinstance(m, ScheduledDrop)]
     for hook in hooks:
         if isinstance(hook, KeepProbScheduleHook):

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from mmengine.config import Config, ConfigDict
-from mmengine.registry import MODELS, init_default_scope
+from mmengine.config import Config
 
-from dropblock_mm.analysis.sites.config_report import find_hooks
-from dropblock_mm.analysis.sites.dry_run import build_on_meta
-from dropblock_mm.analysis.sites.stock_models import WEIGHTS, without
+from dropblock_mm.analysis.sites.config_report import build_parts
 from dropblock_mm.hooks.fragments import uses_drop_block
 from dropblock_mm.injection import inject_targets
-from dropblock_mm.runs.refused_by_mmengine import refusing_what_mmengine_refuses
 
 
 def check_targets(cfg: Config) -> int:
@@ -28,11 +24,5 @@ def check_targets(cfg: Config) -> int:
     """
     if not uses_drop_block(cfg):
         return 0
-    if cfg.get('default_scope'):
-        init_default_scope(cfg.default_scope)
-    with refusing_what_mmengine_refuses(cfg):
-        injections, _ = find_hooks(cfg)
-        plain = ConfigDict(without(cfg.model, WEIGHTS))
-        model = build_on_meta(lambda: MODELS.build(plain))
-    targets = [target for hook in injections for target in hook.targets]
-    return len(inject_targets(model, targets))
+    parts = build_parts(cfg)
+    return len(inject_targets(parts.model, parts.targets))

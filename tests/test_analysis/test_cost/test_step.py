@@ -105,6 +105,17 @@ def test_batches_have_a_class_that_every_model_has(step, scope):
             assert len(sample.gt_instances.masks) == 7
 
 
+def test_auto_counts_with_the_sites_of_training(step, load):
+    cfg = load(DEMO)
+    init_default_scope('mmdet')
+    cfg.custom_hooks[0] = dict(
+        type='dropblock_mm.DropBlockInjectionHook', targets='auto'
+    )
+    with torch.device('meta'):
+        model = MODELS.build(step.whole_model(cfg))
+    assert step.add_drop_block(model, cfg) == 12
+
+
 @pytest.mark.parametrize(
     'convolution',
     [
