@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage, stats
+from scipy import ndimage
+
+from dropblock_mm.analysis.comparison.differences import bootstrap, t_interval
 
 THRESHOLD = 0.2  # of the maximum, as Zhou et al. (2016) cut boxes out of maps
-LEVEL = 0.95
-RESAMPLES = 9999
 
 
 @dataclass(frozen=True)
@@ -89,18 +89,7 @@ def paired_difference(
         return PairedDifference(number, mean, None, None)
     if np.ptp(differences) == 0:  # scipy warns of a variance of 0
         return PairedDifference(number, mean, (mean, mean), (mean, mean))
-    low, high = stats.ttest_rel(other, base).confidence_interval(LEVEL)
-    drawn = stats.bootstrap(
-        (differences,),
-        np.mean,
-        confidence_level=LEVEL,
-        n_resamples=RESAMPLES,
-        method='percentile',
-        rng=np.random.default_rng(0),
-    ).confidence_interval
-    return PairedDifference(
-        number,
-        mean,
-        (float(low), float(high)),
-        (float(drawn.low), float(drawn.high)),
-    )
+    numbers = differences.tolist()
+    # Percentiles: BCa leaves out each image in turn, of which there are thousands.
+    drawn = bootstrap(numbers, method='percentile')
+    return PairedDifference(number, mean, t_interval(numbers), drawn)

@@ -74,7 +74,9 @@ def t_interval(numbers: list[float]) -> Interval | None:
     return float(low), float(high)
 
 
-def bootstrap(numbers: list[float]) -> Interval | None:
+def bootstrap(
+    numbers: list[float], method: Literal['BCa', 'percentile'] = 'BCa'
+) -> Interval | None:
     """Return the interval of the mean by resampling, the same at every call."""
     if not _spread(numbers):
         return None
@@ -83,7 +85,7 @@ def bootstrap(numbers: list[float]) -> Interval | None:
         np.mean,
         confidence_level=CONFIDENCE,
         n_resamples=RESAMPLES,
-        method='BCa',
+        method=method,
         random_state=np.random.default_rng(0),
     ).confidence_interval
     low, high = float(found.low), float(found.high)
