@@ -8,17 +8,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from mmengine.logging import print_log
 from PIL import Image
 
-from dropblock_mm.datasets import cache
-from dropblock_mm.datasets.digit_scenes import Settings, check_replaceable
+from dropblock_mm.datasets.digit_scenes import Settings, make
 from dropblock_mm.datasets.layouts import DIGIT_CLASSES
 from dropblock_mm.datasets.rendering import render_digit
 from dropblock_mm.datasets.sources import (
     SPLITS,
     Sources,
-    load_sources,
     split_digits,
     split_photo,
 )
@@ -81,17 +78,7 @@ def make_digit_images(
         ModuleNotFoundError: If scikit-learn is not installed.
     """
     settings = ImageSettings(num_train, num_val, image_size, seed)
-    root = Path(root)
-    if cache.is_complete(root, settings.recipe()):
-        return root
-    check_replaceable(root, settings)
-    print_log(f'Making the digit images in {root} ...', logger='current')
-    sources = load_sources()
-    cache.remake(
-        root, settings.recipe(), lambda folder: write_images(folder, settings, sources)
-    )
-    print_log(f'Made {num_train} + {num_val} images in {root}', logger='current')
-    return root
+    return make(Path(root), settings, write_images)
 
 
 def write_images(folder: Path, settings: ImageSettings, sources: Sources) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from mmengine.logging import print_log
@@ -109,16 +109,33 @@ def make_digit_scenes(
         ModuleNotFoundError: If scikit-learn is not installed.
     """
     settings = Settings(num_train, num_val, image_size, seed)
-    root = Path(root)
+    return make(Path(root), settings, write_scenes)
+
+
+S = TypeVar('S', bound=Settings)
+
+
+def make(root: Path, settings: S, write: Callable[[Path, S, Sources], None]) -> Path:
+    """Make a folder of scenes or images, if it is not there.
+
+    Args:
+        root: The folder.
+        settings: What is to be in it.
+        write: Fills an empty folder.
+
+    Returns:
+        Path: ``root``.
+    """
     if cache.is_complete(root, settings.recipe()):
         return root
     check_replaceable(root, settings)
-    print_log(f'Making the digit scenes in {root} ...', logger='current')
+    print_log(f'Making the {settings.WHAT} in {root} ...', logger='current')
     sources = load_sources()
     cache.remake(
-        root, settings.recipe(), lambda folder: write_scenes(folder, settings, sources)
+        root, settings.recipe(), lambda folder: write(folder, settings, sources)
     )
-    print_log(f'Made {num_train} + {num_val} scenes in {root}', logger='current')
+    numbers = f'{settings.num_train} + {settings.num_val}'
+    print_log(f'Made {numbers} {settings.WHAT} in {root}', logger='current')
     return root
 
 
