@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -121,14 +119,3 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return 'of unknown version'
-
-
-def import_parts(scope: str) -> None:
-    """Import all that a training asks a library for, at the time of the caller.
-
-    Args:
-        scope: Of a library that is installed.
-    """
-    for part in ('datasets', 'engine', 'evaluation', 'models', 'visualization'):
-        if importlib.util.find_spec(f'{scope}.{part}') is not None:
-            importlib.import_module(f'{scope}.{part}')

@@ -73,44 +73,44 @@ def run(slurm, tmp_path):
 def test_two_tasks_train_together(run, tmp_path):
     options = ('--cfg-options', GLOO)
     said = run(
-        *(ROOT / 'tools/slurm_train.sh', 'local', 'job', 'toy.py', 'work', *options),
+        *(ROOT / 'tools/slurm_train.sh', 'local', 'job', 'toy.py', 'runs', *options),
         GPUS='2',
         GPUS_PER_NODE='2',
         CPUS_PER_TASK='1',
     )
     # Eight images, two a process: two iterations of two processes.
     assert '[2/2]' in said
-    assert (tmp_path / 'work/epoch_1.pth').is_file()
+    assert (tmp_path / 'runs/epoch_1.pth').is_file()
 
 
 def test_a_sweep_runs_as_an_array_and_goes_on(run, tmp_path):
     if importlib.util.find_spec('submitit') is None:
         pytest.skip('needs the package submitit')
-    sweep = [sys.executable, ROOT / 'tools/sweep.py', 'toy.py', '--work-dir', 'work']
+    sweep = [sys.executable, ROOT / 'tools/sweep.py', 'toy.py', '--work-dir', 'runs']
     grid = ['--keep-prob', '0.5', '1', '--block-size', '1', '--seeds', '0']
     array = ['--array', '--partition', 'local', '--at-once', '2', '--minutes', '10']
     said = run(*sweep, *grid, *array, '--sbatch', 'cpus-per-task=1')
     assert said.count(': finished; ') == 2
-    content = json.loads((tmp_path / 'work/sweep.json').read_text())
+    content = json.loads((tmp_path / 'runs/sweep.json').read_text())
     assert [run['state'] for run in content['runs']] == ['finished'] * 2
     assert not content['failed']
-    assert list((tmp_path / 'work/slurm').glob('*_0_0_log.out'))
+    assert list((tmp_path / 'runs/slurm').glob('*_0_0_log.out'))
     # Nothing is left to do, and no job is submitted for that.
-    before = set((tmp_path / 'work/slurm').iterdir())
+    before = set((tmp_path / 'runs/slurm').iterdir())
     run(*sweep, *grid, *array)
-    assert set((tmp_path / 'work/slurm').iterdir()) == before
+    assert set((tmp_path / 'runs/slurm').iterdir()) == before
 
 
 def test_a_job_that_fails_is_kept_apart(run, tmp_path):
     if importlib.util.find_spec('submitit') is None:
         pytest.skip('needs the package submitit')
-    sweep = [sys.executable, ROOT / 'tools/sweep.py', 'toy.py', '--work-dir', 'work']
+    sweep = [sys.executable, ROOT / 'tools/sweep.py', 'toy.py', '--work-dir', 'runs']
     grid = ['--keep-prob', '0.5', '1', '--block-size', '1', '--seeds', '0']
     array = ['--array', '--partition', 'local', '--minutes', '10']
     bad = ['--cfg-options', 'train_dataloader.batch_size=0']
     said = run(*sweep, *grid, *array, *bad, status=1)
     assert '2 of 2 runs failed' in said
-    assert re.search(r'job \d+_1 failed; see \S+/work/slurm/\d+_1_0_log.err', said)
-    content = json.loads((tmp_path / 'work/sweep.json').read_text())
+    assert re.search(r'job \d+_1 failed; see \S+/runs/slurm/\d+_1_0_log.err', said)
+    content = json.loads((tmp_path / 'runs/sweep.json').read_text())
     assert [failed['how'] for failed in content['failed']] == ['status 1'] * 2
-    assert 'batch_size' in (tmp_path / 'work/none_seed0/output.log').read_text()
+    assert 'batch_size' in (tmp_path / 'runs/none_seed0/output.log').read_text()
