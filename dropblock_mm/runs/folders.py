@@ -150,7 +150,7 @@ class SayFinished(Hook):
         key = 'max_epochs' if by_epoch else 'max_iters'
         done = runner.epoch if by_epoch else runner.iter
         runner.logger.warning(
-            f'{runner._load_from!r} is of a finished training, of {done:,} '
+            f'{runner.cfg.load_from!r} is of a finished training, of {done:,} '
             f'{key.partition("_")[2]}: nothing is left to do. Evaluate it with test, '
             f'or train longer: --cfg-options train_cfg.{key}=N with N above {done}.'
         )

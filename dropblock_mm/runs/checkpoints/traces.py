@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mmengine.logging import MMLogger
+
 from dropblock_mm.errors import RefusedError
 from dropblock_mm.runs.checkpoints.work_dir import LOCK
 
@@ -78,16 +80,10 @@ class Traces:
 def _close_logs(folder: Path) -> None:
     """Close the log files below a folder, or they are written on without a name."""
     below = folder.resolve()
-    loggers = [logging.getLogger(), *_mmengine_loggers()]
-    for logger in loggers:
+    # MMEngine's loggers are not among those of logging; a run's is the newest.
+    for logger in (logging.getLogger(), MMLogger.get_current_instance()):
         for handler in list(logger.handlers):
             path = getattr(handler, 'baseFilename', '')
             if path and Path(path).resolve().is_relative_to(below):
                 logger.removeHandler(handler)
                 handler.close()
-
-
-def _mmengine_loggers() -> list[logging.Logger]:
-    from mmengine.logging import MMLogger
-
-    return list(MMLogger._instance_dict.values())
