@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -68,6 +70,9 @@ class ScheduledDrop(RateAndCounts):
             )
         if not cls.__name__.startswith('_'):
             LAYERS[cls.__name__] = cls
+        own = vars(cls).get('__init__')
+        if own is not None and _takes_known_names(own):
+            cls.__init__ = names_unknown_arguments(own)  # type: ignore[method-assign]
         # TorchScript compiles every property that is not named here.
         names = [n for c in cls.__mro__ for n, v in vars(c).items() if _is_property(v)]
         cls.__jit_unused_properties__ = names
@@ -91,7 +96,8 @@ class ScheduledDrop(RateAndCounts):
 
         Args:
             x: Tensor[N, C, ...], floating point.
-            keep_prob: Tensor[], the rate of now; ``drop_scale`` is not in it.
+            keep_prob: Tensor[], the rate of now; ``drop_scale``, the factor on
+                ``1 - keep_prob``, is not in it, nor in that of the other methods.
 
         Returns:
             tuple[Tensor, Tensor | int]: A fresh tensor like ``x``, and the number of
@@ -196,6 +202,13 @@ class ScheduledDrop(RateAndCounts):
 
 def _is_property(value: Any) -> bool:
     return isinstance(value, property)
+
+
+def _takes_known_names(init: Callable[..., Any]) -> bool:
+    """Tell a constructor without ``*args`` and ``**kwargs``, and not decorated yet."""
+    kinds = {p.kind for p in inspect.signature(init).parameters.values()}
+    any_names = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
+    return not (kinds & any_names or hasattr(init, '__wrapped__'))
 
 
 def _is_ours(layer: type) -> bool:

@@ -23,11 +23,12 @@ class ColumnDropout(ScheduledDrop):
         return {'width': self.width, **super().settings()}
 
     def drop(self, x, keep_prob):
-        kept = torch.rand(*x.shape[:2], 1, x.shape[3]) < keep_prob
-        return x * kept / keep_prob, kept.sum() * x.shape[2]
+        chance = 1 - self.drop_scale * (1 - keep_prob)
+        kept = torch.rand(*x.shape[:2], 1, x.shape[3]) < chance
+        return x * kept / chance, kept.sum() * x.shape[2]
 
     def expected_keep_rate(self, keep_prob, size):
-        return keep_prob
+        return 1 - self.drop_scale * (1 - keep_prob)
 '''
 # It imports the folder of layers as if the file were in it.
 SCRIPT = """

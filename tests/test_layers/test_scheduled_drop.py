@@ -222,6 +222,27 @@ def test_a_new_layer_is_known_by_its_name_and_keeps_the_word_of_the_base():
         del LAYERS['Half']
 
 
+def test_a_constructor_of_ones_own_answers_as_ours_do():
+    class _Bands(ScheduledDrop):
+        def __init__(self, *, keep_prob, height=2):
+            super().__init__(keep_prob=keep_prob)
+            self.height = height
+
+    class _Open(ScheduledDrop):
+        def __init__(self, *args, **options):
+            super().__init__(**options)
+            self.args = args
+
+    with pytest.raises(RefusedTypeError, match=r'give keep_prob=0\.9'):
+        _Bands(drop_prob=0.1)
+    with pytest.raises(RefusedTypeError, match=r'_Bands\(keep_prob=0\.9\)'):
+        _Bands(0.1)
+    with pytest.raises(RefusedTypeError, match="Did you mean 'height'"):
+        _Bands(keep_prob=0.9, heigth=3)
+    assert _Bands(keep_prob=0.9, height=3).height == 3
+    assert _Open(5, keep_prob=0.9).args == (5,)  # takes what it likes
+
+
 def test_the_name_of_one_of_ours_cannot_be_taken():
     with pytest.raises(RefusedValueError, match="'DropPath' is the name of a layer"):
         type('DropPath', (ScheduledDrop,), {'__module__': 'elsewhere'})
