@@ -17,6 +17,7 @@ from dropblock_mm.injection.adapters.blocks import is_conv, is_norm
 from dropblock_mm.injection.places import parts_of
 from dropblock_mm.injection.targets import (
     AUTO,
+    SCALES,
     Defaults,
     Target,
     checked_layer,
@@ -30,7 +31,6 @@ EARLIER = 0.25  # factor on gamma in the last stage but one
 # Networks number their stages up to six or so; what has more numbers its blocks.
 MOST_STAGES = 6
 MOST = 0.75  # share of the places from which on a part is the network itself
-_SCALES = ('gamma_scale', 'drop_scale')
 
 
 def targets_in(model: nn.Module, targets: Any, shared: Defaults) -> list[Target]:
@@ -65,7 +65,7 @@ def auto_targets(model: nn.Module, layer: type[ScheduledDrop]) -> list[dict[str,
         a whole if it has no site.
     """
     stages = [stage for stage in _stages(model) if stage]
-    scale = next((name for name in _SCALES if name in options_of(layer)), None)
+    scale = next((name for name in SCALES if name in options_of(layer)), None)
     earlier = {scale: EARLIER} if scale else {}
     found: list[dict[str, Any]] = [{'module': _named(stage)} for stage in stages[-2:]]
     if found[1:]:
@@ -83,7 +83,7 @@ def in_words(targets: Sequence[Target]) -> str:
 
 
 def _scaled(target: Target) -> str:
-    scales = {k: v for k, v in target.options.items() if k in _SCALES and v != 1}
+    scales = {k: v for k, v in target.options.items() if k in SCALES and v != 1}
     return ''.join(f' ({name} {value:g})' for name, value in scales.items())
 
 

@@ -18,6 +18,7 @@ from dropblock_mm.ops.arguments import check_flag, check_keep_prob, reject_unkno
 # of every target's own, and the last is OpenMMLab's plugin builder's.
 AUTO = 'auto'  # in place of targets: they are found by looking at the model
 _NO_OPTIONS = ('self', 'keep_prob', 'in_channels')
+SCALES = ('gamma_scale', 'drop_scale')  # options that multiply the drop rate
 
 
 @dataclass(frozen=True)
@@ -161,6 +162,12 @@ def _parse_target(
         raise RefusedTypeError(
             f'{key}.{missing[0]} is missing: {layer.__name__} needs it. Give it in the '
             f'target, or for all targets of this layer.'
+        )
+    if target.grows_with_depth and not {*SCALES} & {*options_of(layer)}:
+        raise RefusedTypeError(
+            f'{key}.grows_with_depth multiplies the drop rate of {layer.__name__}, '
+            'which has no option drop_scale for that. Leave it out, or have the layer '
+            'take drop_scale.'
         )
     _build_checked(target, {*options, *rest})
     return target

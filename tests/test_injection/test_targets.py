@@ -230,6 +230,11 @@ class Picky(ScheduledDrop):
             ValueError,
             r"^targets\[0\]\.mode='bad' is not good",
         ),
+        (
+            dict(layer=Picky, mode='good', grows_with_depth=True),
+            TypeError,
+            r'\.grows_with_depth .* of Picky, which has no option drop_scale',
+        ),
         (dict(layer='Dropout', where='head'), ValueError, "'branch' \\(what a resid"),
     ],
 )
