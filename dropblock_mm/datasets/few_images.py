@@ -29,14 +29,23 @@ class FewImages(Dataset):
     Args:
         dataset: The other one, or its config.
         number: How many images, at most.
+        others: Take those instead that are left without ``others``, for an evaluation
+            on all that was not trained on.
     """
 
-    def __init__(self, dataset: Mapping[str, Any] | Dataset, number: int) -> None:
+    def __init__(
+        self,
+        dataset: Mapping[str, Any] | Dataset,
+        number: int,
+        others: bool = False,
+    ) -> None:
         built: Any = dataset
         if isinstance(dataset, Mapping):
             built = MMENGINE_DATASETS.build(dataset)
         self.dataset = built
-        self.places = evenly_spaced(len(self.dataset), number)
+        chosen = evenly_spaced(len(self.dataset), number)
+        rest = sorted(set(range(len(self.dataset))) - set(chosen))
+        self.places = rest if others else chosen
 
     @property
     def metainfo(self) -> Mapping[str, Any]:
