@@ -22,6 +22,12 @@ def evenly_spaced(length: int, number: int) -> list[int]:
     return [place * length // number for place in range(number)]
 
 
+def places_of(length: int, number: int, others: bool = False) -> list[int]:
+    """Return which images :class:`FewImages` takes of so many, in order."""
+    chosen = evenly_spaced(length, number)
+    return sorted(set(range(length)) - set(chosen)) if others else chosen
+
+
 @DATASETS.register_module()
 class FewImages(Dataset):
     """A part of another data set, which folders and files sort by class.
@@ -43,9 +49,7 @@ class FewImages(Dataset):
         if isinstance(dataset, Mapping):
             built = MMENGINE_DATASETS.build(dataset)
         self.dataset = built
-        chosen = evenly_spaced(len(self.dataset), number)
-        rest = sorted(set(range(len(self.dataset))) - set(chosen))
-        self.places = rest if others else chosen
+        self.places = places_of(len(self.dataset), number, others)
 
     @property
     def metainfo(self) -> Mapping[str, Any]:

@@ -14,6 +14,7 @@ import re
 import resource
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -103,7 +104,8 @@ def hold(lock: object, ready: Path) -> None:
     os.setsid()
     try:
         ready.touch()
-        signal.pause()
+        while True:  # pause() would miss a signal that comes just before it
+            time.sleep(0.05)
     except KeyboardInterrupt:
         raise SystemExit(9) from None
 

@@ -1,4 +1,4 @@
-"""SpatialDropout, which drops whole channels, at the sites and the keep rate of dropblock.py."""
+"""SpatialDropout, of whole channels, at the sites and keep rate of dropblock.py."""
 
 _base_ = './dropblock.py'
 
