@@ -40,7 +40,9 @@ from dropblock_mm.tables_md import markdown_table
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / 'docs/en/evidence.md'
 FOLDER = ROOT / 'docs/en/_static/evidence'
-BLOCK = re.compile(r'(<!-- evidence ([\w-]+): begin -->\n).*?(<!-- evidence \2: end)', re.S)
+BLOCK = re.compile(
+    r'(<!-- evidence ([\w-]+): begin -->\n).*?(<!-- evidence \2: end)', re.S
+)
 LIBRARIES = ('PyTorch', 'MMEngine', 'mmcv', 'mmdet', 'mmsegmentation', 'mmpretrain')
 
 
