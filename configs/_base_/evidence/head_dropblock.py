@@ -3,7 +3,7 @@
 The paper's Table 4 has 0.2, which belongs to 500 epochs of a larger network.
 """
 
-_base_ = '../../_base_/dropblock/decode_head.py'
+_base_ = '../dropblock/decode_head.py'
 
 custom_hooks = _base_.custom_hooks
 custom_hooks[0].block_size = 4
