@@ -3,18 +3,20 @@
 Usage::
 
     python -m tools.dev.write_evidence                            # the page, anew
-    python -m tools.dev.write_evidence --collect NAME WORK_DIR    # results of a series
+    python -m tools.dev.write_evidence --collect NAME FILE.json   # results of a command
 
-A series is what tools/compare.py leaves in a work dir. Its results are kept, without
-checkpoints, as docs/en/_static/evidence/NAME.json, and a page that names them between
-``<!-- evidence NAME: begin -->`` and its end gets tables and sentences. A test holds
-both together.
+A command is tools/compare.py, or robustness.py or activation_maps.py of
+tools/analysis_tools with models that are called 'ARM seed N'. Its results are kept,
+without paths, as docs/en/_static/evidence/NAME.json, and where the page has
+``<!-- evidence NAME: begin -->`` and its end, tables and sentences are put in between.
+A test holds both together.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import re
 import statistics
 from collections.abc import Mapping, Sequence
@@ -22,13 +24,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from dropblock_mm.analysis.activation_maps.spread import MEASURES
 from dropblock_mm.analysis.comparison.arms import (
     Arm,
     Comparison,
     Outcome,
     compare_outcomes,
 )
-from dropblock_mm.analysis.comparison.differences import detectable
+from dropblock_mm.analysis.comparison.differences import detectable, difference
 from dropblock_mm.analysis.comparison.text import (
     between,
     main_table,
@@ -43,6 +46,7 @@ FOLDER = ROOT / 'docs/en/_static/evidence'
 BLOCK = re.compile(
     r'(<!-- evidence ([\w-]+): begin -->\n).*?(<!-- evidence \2: end)', re.S
 )
+Numbers = dict[str, dict[int, list[float]]]  # by arm and seed
 LIBRARIES = ('PyTorch', 'MMEngine', 'mmcv', 'mmdet', 'mmsegmentation', 'mmpretrain')
 
 
@@ -51,26 +55,27 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--collect', nargs=2, metavar=('NAME', 'WORK_DIR'))
+    parser.add_argument('--collect', nargs=2, metavar=('NAME', 'FILE'))
     args = parser.parse_args(argv)
     if args.collect:
-        name, work_dir = args.collect
-        found = json.loads(Path(work_dir, 'compare.json').read_text(encoding='utf-8'))
+        name, file = args.collect
+        found = json.loads(Path(file).read_text(encoding='utf-8'))
         kept = json.dumps(trimmed(found), indent=1)
         (FOLDER / f'{name}.json').write_text(f'{kept}\n', encoding='utf-8')
     PAGE.write_text(filled(PAGE.read_text(encoding='utf-8')), encoding='utf-8')
 
 
 def trimmed(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is kept of a compare.json: no paths, no machine."""
+    """Return what is kept of a command's results: no paths, no machine."""
+    kind = found.get('figure', 'comparison')
+    return {'kind': kind, 'command': found['command'], **_KEPT[kind](found)}
+
+
+def _of_comparison(found: Mapping[str, Any]) -> dict[str, Any]:
+    libraries = found['environment']
     return {
-        'command': found['command'],
         'metric': found['metric'],
-        'libraries': {
-            name: found['environment'][name]
-            for name in LIBRARIES
-            if name in found['environment']
-        },
+        'libraries': {n: libraries[n] for n in LIBRARIES if n in libraries},
         'runs': [
             {
                 'arm': run['arm'],
@@ -86,6 +91,22 @@ def trimmed(found: Mapping[str, Any]) -> dict[str, Any]:
             if run['state'] == 'finished'
         ],
     }
+
+
+def _of_robustness(found: Mapping[str, Any]) -> dict[str, Any]:
+    return {'points': found['numbers']['points']}
+
+
+def _of_maps(found: Mapping[str, Any]) -> dict[str, Any]:
+    numbers = found['numbers']
+    return {key: numbers[key] for key in ('models', 'images', 'compared', 'means')}
+
+
+_KEPT = {
+    'comparison': _of_comparison,
+    'robustness': _of_robustness,
+    'activation_maps': _of_maps,
+}
 
 
 def seconds_of(attempts: Sequence[Mapping[str, Any]]) -> float:
@@ -104,17 +125,93 @@ def filled(page: str) -> str:
 
 
 def section(name: str) -> str:
-    """Return tables and sentences of a study."""
+    """Return tables and sentences of what is kept under a name."""
     kept = json.loads((FOLDER / f'{name}.json').read_text(encoding='utf-8'))
-    found = comparison_of(kept)
-    parts = [
-        f'```shell\n{kept["command"]}\n```',
-        main_table(found),
-        *sentences(found),
-        pairs_table(found),
-        cost(kept),
-    ]
+    parts = [f'```shell\n{kept["command"]}\n```', *_TOLD[kept['kind']](kept)]
     return '\n\n'.join(part for part in parts if part)
+
+
+def _tell_comparison(kept: Mapping[str, Any]) -> list[str]:
+    found = comparison_of(kept)
+    return [main_table(found), *sentences(found), pairs_table(found), cost(kept)]
+
+
+def _tell_robustness(kept: Mapping[str, Any]) -> list[str]:
+    values: dict[tuple[int, float], Numbers] = {}
+    for point in kept['points']:
+        setting = (point['block_size'], point['keep_prob'])
+        arm, seed = arm_and_seed(point['model'])
+        drawn = values.setdefault(setting, {}).setdefault(arm, {})
+        drawn.setdefault(seed, []).append(point['value'])
+    whole = next(v for (_, keep_prob), v in values.items() if keep_prob == 1)
+    lines = []
+    for (block, keep_prob), arms in sorted(values.items(), key=lambda item: item[0]):
+        lost = {
+            arm: {
+                seed: statistics.fmean(drawn) - statistics.fmean(whole[arm][seed])
+                for seed, drawn in seeds.items()
+            }
+            for arm, seeds in arms.items()
+        }
+        if keep_prob < 1:
+            lines += differing(f'block {block}, keep_prob {keep_prob:g}', lost)
+    metric = kept['points'][0]['metric']
+    return [_table(f'change of {metric}', lines)]
+
+
+def _tell_maps(kept: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for measure, title in MEASURES.items():
+        values: dict[str, dict[int, float]] = {}
+        for model, value in zip(kept['models'], kept['means'][measure], strict=True):
+            arm, seed = arm_and_seed(model)
+            values.setdefault(arm, {})[seed] = value
+        lines += differing(title, values, digits=3)
+    images = (
+        f'{kept["compared"]} of {kept["images"]} images, which all models got right.'
+    )
+    return [_table('measure', lines), f'Means over {images}']
+
+
+_TOLD = {
+    'comparison': _tell_comparison,
+    'robustness': _tell_robustness,
+    'activation_maps': _tell_maps,
+}
+
+
+def arm_and_seed(model: str) -> tuple[str, int]:
+    """Read the name of a model, 'ARM seed N'."""
+    arm, _, seed = model.rpartition(' seed ')
+    return arm, int(seed)
+
+
+def differing(
+    what: str, values: Mapping[str, Mapping[int, float]], digits: int = 2
+) -> list[list[str]]:
+    """Return a line for each arm: its mean, and its difference to the first arm.
+
+    Args:
+        what: What the values are.
+        values: By arm and seed; the first arm is what others are compared with.
+        digits: Behind the point.
+    """
+    plain = next(iter(values.values()))
+    lines = []
+    for arm, own in values.items():
+        line = [what, arm, f'{statistics.fmean(own.values()):.{digits}f}']
+        if own is not plain:
+            found = difference({seed: own[seed] - plain[seed] for seed in own})
+            ends = found.t_interval or (math.nan, math.nan)
+            interval = ' to '.join(f'{end:+.{digits}f}' for end in ends)
+            line += [f'{found.mean:+.{digits}f}', interval, found.outcome]
+        lines.append([*line, *[''] * (6 - len(line))])
+    return lines
+
+
+def _table(what: str, lines: Sequence[Sequence[str]]) -> str:
+    headings = [what, 'arm', 'mean', 'difference', '95 %, paired t', 'outcome']
+    return markdown_table(headings, lines)
 
 
 def comparison_of(kept: Mapping[str, Any]) -> Comparison:

@@ -97,3 +97,49 @@ def test_the_page_has_the_numbers_of_the_results():
     told = set(write_evidence.BLOCK.findall(page))
     kept = {path.stem for path in write_evidence.FOLDER.glob('*.json')}
     assert {name for _, name, _ in told} <= kept
+
+
+def told_of(kept, monkeypatch, tmp_path):
+    """The lines of the table that is made of results, cell by cell."""
+    (tmp_path / 'small.json').write_text(json.dumps(write_evidence.trimmed(kept)))
+    monkeypatch.setattr(write_evidence, 'FOLDER', tmp_path)
+    lines = [x for x in write_evidence.section('small').splitlines() if '|' in x]
+    return [[cell.strip() for cell in line.split('|')[1:-1]] for line in lines[2:]]
+
+
+def test_what_dropping_costs_is_compared_seed_by_seed(monkeypatch, tmp_path):
+    def points(arm, seed, whole, *dropped):
+        for keep_prob, mask, value in [(1, 0, whole), *((0.75, *d) for d in dropped)]:
+            yield dict(
+                model=f'{arm} seed {seed}',
+                block_size=7,
+                keep_prob=keep_prob,
+                seed=mask,
+                metric='accuracy/top1',
+                value=value,
+            )
+
+    found = [
+        *points('none', 0, 60, (0, 49), (1, 51)),
+        *points('none', 1, 70, (0, 60), (1, 60)),
+        *points('block', 0, 62, (0, 57), (1, 57)),
+        *points('block', 1, 70, (0, 66), (1, 68)),
+    ]
+    kept = dict(figure='robustness', command='c', numbers=dict(points=found))
+    setting = 'block 7, keep_prob 0.75'
+    assert told_of(kept, monkeypatch, tmp_path) == [
+        [setting, 'none', '-10.00', '', '', ''],
+        [setting, 'block', '-4.00', '+6.00', '-6.71 to +18.71', 'undecided'],
+    ]
+
+
+def test_spread_is_compared_seed_by_seed(monkeypatch, tmp_path):
+    models = [f'{arm} seed {seed}' for arm in ('none', 'block') for seed in (3, 5)]
+    means = dict.fromkeys(write_evidence.MEASURES, [0.2, 0.3, 0.4, 0.51])
+    numbers = dict(models=models, images=9, compared=4, means=means, differences={})
+    kept = dict(figure='activation_maps', command='c', numbers=numbers)
+    lines = told_of(kept, monkeypatch, tmp_path)
+    assert len(lines) == 2 * len(write_evidence.MEASURES)
+    assert lines[0][1:] == ['none', '0.250', '', '', '']
+    assert lines[1][1:4] == ['block', '0.455', '+0.205']
+    assert lines[1][5] == 'higher'
