@@ -13,6 +13,7 @@ PACKAGE = 'dropblock_mm'
 
 # Everyone may use these.
 BASE = {'errors', 'version', 'config_files', 'programs', 'registry', 'tables_md'}
+BASE |= {'recomputation'}
 METHOD = {'ops', 'layers', 'injection'}  # torch, and nothing else
 METHOD_FOR_MMENGINE = {'hooks', 'models'}
 RUNS = {'runs', 'data_checks', 'reproduction'}  # would serve a config without DropBlock
@@ -22,6 +23,7 @@ MAY_IMPORT = {
     'errors': set(),
     'version': set(),
     'programs': set(),
+    'recomputation': set(),
     '__main__': {'programs'},
     'registry': set(),
     'tables_md': set(),
@@ -30,10 +32,10 @@ MAY_IMPORT = {
     'ops': {'errors'},
     'layers': {'errors', 'ops'},
     'injection': {'errors', 'layers', 'ops'},
-    'models': {'errors', 'layers', 'ops', 'registry'},
+    'models': {'errors', 'layers', 'ops', 'recomputation', 'registry'},
     'hooks': {'errors', 'config_files', 'injection', 'layers', 'ops', 'registry'},
     'datasets': {'errors', 'registry'},
-    'runs': {'errors', 'config_files', 'programs', 'registry'},
+    'runs': {'errors', 'config_files', 'programs', 'recomputation', 'registry'},
     'data_checks': {'errors', 'config_files', 'datasets', 'programs', 'runs'},
     'reproduction': {'errors', 'config_files', 'datasets', 'data_checks', 'runs'}
     | {'programs', 'tables_md', 'version'},

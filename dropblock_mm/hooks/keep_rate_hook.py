@@ -10,9 +10,16 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
 
-from dropblock_mm.hooks.site_table import FirstMaps, covering_warning, table_of
 from dropblock_mm.injection import Site
+from dropblock_mm.injection.report import (
+    FirstMaps,
+    covering_warning,
+    format_lines,
+    lines_of,
+    title_of,
+)
 from dropblock_mm.layers import ScheduledDrop
+from dropblock_mm.layers.schedules import KeepProbCurve
 from dropblock_mm.registry import HOOKS
 
 
@@ -90,10 +97,34 @@ class KeepRateHook(Hook):
 
 def _log_sites(runner: Runner, maps: FirstMaps) -> None:
     """Log what the layers do on the maps of the first iteration."""
-    runner.logger.info(table_of(maps, runner))
-    warning = covering_warning(maps, runner)
+    curve = next((h for h in runner.hooks if isinstance(h, KeepProbCurve)), None)
+    last = runner.train_loop.max_iters - 1
+
+    def final_keep_prob(layer: ScheduledDrop) -> float:
+        own = layer.final_keep_prob
+        if curve is not None and curve.interval is not None:
+            return curve.keep_prob_at(last, own)
+        return 1.0 if own is None else own
+
+    lines = lines_of(maps, final_keep_prob)
+    title = (
+        f'{title_of(maps.sites)}: {_in_words(curve, last)}. Maps of the first '
+        'iteration; what is kept of them, and gamma, are those at the end of training.'
+    )
+    runner.logger.info(format_lines(title, maps.sites, lines))
+    warning = covering_warning(lines)
     if warning:
         runner.logger.warning(warning)
+
+
+def _in_words(curve: KeepProbCurve | None, last: int) -> str:
+    """Say how keep_prob moves in a training, whose last iteration is given."""
+    if curve is None or curve.interval is None:
+        return 'constant keep_prob, without a schedule'
+    begin, end = curve.interval.begin, curve.interval.end
+    moves = f'keep_prob {curve.start_keep_prob:g} -> {curve.keep_prob:g}'
+    when = f'iterations {begin:,} to {end:,}' + (f' of {last:,}' if end < last else '')
+    return f'{moves}, {curve.schedule}, {when}'
 
 
 def log_keep_rates(runner: Runner, sites: Iterable[Site] = ()) -> None:

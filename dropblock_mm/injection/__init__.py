@@ -1,17 +1,16 @@
 """Put regularisers into built models, and take them out again."""
 
-from dropblock_mm.injection.adapters.registry import register_block_adapter
 from dropblock_mm.injection.inject import (
     detach,
     detach_drop_block,
     inject,
     inject_drop_block,
 )
-from dropblock_mm.injection.places import Place
+from dropblock_mm.injection.places import Place, Way
 from dropblock_mm.injection.report import format_sites
 from dropblock_mm.injection.sites import Site, Sites, inject_targets
 from dropblock_mm.injection.targets import Defaults, Target, parse_targets
-from dropblock_mm.injection.ways import Way
+from dropblock_mm.injection.walk import register_block_adapter
 
 __all__ = [
     'Defaults',

@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import nn
 
-from dropblock_mm.injection.adapters.units import is_conv, is_norm
+from dropblock_mm.injection.adapters.blocks import is_conv, is_norm
 from dropblock_mm.injection.places import parts_of
 from dropblock_mm.injection.targets import (
     AUTO,

@@ -1,18 +1,171 @@
-"""A place for a layer in a block."""
+"""A place for a layer in a block, and how the layer reaches it: each way is a class."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from dropblock_mm.errors import RefusedValueError
-from dropblock_mm.injection.ways import AfterModule, FreeSlot, OnInput, OnSum, Way
+from dropblock_mm.injection.input_hooks import DropIdentity, DropInput
 from dropblock_mm.layers import ScheduledDrop
 
+Undo = Callable[[], None]
+Note = Callable[[Any], None]
 # What a target's `where` selects. 'branch' is the last thing before the sum.
 KINDS = ('conv', 'shortcut', 'branch')
+
+
+@dataclass(frozen=True)
+class Way(ABC):
+    """A way to have a layer work in a block, of which it becomes a child.
+
+    A new way derives from this class; a :class:`~dropblock_mm.injection.Place` takes
+    an instance as ``way``. Hooks have to be bound methods, of the layer or of an
+    object that holds it: deepcopy binds these to the copy, where a closure would go on
+    calling the original.
+
+    Args:
+        owner: The block.
+        child: Attribute of the owner that will hold the layer.
+    """
+
+    owner: nn.Module
+    child: str
+
+    def attach(self, layer: ScheduledDrop) -> Undo:
+        """Put a layer to work.
+
+        Returns:
+            Callable: Takes it out again; the block is then as it was.
+        """
+        setattr(self.owner, self.child, layer)
+        handles = self.hook(layer)
+
+        def undo() -> None:
+            for handle in handles:
+                handle.remove()
+            delattr(self.owner, self.child)
+
+        return undo
+
+    @abstractmethod
+    def hook(self, layer: ScheduledDrop) -> Sequence[RemovableHandle]:
+        """Have the block call the layer."""
+
+    @abstractmethod
+    def watch(self, note: Note) -> RemovableHandle:
+        """Call ``note`` with what an attached layer is given, until removed."""
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """What tells places apart: equal ones are the same place."""
+        return id(self.owner), self.child
+
+
+@dataclass(frozen=True)
+class AfterModule(Way):
+    """Drop units of a module's output.
+
+    Args:
+        module: The module.
+    """
+
+    module: nn.Module
+
+    def hook(self, layer: ScheduledDrop) -> Sequence[RemovableHandle]:
+        """Let the layer take the module's output."""
+        return [self.module.register_forward_hook(layer.apply_to_output)]
+
+    def watch(self, note: Note) -> RemovableHandle:
+        """Note the module's output."""
+        return self.module.register_forward_hook(
+            lambda module, inputs, output: note(output)
+        )
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """The module tells: of two blocks that reach it the first has the place."""
+        return id(self.module), ''
+
+
+@dataclass(frozen=True)
+class FreeSlot(Way):
+    """Fill an attribute that is None, which the block calls if it is a module."""
+
+    def attach(self, layer: ScheduledDrop) -> Undo:
+        """Put the layer into the slot."""
+        is_plain = self.child in vars(self.owner)  # else it is a module that is None
+        setattr(self.owner, self.child, layer)
+
+        def undo() -> None:
+            if is_plain:
+                delattr(self.owner, self.child)
+            setattr(self.owner, self.child, None)
+
+        return undo
+
+    def hook(self, layer: ScheduledDrop) -> Sequence[RemovableHandle]:
+        """Nothing more: the block calls what is in the slot."""
+        return ()
+
+    def watch(self, note: Note) -> RemovableHandle:
+        """Note what the block gives to the layer in the slot."""
+        layer: nn.Module = getattr(self.owner, self.child)
+        return layer.register_forward_pre_hook(lambda module, inputs: note(inputs[0]))
+
+
+@dataclass(frozen=True)
+class OnSum(Way):
+    """Exchange the input's part of what a block returns.
+
+    The block returns ``input + branch(input)``, and nothing comes after the sum.
+    """
+
+    def hook(self, layer: ScheduledDrop) -> Sequence[RemovableHandle]:
+        """Let the layer work behind the block."""
+        return [self.owner.register_forward_hook(DropInput(layer))]
+
+    def watch(self, note: Note) -> RemovableHandle:
+        """Note the block's input."""
+        return self.owner.register_forward_pre_hook(
+            lambda module, inputs: note(inputs[0])
+        )
+
+
+@dataclass(frozen=True)
+class OnInput(Way):
+    """Drop units of a block's input for all that uses it but the branch.
+
+    Args:
+        branch: The module that the branch begins with.
+    """
+
+    branch: nn.Module
+
+    def hook(self, layer: ScheduledDrop) -> Sequence[RemovableHandle]:
+        """Let the layer work before the block, and not before the branch."""
+        hooks = DropIdentity(layer)
+        return [
+            self.owner.register_forward_pre_hook(hooks.drop),
+            layer.register_forward_pre_hook(hooks.remember),
+            self.branch.register_forward_pre_hook(hooks.give_back),
+            self.owner.register_forward_hook(hooks.forget),
+        ]
+
+    def watch(self, note: Note) -> RemovableHandle:
+        """Note the block's input, or each of a list of inputs."""
+
+        def note_all(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+            first = inputs[0]
+            for x in [first] if isinstance(first, Tensor) else first:
+                note(x)
+
+        return self.owner.register_forward_pre_hook(note_all)
 
 
 @dataclass(frozen=True)
@@ -33,7 +186,7 @@ class Place:
             after the sum. The input's part of it is dropped.
         branch: Module that the owner's branch begins with. It gets the owner's input,
             or each of a list of inputs, whole; the sum gets them dropped.
-        way: A :class:`~dropblock_mm.injection.ways.Way` of your own.
+        way: A :class:`~dropblock_mm.injection.Way` of your own.
 
     Raises:
         ValueError: If not exactly one way is given, or the kind is unknown.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import itertools
 from collections.abc import Iterable, Mapping
 
 from torch import nn
 
-from dropblock_mm.injection.adapters.units import is_norm
+from dropblock_mm.injection.adapters.blocks import is_norm
 from dropblock_mm.injection.targets import Target
 from dropblock_mm.injection.walk import above, is_beneath, named_modules, stem_of, walk
 
@@ -97,3 +98,23 @@ def why_no_site(modules: Iterable[nn.Module]) -> str:
 def _listed(names: list[str]) -> str:
     *most, last = dict.fromkeys(names) or ['']
     return f'{", ".join(most)} and {last}' if most else last
+
+
+def no_match_message(
+    named: str, key: str, modules: Mapping[str, nn.Module], model_name: str
+) -> str:
+    """Say that what a target names is no module, and which names are near it."""
+    # Cells of a deep path are noise next to the stages that users mean.
+    names = sorted((name for name in modules if name), key=lambda n: n.count('.'))
+    close = difflib.get_close_matches(named, names, n=5, cutoff=0.5)
+    top_level = [name for name in names if '.' not in name]
+    hint = (
+        f'Near matches: {", ".join(close)}.'
+        if close
+        else f'Its parts are: {", ".join(top_level)}.'
+    )
+    return (
+        f'{key}={named!r} matches no module of {model_name}. '
+        f'{hint} Give the path of a module, or a regular expression that matches '
+        'whole paths.'
+    )

@@ -1,17 +1,24 @@
-"""Tables of sites, as text and for notebooks."""
+"""Tables of sites, as text and for notebooks, and what the sites do on their maps."""
 
 from __future__ import annotations
 
 import html
 import inspect
+import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+from torch.utils.hooks import RemovableHandle
 
 from dropblock_mm.layers import ScheduledDrop
 
 if TYPE_CHECKING:
     from dropblock_mm.injection.sites import Site
 
+_NAMED = 6  # sites, in a warning
+MapSize = tuple[int, ...]
 Rows = list[tuple[str, ...]]
 # What is known of a site beside its settings: cells, one tuple for each row of it.
 More = Callable[['Site'], Sequence[Sequence[str]]]
@@ -120,3 +127,132 @@ def _options(site: Site) -> str:
         parts.append(f'keep_prob {keep_prob:g}')
     flags = site.layer.settings().items()
     return ', '.join([*parts, *(name for name, value in flags if value is True)])
+
+
+@dataclass
+class FirstMaps:
+    """The sizes of the maps that a model's sites see in a forward pass.
+
+    Args:
+        sites: The sites.
+    """
+
+    sites: Sequence[Site]
+    sizes: list[list[MapSize]] = field(default_factory=list)  # (C, H, W) of each site
+    _handles: list[RemovableHandle] = field(default_factory=list)
+
+    def watch(self) -> None:
+        """Look on, until :meth:`stop`."""
+        self.sizes = [[] for _ in self.sites]
+        for site, seen in zip(self.sites, self.sizes, strict=True):
+            self._handles.append(site.place.way.watch(_noting(seen)))
+
+    def stop(self) -> None:
+        """Leave the model as it was."""
+        while self._handles:
+            self._handles.pop().remove()
+
+
+def _noting(seen: list[MapSize]) -> Callable[[Any], None]:
+    def note(value: Any) -> None:
+        if isinstance(value, Tensor) and value.dim() > 2:
+            size = tuple(map(int, value.shape[1:]))
+            if size not in seen:
+                seen.append(size)
+
+    return note
+
+
+@dataclass(frozen=True)
+class Line:
+    """What a site does on maps of one size, at a given rate.
+
+    Args:
+        site: The site.
+        size: (C, H, W) of the map.
+        keep_rate: Exact expected share of units that are kept; None if the layer does
+            not tell.
+        facts: What else the layer says of itself.
+    """
+
+    site: Site
+    size: MapSize
+    keep_rate: float | None
+    facts: dict[str, Any]
+
+
+def lines_of(
+    maps: FirstMaps, keep_prob_of: Callable[[ScheduledDrop], float]
+) -> list[list[Line]]:
+    """Return what each site does on each size of map that it saw.
+
+    Args:
+        maps: What was seen.
+        keep_prob_of: Returns the rate that is asked about.
+    """
+    return [
+        [_line(site, size, keep_prob_of(site.layer)) for size in sizes]
+        for site, sizes in zip(maps.sites, maps.sizes, strict=True)
+    ]
+
+
+def _line(site: Site, size: MapSize, keep_prob: float) -> Line:
+    try:
+        rate = site.layer.expected_keep_rate(keep_prob, size[1:])
+    except NotImplementedError:
+        return Line(site, size, None, {})
+    return Line(site, size, rate, site.layer.facts(keep_prob, size[1:]))
+
+
+def format_lines(title: str, sites: Sequence[Site], lines: list[list[Line]]) -> str:
+    """Return a table of sites with their maps, as :func:`lines_of` found them."""
+    facts = dict.fromkeys(
+        name
+        for line in itertools.chain(*lines)
+        for name, value in line.facts.items()
+        if not isinstance(value, bool)
+    )
+    of_site = {id(site): found for site, found in zip(sites, lines, strict=True)}
+
+    def cells(site: Site) -> list[tuple[str, ...]]:
+        return [
+            (
+                ' x '.join(map(str, line.size)),
+                *(_short(line.facts.get(name)) for name in facts),
+                _short(line.keep_rate, '.4f'),
+            )
+            for line in of_site[id(site)]
+        ] or [('not reached', *('' for _ in facts), '')]
+
+    return format_table(title, *rows_of(sites, ('map', *facts, 'keeps'), cells))
+
+
+def _short(value: Any, form: str = '.3g') -> str:
+    if value is None:
+        return ''
+    return format(value, form) if isinstance(value, float) else str(value)
+
+
+def covering_warning(lines: list[list[Line]]) -> str:
+    """Say where a block covers its map; '' if it does nowhere."""
+    found = [
+        next((line for line in of_site if line.facts.get('covers_map')), None)
+        for of_site in lines
+    ]
+    covered = [line for line in found if line is not None]
+    if not covered:
+        return ''
+    names = ', '.join(
+        f'{line.site.module} ({line.site.place.name}, '
+        f'{" x ".join(map(str, line.size[1:]))})'
+        for line in covered[:_NAMED]
+    )
+    more = f' and {len(covered) - _NAMED} more' if len(covered) > _NAMED else ''
+    dropped = sorted({f'{1 - (line.keep_rate or 0.0):.0%}' for line in covered})
+    return (
+        f'The block covers the map at {len(covered)} of {len(lines)} sites, and '
+        f'drops whole channels there, {" or ".join(dropped)} of them at the end of '
+        f'training: {names}{more}. Give these a target of their own with a smaller '
+        'block_size or a keep_prob nearer to 1, leave them out, or train with larger '
+        'images.'
+    )

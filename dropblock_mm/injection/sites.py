@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, SupportsIndex, overload
 
 from torch import nn
+from torch.fx import GraphModule
 
 from dropblock_mm.errors import RefusedValueError
-from dropblock_mm.injection.places import Place
-from dropblock_mm.injection.refusals import no_site_message
+from dropblock_mm.injection.places import Place, Undo
+from dropblock_mm.injection.refusals import no_match_message, no_site_message
 from dropblock_mm.injection.report import format_sites, html_of
 from dropblock_mm.injection.targets import Target
-from dropblock_mm.injection.walk import find_places, match_modules, refuse_traced
-from dropblock_mm.injection.ways import Undo
+from dropblock_mm.injection.walk import is_beneath, named_modules, walk
 from dropblock_mm.layers import ScheduledDrop
 
 
@@ -105,9 +106,9 @@ def _plan(model: nn.Module, target: Target) -> list[_Plan]:
     Raises:
         ValueError: If the target names no module, or none with such a place.
     """
-    matches = match_modules(model, target.module, f'{target.key}.module')
-    refuse_traced(model, target, matches)
-    found = find_places(model, target, matches)
+    matches = _match_modules(model, target.module, f'{target.key}.module')
+    _refuse_traced(model, target, matches)
+    found = _find_places(model, target, matches)
     if not found:
         raise RefusedValueError(no_site_message(model, target, matches))
     blocks = [*dict.fromkeys(path for path, _ in found)]
@@ -115,6 +116,77 @@ def _plan(model: nn.Module, target: Target) -> list[_Plan]:
         _Plan(path, place, target, (blocks.index(path) + 1) / len(blocks))
         for path, place in found
     ]
+
+
+def _match_modules(model: nn.Module, named: str, key: str) -> dict[str, nn.Module]:
+    """Return the modules that a target names, by dotted path.
+
+    Args:
+        model: The model.
+        named: A dotted path, or a regular expression that matches whole paths.
+        key: Where the user gave it, for messages.
+
+    Raises:
+        ValueError: If it names none, or is not a regular expression.
+    """
+    modules = dict(named_modules(model))
+    if named in modules:
+        return {named: modules[named]}
+    try:
+        pattern = re.compile(named)
+    except re.error as error:
+        raise RefusedValueError(
+            f'{key}={named!r} is neither the path of a module '
+            f'nor a regular expression: {error}.'
+        ) from error
+    matches = {name: m for name, m in modules.items() if pattern.fullmatch(name)}
+    if not matches:
+        message = no_match_message(named, key, modules, type(model).__name__)
+        raise RefusedValueError(message)
+    return matches
+
+
+def _find_places(
+    model: nn.Module, target: Target, matches: Mapping[str, nn.Module]
+) -> list[tuple[str, Place]]:
+    """Return (dotted path of the owner, place) for every place a target names.
+
+    Where the places are does not depend on the target: it selects from those of the
+    whole model.
+
+    Args:
+        model: The model.
+        target: Says which kinds of place.
+        matches: The modules that the target names, by dotted path.
+    """
+    return [
+        (path, place)
+        for path, place in walk(model)
+        if place.kind in target.kinds and is_beneath(path, matches)
+    ]
+
+
+def _refuse_traced(
+    model: nn.Module, target: Target, matches: Mapping[str, nn.Module]
+) -> None:
+    """Raise if a target is in a traced graph, or has one in it.
+
+    Raises:
+        ValueError: There are no blocks in it, only the modules that they called.
+    """
+    for path, module in named_modules(model):
+        concerns = is_beneath(path, matches) or any(
+            is_beneath(name, [path]) for name in matches
+        )
+        if concerns and isinstance(module, GraphModule):
+            raise RefusedValueError(
+                f'{target.key}.module={target.module!r}: {path or "the model"} is a '
+                'traced graph (torch.fx.GraphModule). It has no blocks any more: what '
+                'was in their forward, such as the sum of a residual block, is in the '
+                'graph, and containers such as a projection are not called, so sites '
+                'cannot be seen. Inject before tracing; the layers are then traced '
+                'with the model.'
+            )
 
 
 def _check_no_site_twice(planned: Sequence[_Plan]) -> None:

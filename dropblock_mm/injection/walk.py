@@ -1,19 +1,53 @@
-"""Walk a model: its modules by the paths that users write, and the places in them."""
+"""The kinds of block that are known, and the places that a walk over a model finds.
+
+An adapter takes a module and returns the module's own places, or None if it is of
+another kind. What the module holds inside is asked in turn. An empty list keeps
+layers out of the module, with everything in it.
+"""
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
+from typing import Any, TypeVar
 
 from torch import nn
-from torch.fx import GraphModule
 
-from dropblock_mm.errors import RefusedValueError
-from dropblock_mm.injection.adapters.registry import places_of
+from dropblock_mm.errors import RefusedTypeError
+from dropblock_mm.injection.adapters.blocks import (
+    conv_module,
+    conv_norm_sequence,
+    conv_norm_unit,
+    gate,
+    residual_block,
+)
+from dropblock_mm.injection.adapters.cells import cell
+from dropblock_mm.injection.adapters.networks import (
+    csp_layer,
+    darknet_block,
+    split_attention,
+    stem_of_tokens,
+)
+from dropblock_mm.injection.adapters.sums import block_with_sum
 from dropblock_mm.injection.places import Place, parts_of
-from dropblock_mm.injection.targets import Target
 
+Adapter = Callable[[Any], list[Place] | None]
+_AdapterType = TypeVar('_AdapterType', bound=Adapter)
+
+# In the order in which they are asked.
+ADAPTERS: tuple[Adapter, ...] = (
+    gate,
+    stem_of_tokens,
+    cell,
+    conv_module,
+    conv_norm_unit,
+    conv_norm_sequence,
+    split_attention,
+    csp_layer,
+    darknet_block,
+    residual_block,
+    block_with_sum,
+)
+_REGISTERED: dict[type[nn.Module], Adapter] = {}
 # Attributes under which wrappers hold the model they wrap: activation
 # checkpointing, FSDP and torch.compile insert them into the dotted path.
 _WRAPPER_ATTRIBUTES = (
@@ -24,95 +58,62 @@ _WRAPPER_ATTRIBUTES = (
 _PARALLEL_WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 
 
-def named_modules(module: nn.Module, path: str = '') -> Iterator[tuple[str, nn.Module]]:
-    """Yield (dotted path, module) with paths as the user knows them.
+def register_block_adapter(
+    block_type: type[nn.Module],
+) -> Callable[[_AdapterType], _AdapterType]:
+    """Teach injection where DropBlock belongs in a block of yours (decorator).
 
-    A wrapper and what it wraps have the same path; the wrapped one comes last.
-    """
-    yield path, module
-    for name, child in module.named_children():
-        yield from named_modules(child, child_path(module, name, path))
-
-
-def child_path(parent: nn.Module, name: str, path: str) -> str:
-    """Return the path of a child, without the attributes of wrappers."""
-    if name in _WRAPPER_ATTRIBUTES:
-        return path
-    if name == 'module' and isinstance(parent, _PARALLEL_WRAPPERS):
-        return path
-    return f'{path}.{name}' if path else name
-
-
-def match_modules(model: nn.Module, named: str, key: str) -> dict[str, nn.Module]:
-    """Return the modules that a target names, by dotted path.
+    The function gets a block of this type and returns its places. It goes before
+    the built-in rules. What is inside the block is searched as usual, so ConvModules
+    need no mention. An empty list keeps DropBlock out of the block, and None leaves
+    it to the built-in rules.
 
     Args:
-        model: The model.
-        named: A dotted path, or a regular expression that matches whole paths.
-        key: Where the user gave it, for messages.
+        block_type: The class of the block. Derived classes count too.
+
+    Returns:
+        Callable: The decorator, which returns the function as it is.
 
     Raises:
-        ValueError: If it names none, or is not a regular expression.
+        TypeError: If ``block_type`` is not a subclass of ``torch.nn.Module``.
+
+    Examples:
+        >>> from dropblock_mm.injection import Place
+        >>> class Block(nn.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.weigh, self.scale = nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4)
+        ...     def forward(self, x):
+        ...         return x + self.scale(self.weigh(x))
+        >>> @register_block_adapter(Block)
+        ... def places_of_block(block):
+        ...     return [Place(block, 'shortcut', 'shortcut', adds_input=True),
+        ...             Place(block, 'weigh', after=block.scale)]
+        >>> [place.name for place in places_of(Block())]
+        ['shortcut', 'weigh']
     """
-    modules = dict(named_modules(model))
-    if named in modules:
-        return {named: modules[named]}
-    try:
-        pattern = re.compile(named)
-    except re.error as error:
-        raise RefusedValueError(
-            f'{key}={named!r} is neither the path of a module '
-            f'nor a regular expression: {error}.'
-        ) from error
-    matches = {name: m for name, m in modules.items() if pattern.fullmatch(name)}
-    if not matches:
-        raise RefusedValueError(
-            _no_match_message(named, key, modules, type(model).__name__)
+    if not (isinstance(block_type, type) and issubclass(block_type, nn.Module)):
+        raise RefusedTypeError(
+            f'register_block_adapter({block_type!r}): not a subclass of '
+            'torch.nn.Module. Write @register_block_adapter(MyBlock) above the '
+            'function that returns the places of a MyBlock.'
         )
-    return matches
+
+    def register(adapter: _AdapterType) -> _AdapterType:
+        _REGISTERED[block_type] = adapter
+        return adapter
+
+    return register
 
 
-def find_places(
-    model: nn.Module, target: Target, matches: Mapping[str, nn.Module]
-) -> list[tuple[str, Place]]:
-    """Return (dotted path of the owner, place) for every place a target names.
-
-    Where the places are does not depend on the target: it selects from those of the
-    whole model.
-
-    Args:
-        model: The model.
-        target: Says which kinds of place.
-        matches: The modules that the target names, by dotted path.
-    """
-    return [
-        (path, place)
-        for path, place in walk(model)
-        if place.kind in target.kinds and is_beneath(path, matches)
-    ]
-
-
-def refuse_traced(
-    model: nn.Module, target: Target, matches: Mapping[str, nn.Module]
-) -> None:
-    """Raise if a target is in a traced graph, or has one in it.
-
-    Raises:
-        ValueError: There are no blocks in it, only the modules that they called.
-    """
-    for path, module in named_modules(model):
-        concerns = is_beneath(path, matches) or any(
-            is_beneath(name, [path]) for name in matches
-        )
-        if concerns and isinstance(module, GraphModule):
-            raise RefusedValueError(
-                f'{target.key}.module={target.module!r}: {path or "the model"} is a '
-                'traced graph (torch.fx.GraphModule). It has no blocks any more: what '
-                'was in their forward, such as the sum of a residual block, is in the '
-                'graph, and containers such as a projection are not called, so sites '
-                'cannot be seen. Inject before tracing; the layers are then traced '
-                'with the model.'
-            )
+def places_of(module: nn.Module) -> list[Place] | None:
+    """Return a module's own places by the first adapter that knows it, else None."""
+    registered = (_REGISTERED.get(kind) for kind in type(module).__mro__)
+    for adapter in [*filter(None, registered), *ADAPTERS]:
+        places = adapter(module)
+        if places is not None:
+            return places
+    return None
 
 
 def walk(model: nn.Module) -> Iterator[tuple[str, Place]]:
@@ -153,6 +154,25 @@ def stem_of(network: nn.Module) -> list[nn.Module]:
     return [*parts.values()][: [*parts].index('maxpool')]
 
 
+def named_modules(module: nn.Module, path: str = '') -> Iterator[tuple[str, nn.Module]]:
+    """Yield (dotted path, module) with paths as the user knows them.
+
+    A wrapper and what it wraps have the same path; the wrapped one comes last.
+    """
+    yield path, module
+    for name, child in module.named_children():
+        yield from named_modules(child, child_path(module, name, path))
+
+
+def child_path(parent: nn.Module, name: str, path: str) -> str:
+    """Return the path of a child, without the attributes of wrappers."""
+    if name in _WRAPPER_ATTRIBUTES:
+        return path
+    if name == 'module' and isinstance(parent, _PARALLEL_WRAPPERS):
+        return path
+    return f'{path}.{name}' if path else name
+
+
 def is_beneath(path: str, names: Collection[str]) -> bool:
     """Tell whether a dotted path is one of some names, or beneath one."""
     return any(name in names for name in [path, *above(path)])
@@ -162,22 +182,3 @@ def above(path: str) -> list[str]:
     """Return the paths above a dotted path, the nearest first, '' last."""
     parts = path.split('.') if path else []
     return ['.'.join(parts[:length]) for length in reversed(range(len(parts)))]
-
-
-def _no_match_message(
-    named: str, key: str, modules: Mapping[str, nn.Module], model_name: str
-) -> str:
-    # Cells of a deep path are noise next to the stages that users mean.
-    names = sorted((name for name in modules if name), key=lambda n: n.count('.'))
-    close = difflib.get_close_matches(named, names, n=5, cutoff=0.5)
-    top_level = [name for name in names if '.' not in name]
-    hint = (
-        f'Near matches: {", ".join(close)}.'
-        if close
-        else f'Its parts are: {", ".join(top_level)}.'
-    )
-    return (
-        f'{key}={named!r} matches no module of {model_name}. '
-        f'{hint} Give the path of a module, or a regular expression that matches '
-        'whole paths.'
-    )

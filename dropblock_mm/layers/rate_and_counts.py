@@ -58,6 +58,11 @@ class RateAndCounts(nn.Module):
         # Memory that others make for a meta tensor holds anything.
         self._awaits_values = _has_no_values(self.keep_prob)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Notice buffers without values: ``torch.load`` can put them on meta."""
+        super().__setstate__(state)
+        self._awaits_values = self._awaits_values or _has_no_values(self.keep_prob)
+
     def set_keep_prob(self, keep_prob: float) -> None:
         """Set the probability of keeping a unit, in [0, 1], from now on."""
         self._rate = check_keep_prob(keep_prob)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from dropblock_mm import inject, inject_drop_block
 from dropblock_mm.injection import Site
-from dropblock_mm.injection.adapters.units import is_conv, is_norm
+from dropblock_mm.injection.adapters.blocks import is_conv, is_norm
 
 Pairs = set[tuple[str, str]]
 

@@ -17,7 +17,7 @@ from dropblock_mm.analysis.sites.stock_models import (
     stock_configs,
     without,
 )
-from dropblock_mm.injection.adapters import registry as adapters
+from dropblock_mm.injection import walk as adapters
 from dropblock_mm.testing.served import check_branches, check_is_served
 
 SPREAD = [

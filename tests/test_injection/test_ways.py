@@ -18,8 +18,8 @@ from dropblock_mm import (
     register_block_adapter,
 )
 from dropblock_mm.injection import Place, Way
-from dropblock_mm.injection.adapters import registry as adapters
-from dropblock_mm.injection.ways import AfterModule, FreeSlot, OnInput, OnSum
+from dropblock_mm.injection import walk as adapters
+from dropblock_mm.injection.places import AfterModule, FreeSlot, OnInput, OnSum
 from dropblock_mm.testing.toy_blocks import BasicBlock, InvertedResidual, inject_all
 
 LAYERS = [

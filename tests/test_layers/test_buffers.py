@@ -95,6 +95,14 @@ def copied(build):
     return copy.deepcopy(on_meta(build))
 
 
+def loaded_on_meta(build):
+    """The whole module was saved, and nothing calls its constructor."""
+    file = io.BytesIO()
+    torch.save(build(RATE), file)
+    file.seek(0)
+    return torch.load(file, map_location='meta', weights_only=False)
+
+
 def to_empty(layer):
     return layer.to_empty(device='cpu')
 
@@ -138,7 +146,15 @@ def put_into_the_dict_and_cast(layer):
 
 @pytest.mark.parametrize(
     'make',
-    [on_meta, with_default_device, moved, emptied, patched_registration, copied],
+    [
+        on_meta,
+        with_default_device,
+        moved,
+        emptied,
+        patched_registration,
+        copied,
+        loaded_on_meta,
+    ],
 )
 @pytest.mark.parametrize(
     'materialise',

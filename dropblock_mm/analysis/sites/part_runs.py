@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dropblock_mm.injection.adapters.units import contains_conv
+from dropblock_mm.injection.adapters.blocks import contains_conv
 
 # What holds the detector that is trained, in semi-supervised and tracking models.
 _INNER_MODELS = ('student', 'detector')

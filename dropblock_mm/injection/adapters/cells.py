@@ -1,7 +1,7 @@
 """Places of cells, in which states are sums of two operations on earlier states.
 
 As NASNet's and AmoebaNet's. The public function is an adapter: see
-:mod:`dropblock_mm.injection.adapters.registry`.
+:mod:`dropblock_mm.injection.walk`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from typing import Any
 
 from torch import nn
 
-from dropblock_mm.injection.adapters.units import is_norm
+from dropblock_mm.injection.adapters.blocks import asked_of, having, is_norm
 from dropblock_mm.injection.places import Place
 
 
+@asked_of(having('operations', 'skips'))
 def cell(module: Any) -> list[Place] | None:
     """Places of a cell: after each norm, on the skip connections, after operations.
 
@@ -25,8 +26,7 @@ def cell(module: Any) -> list[Place] | None:
     ScheduledDropPath (Zoph et al., 2018) drops at the end of every operation that is
     no skip: these are the places of kind 'branch'.
     """
-    operations = getattr(module, 'operations', None)
-    skips = getattr(module, 'skips', None)
+    operations, skips = module.operations, module.skips
     if not isinstance(operations, nn.ModuleDict) or skips is None:
         return None
     return [

@@ -15,21 +15,14 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from dropblock_mm.injection.adapters.residual_blocks import norm_places
-from dropblock_mm.injection.adapters.units import (
-    contains_conv,
-    contains_norm,
-    is_activation,
-    is_conv,
-    is_norm,
+from dropblock_mm.injection.adapters.blocks import (
+    asked_of,
+    is_plain_block,
+    norm_places,
 )
 from dropblock_mm.injection.places import Place, parts_of
 
-# A block has few modules. What has more is not worth the time, nor the risk that its
-# forward does something else beside computing.
-MOST_MODULES = 40
 _SUMS = (operator.add, operator.iadd, torch.add, 'add', 'add_')
-_CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
 class _Parts(fx.Tracer):
@@ -52,14 +45,13 @@ def graph_of(block: nn.Module) -> fx.Graph | None:
         return None
 
 
+@asked_of(is_plain_block)
 def block_with_sum(block: Any) -> list[Place] | None:
     """Places of a plain block whose forward adds its input, or a projection of it.
 
     After each of its own norms; on the skip connection, where that can be reached;
     and at the end of the branch.
     """
-    if not _may_be_block(block):
-        return None
     graph = graph_of(block)
     operands = None if graph is None else _operands(graph)
     if operands is None:
@@ -71,21 +63,6 @@ def block_with_sum(block: Any) -> list[Place] | None:
     last = _last_module(branch)
     end = [Place(block, 'branch', 'branch', after=parts[last])] if last else []
     return [*_shortcut(block, skip, branch), *norms, *end]
-
-
-def _may_be_block(block: nn.Module) -> bool:
-    """Tell what is worth tracing: few modules, and those of torch or alike."""
-    if isinstance(block, _CONTAINERS) or len([*block.modules()]) > MOST_MODULES:
-        return False
-    parts = parts_of(block).values()
-    known = all(
-        type(part).__module__.startswith('torch.nn.')
-        or is_conv(part)
-        or is_norm(part)
-        or is_activation(part)
-        for part in parts
-    )
-    return known and contains_conv(block) and contains_norm(block)
 
 
 def _operands(graph: fx.Graph) -> tuple[fx.Node, fx.Node] | None:

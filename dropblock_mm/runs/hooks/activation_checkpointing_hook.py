@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
-from torch.utils.checkpoint import checkpoint
 
 from dropblock_mm.errors import RefusedValueError
+from dropblock_mm.recomputation import recomputed_forward
 from dropblock_mm.registry import HOOKS
 
 
@@ -23,8 +23,9 @@ class ActivationCheckpointingHook(Hook):
     MMEngine's ``activation_checkpointing`` uses torch's reentrant variant, which gives
     no gradients to a module whose arguments do not ask for them: the one behind a
     frozen stage, or one that gets a tuple, such as a neck. There the weights of the
-    module, or of all before it, silently stay as they are. ``tools/train.py`` puts
-    this hook in the place of that key.
+    module, or of all before it, silently stay as they are. And a norm of the module
+    counts every batch twice; here it counts it once. ``tools/train.py`` puts this hook
+    in the place of that key.
 
     Args:
         modules: Dotted paths in the model.
@@ -52,7 +53,8 @@ class ActivationCheckpointingHook(Hook):
         model: Any = runner.model
         model = model.module if is_model_wrapper(model) else model
         for module in [_find(model, name) for name in self.modules]:
-            module.forward = _recomputed(module.forward)
+            again = functools.partial(recomputed_forward, module, module.forward)
+            module.forward = functools.wraps(module.forward)(again)
         runner.logger.info(f'recomputed in the backward pass: {self.modules}')
 
 
@@ -64,9 +66,3 @@ def _find(model: nn.Module, name: str) -> Any:
             f'activation_checkpointing names {name!r}, but the model has no such '
             f'module ({error}). Give dotted paths as in model.named_modules().'
         ) from error
-
-
-def _recomputed(forward: Callable[..., Any]) -> Callable[..., Any]:
-    return functools.wraps(forward)(
-        functools.partial(checkpoint, forward, use_reentrant=False)
-    )

@@ -14,8 +14,8 @@ from dropblock_mm.models.backbones.amoebanet.cells import Cell, Shape
 from dropblock_mm.models.backbones.amoebanet.genotypes import GENOTYPES, Genotype
 from dropblock_mm.models.backbones.amoebanet.initialisation import initialise
 from dropblock_mm.models.backbones.amoebanet.stem import STEM_FACTORS, Stem
-from dropblock_mm.models.recomputation import recomputed
 from dropblock_mm.ops.arguments import check_count, check_flag
+from dropblock_mm.recomputation import recomputed
 from dropblock_mm.registry import MODELS
 
 # As the authors' flags set it: decay 0.9 is a momentum of 0.1 in PyTorch.

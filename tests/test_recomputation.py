@@ -1,11 +1,17 @@
 """Recomputation: the same gradients and statistics, and half of the memory."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
 
 from dropblock_mm import AmoebaNet, inject_drop_block
-from dropblock_mm.models.recomputation import recomputed, statistics_at_rest
+from dropblock_mm.recomputation import (
+    recomputed,
+    recomputed_forward,
+    statistics_at_rest,
+)
 from tools.dev.live_memory import LiveMemory
 
 
@@ -68,3 +74,26 @@ def test_memory_is_halved():
             net(images)[0].sum().backward()
         peaks.append(memory.peak)
     assert peaks[1] <= peaks[0] / 2, peaks
+
+
+@pytest.mark.parametrize(
+    'norm', [nn.BatchNorm2d(4), nn.InstanceNorm2d(4, track_running_stats=True)]
+)
+def test_a_forward_with_named_arguments_is_computed_again(norm):
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm = norm
+
+        def forward(self, x, *, scale):
+            return self.norm(x) * scale
+
+    torch.manual_seed(0)
+    x = torch.randn(2, 4, 5, 5, requires_grad=True)
+    module = Scaled()
+    plain = copy.deepcopy(module)
+    out = recomputed_forward(module, module.forward, x, scale=3.0)
+    out.square().sum().backward()
+    (expected,) = torch.autograd.grad(plain(x, scale=3.0).square().sum(), x)
+    torch.testing.assert_close(x.grad, expected)
+    torch.testing.assert_close(norm.running_mean, plain.norm.running_mean)

@@ -7,7 +7,7 @@ from torch import nn
 
 from dropblock_mm import DropBlock2d, register_block_adapter
 from dropblock_mm.injection import Place
-from dropblock_mm.injection.adapters import registry as adapters
+from dropblock_mm.injection import walk as adapters
 from dropblock_mm.testing.toy_blocks import BasicBlock, inject_all
 
 

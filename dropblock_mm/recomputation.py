@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -10,34 +10,58 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+# What remembers the batches that it has seen.
+_NORMS = (
+    nn.BatchNorm1d,
+    nn.BatchNorm2d,
+    nn.BatchNorm3d,
+    nn.SyncBatchNorm,
+    nn.InstanceNorm1d,
+    nn.InstanceNorm2d,
+    nn.InstanceNorm3d,
+)
 
 
 def recomputed(module: nn.Module, *inputs: Any) -> Any:
     """Call a module, keep its inputs alone, and call it again for its gradients.
+
+    Args:
+        module: What to call.
+        *inputs: What to call it with.
+    """
+    return recomputed_forward(module, module, *inputs)
+
+
+def recomputed_forward(
+    module: nn.Module, forward: Callable[..., Any], *inputs: Any, **named: Any
+) -> Any:
+    """Call what computes a module, such as its forward, as :func:`recomputed` does.
 
     What it draws is drawn again: torch restores the state of the generators. But a
     batch norm would count the batch twice, so the second call leaves its statistics
     alone.
 
     Args:
-        module: What to call.
+        module: The module, whose norms are meant.
+        forward: What to call.
         *inputs: What to call it with.
+        **named: What to call it with, by name.
     """
     if torch.compiler.is_compiling():
         # There the graph is split, and nothing is called a second time.
-        return checkpoint(module, *inputs, use_reentrant=False)
+        return checkpoint(forward, *inputs, use_reentrant=False, **named)
     return checkpoint(
-        module,
+        forward,
         *inputs,
         use_reentrant=False,
         context_fn=lambda: (nullcontext(), statistics_at_rest(module)),
+        **named,
     )
 
 
 @contextmanager
 def statistics_at_rest(module: nn.Module) -> Iterator[None]:
-    """Let batch norms in training mode use a batch, and not remember it.
+    """Let norms in training mode use a batch, and not remember it.
 
     They go on handing their statistics to the same operation, with a momentum of 0:
     torch wants to see the second call save as many tensors as the first one.
