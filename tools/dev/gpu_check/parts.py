@@ -44,9 +44,9 @@ class Part:
 def benchmark(title: str, *sections: str, needs: tuple[str, ...] = ()) -> Part:
     """A part that runs sections of the benchmark."""
     given = ('--only', *sections, '--device', '{device}', '--out', '{out}')
-    return Part(
-        title, BENCHMARK, given, ('--quick',), ('torch', 'numpy', 'matplotlib', *needs)
-    )
+    # Threads wait for each other by spinning, for minutes where the machine is busy.
+    quick = ('--quick', '--threads', '1')
+    return Part(title, BENCHMARK, given, quick, ('torch', 'numpy', 'matplotlib', *needs))
 
 
 def trial(name: str, title: str) -> Part:
