@@ -1,8 +1,8 @@
 """Try every config of the libraries, and write what is served and what is not.
 
 Every distinct backbone, and every distinct model for its necks and heads, is built on
-torch's meta device and searched for sites. That takes about ten minutes. The tests
-run the backbones; this writes the table.
+torch's meta device and searched for sites. That takes some minutes of processor time.
+The tests run the backbones; this writes the table.
 
 Example::
 
@@ -39,6 +39,8 @@ from dropblock_mm.injection.walk import walk
 PAGE = Path(__file__).resolve().parents[2] / 'docs/en/supported_models.md'
 # What does not change which kinds of part a model has.
 COSMETIC = ('init_cfg', 'pretrained', 'train_cfg', 'test_cfg', 'depth', 'num_classes')
+# A second network that makes the targets of the first, of weights from the internet.
+TEACHERS = ('target_generator',)
 # The parts of the page, and the libraries in each.
 GROUPS = {'mmdet and mmseg': ('mmdet', 'mmseg'), 'mmpretrain': ('mmpretrain',)}
 TOP = """# Supported models
@@ -74,32 +76,32 @@ class Tally:
 
     Args:
         configs: Number of configs that have it.
-        settings: Distinct settings of it.
-        counts: (sites, skip connections) of each setting.
-        reason: Why it has no site.
+        counts: (sites, skip connections) of each distinct setting of it.
+        reason: Why the last setting that has no site has none.
     """
 
     def __init__(self) -> None:
         self.configs = 0
-        self.settings: set[str] = set()
-        self.counts: list[tuple[int, int]] = []
+        self.counts: dict[str, tuple[int, int]] = {}
         self.reason = ''
 
-    def add(self, key: str, module: nn.Module) -> None:
-        """Count the sites of a setting that was not seen before."""
-        if key in self.settings:
-            return
-        self.settings.add(key)
-        places = [place for _, place in walk(module) if place.kind != 'branch']
-        shortcuts = sum(place.kind == 'shortcut' for place in places)
-        self.counts.append((len(places), shortcuts))
-        if not places:
-            self.reason = why_no_site([module])
+    def add(self, key: str, module: nn.Module) -> bool:
+        """Count the sites of a setting, if it is new, and tell whether it has any."""
+        if key not in self.counts:
+            places = [place for _, place in walk(module) if place.kind != 'branch']
+            shortcuts = sum(place.kind == 'shortcut' for place in places)
+            self.counts[key] = (len(places), shortcuts)
+            if not places:
+                self.reason = why_no_site([module]).rstrip('.')
+        return self.counts[key][0] > 0
 
-    @property
-    def served(self) -> bool:
-        """Whether there is a site."""
-        return any(sites for sites, _ in self.counts)
+    def result(self) -> str:
+        """Say how many of the settings are served, and why the others are not."""
+        served = sum(sites > 0 for sites, _ in self.counts.values())
+        if served == len(self.counts):
+            return 'served'
+        told = f'served, {len(self.counts) - served} not' if served else 'no site'
+        return f'{told}: {self.reason}'
 
 
 def find_all(configs: Sequence[StockConfig]) -> tuple[dict[str, Any], Counter[str]]:
@@ -135,7 +137,7 @@ def _try_backbones(
 ) -> str:
     """Tally the backbones of a config; say 'served', 'refused', or what is wrong."""
     if stock.problem:
-        return reason_of(stock.problem)
+        return reason_of(stock.problem, 'MMEngine does not read it')
     backbones = [without(config) for _, config in backbones_of(stock.model or {})]
     if not backbones:
         return 'there is no backbone in it'
@@ -148,15 +150,14 @@ def _try_backbones(
         if isinstance(model, str):
             return model
         tally = tallies[stock.package, config['type']]
-        tally.add(key, model)
-        outcomes.append(tally.served)
+        outcomes.append(tally.add(key, model))
     tally.configs += 1
     return 'served' if any(outcomes) else 'refused'
 
 
 def _try_parts(stock: StockConfig, tallies: Mapping[Any, Tally]) -> None:
     """Tally the necks and heads of a model that can be built."""
-    model = build_or_say(stock.package, stock.model or {})
+    model = build_or_say(stock.package, without(stock.model, TEACHERS))
     if isinstance(model, str):
         return
     for part in parts_of(model):
@@ -185,14 +186,16 @@ def build_or_say(package: str, config: Mapping[str, Any]) -> nn.Module | str:
         return reason_of(f'{type(error).__name__}: {error}')
 
 
-def reason_of(problem: str) -> str:
+def reason_of(problem: str, summary: str = '') -> str:
     """Put an exception in words that hold on any machine."""
     kind, _, text = problem.partition(': ')
     if kind == 'FileNotFoundError':
         return 'it names a file that does not exist'
     if 'install' in text or kind == 'ImportError':
         return 'it needs a package that is in neither stack'
-    return f'{kind}: ' + ' '.join(text.split())[:90]
+    if summary:
+        return f'{summary} ({kind})'
+    return f'{kind}: ' + ' '.join(text.split())[:90].rstrip()
 
 
 def make_part(title: str, configs: Sequence[StockConfig]) -> str:
@@ -221,10 +224,9 @@ def make_part(title: str, configs: Sequence[StockConfig]) -> str:
 
 def row_of(key: tuple[str, str], tally: Tally) -> Row:
     """Return a row: what is served, or why not."""
-    sites, shortcuts = zip(*tally.counts, strict=True)
-    result = 'served' if tally.served else f'no site: {tally.reason.rstrip(".")}'
-    numbers = (tally.configs, len(tally.settings))
-    return (*key, *map(str, numbers), span(sites), span(shortcuts), result)
+    sites, shortcuts = zip(*tally.counts.values(), strict=True)
+    numbers = (tally.configs, len(tally.counts))
+    return (*key, *map(str, numbers), span(sites), span(shortcuts), tally.result())
 
 
 def span(numbers: Sequence[int]) -> str:

@@ -13,6 +13,8 @@ NAMES = [
     ('mmdet', 'yolox/yolox_tta.py'),
     ('mmseg', 'segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py'),
     ('mmpretrain', 'resnet/resnet18_8xb32_in1k.py'),
+    ('mmpretrain', 'repvgg/repvgg-A0_8xb32_in1k.py'),
+    ('mmpretrain', 'repvgg/repvgg-A0_deploy_in1k.py'),
     ('mmpretrain', 'vgg/vgg16_8xb32_in1k.py'),
 ]
 
@@ -23,6 +25,9 @@ def test_the_page_says_what_is_served_and_why_not(monkeypatch, tmp_path):
     configs += [
         StockConfig('mmdet', 'a.py', None, 'FileNotFoundError: /somewhere/else.py'),
         StockConfig('mmseg', 'b.py', None, 'ImportError: please install it'),
+        StockConfig(
+            'mmpretrain', 'c.py', None, 'RuntimeError: of /a/path:\n two kinds'
+        ),
     ]
     monkeypatch.setattr(
         tool,
@@ -50,11 +55,18 @@ def test_the_page_says_what_is_served_and_why_not(monkeypatch, tmp_path):
     ]
     assert '| mmpretrain | ResNet | 1 | 1 | 24 | 8 | served |' in second.splitlines()
     assert '| mmpretrain | VGG | 1 | 1 | 13 | 0 | served |' in second.splitlines()
-    del configs[len(NAMES) - 1]
+    # A kind with settings of both sorts is counted setting by setting.
+    assert re.search(r'Of the 5 configs of mmpretrain \S+ 3 have a .* 1 one\n', second)
+    (mixed,) = [line for line in second.splitlines() if '| RepVGG |' in line]
+    assert mixed.startswith('| mmpretrain | RepVGG | 2 | 2 | 0-')
+    assert '| served, 1 not: none of its modules is a norm' in mixed
+    assert second.endswith('| 1 | MMEngine does not read it (RuntimeError) |\n')
+    configs.remove(read_config(*NAMES[-1]))
     tool.main(['--out', str(page), '--only', 'mmpretrain'])
     again = page.read_text()
     assert again.startswith(whole[: whole.index('\n## mmpretrain')])
-    assert 'VGG' not in again
+    assert '| RepVGG |' in again
+    assert '| VGG |' not in again
 
 
 @pytest.mark.nightly
