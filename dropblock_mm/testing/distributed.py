@@ -16,7 +16,7 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import Dataset
 
-from dropblock_mm import ScheduledDrop
+from dropblock_mm import DropBlock1d, DropBlock3d, ScheduledDrop
 from dropblock_mm.registry import HOOKS
 from dropblock_mm.testing.processes import start
 from dropblock_mm.testing.toy import ToyClassifier, toy_resnet, toy_runner
@@ -102,6 +102,27 @@ def still_classifier() -> ToyClassifier:
 def channels_last_classifier() -> Any:
     """The same with the channels innermost."""
     return still_classifier().to(memory_format=torch.channels_last)
+
+
+class OfManySides(nn.Module):
+    """Drop stretches of the flattened maps, and cubes of channels, rows and columns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.line = DropBlock1d(keep_prob=None, block_size=3)
+        self.volume = DropBlock3d(keep_prob=None, block_size=2)
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        """Return Tensor[N, C, H, W] of which units are dropped."""
+        x = self.line(maps.flatten(2)).reshape(maps.shape)
+        return self.volume(x[:, None])[:, 0]
+
+
+def classifier_of_many_sides() -> ToyClassifier:
+    """A classifier with layers of lines and of volumes behind its first stage."""
+    model = still_classifier()
+    model.backbone.layer1.add_module('many_sides', OfManySides())
+    return model
 
 
 @dataclass(frozen=True)

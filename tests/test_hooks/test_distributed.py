@@ -9,6 +9,7 @@ import torch.distributed as dist
 from dropblock_mm.testing.distributed import (
     RankedRun,
     channels_last_classifier,
+    classifier_of_many_sides,
     mean_of_ranks,
 )
 from dropblock_mm.testing.toy_detector import ToyBoxes, toy_detector
@@ -110,3 +111,31 @@ def test_repeated_masks_are_warned_of(tmp_path):
     first, second = RankedRun(tmp_path, HOOKS, diff_rank_seed=False).train()
     assert first['kept'] == second['kept']
     assert any('the same masks' in text for text in first['warnings'])
+
+
+INJECTED = {'layer2': 'Dropout', 'layer3': 'SpatialDropout', 'layer4': 'DropPath'}
+EVERY_LAYER = [
+    dict(
+        type='dropblock_mm.InjectionHook',
+        targets=[
+            dict(module=f'backbone.{module}', layer=layer)
+            for module, layer in INJECTED.items()
+        ],
+    ),
+    dict(type='dropblock_mm.KeepProbScheduleHook', keep_prob=0.5),
+]
+
+
+def test_every_layer_draws_apart_and_learns_together(tmp_path):
+    run = RankedRun(tmp_path, EVERY_LAYER, model=classifier_of_many_sides, batch_size=8)
+    first, second = run.train()
+    assert_same_weights(first, second)
+    assert first['kept'][0] == second['kept'][0]  # keep_prob is 1
+    assert all(map(torch.isfinite, torch.tensor(first['loss'])))
+    # By layer: two built in, four of Dropout and of SpatialDropout, two of DropPath.
+    later = [torch.tensor(rank['kept'][1:]).T.tolist() for rank in (first, second)]
+    assert len(later[0]) == 12
+    differ = [ours != theirs for ours, theirs in zip(*later, strict=True)]
+    kinds = [range(2), range(2, 6), range(6, 10), range(10, 12)]
+    assert all(any(differ[index] for index in kind) for kind in kinds)
+    assert all(differ[:2])
