@@ -271,16 +271,14 @@ def test_a_proxy_that_answers_is_fine(part, monkeypatch, no_proxy_named):
 class Index:
     """A pip that finds torch with these needs, or says this on stderr."""
 
-    stdout = 'Looking in indexes: https://index.test/simple\nThe conflict is caused by:\n'
+    stdout = 'Looking in indexes: https://index.test/simple\nThe conflict is of:\n'
 
     def __init__(self, needs=(), stderr=''):
         self.needs, self.stderr = list(needs), stderr
 
     def ask_pip(self, *args):
         if self.stderr:
-            return SimpleNamespace(
-                returncode=1, stdout=self.stdout, stderr=self.stderr
-            )
+            return SimpleNamespace(returncode=1, stdout=self.stdout, stderr=self.stderr)
         found = [{'metadata': {'name': 'torch', 'requires_dist': self.needs}}]
         report = Path(args[args.index('--report') + 1])
         report.write_text(json.dumps({'install': found}))
