@@ -130,7 +130,8 @@ def measure(args: argparse.Namespace) -> dict[str, float]:
                 runner.resume(str(checkpoint))
             runner.train()
             found[way] = clock.seconds
-            print(f'{way:<22} {clock.seconds:8.2f} {unit} to the first batch', flush=True)
+            said = f'{way:<22} {clock.seconds:8.2f} {unit} to the first batch'
+            print(said, flush=True)
     return found
 
 

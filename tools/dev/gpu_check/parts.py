@@ -46,7 +46,8 @@ def benchmark(title: str, *sections: str, needs: tuple[str, ...] = ()) -> Part:
     given = ('--only', *sections, '--device', '{device}', '--out', '{out}')
     # Threads wait for each other by spinning, for minutes where the machine is busy.
     quick = ('--quick', '--threads', '1')
-    return Part(title, BENCHMARK, given, quick, ('torch', 'numpy', 'matplotlib', *needs))
+    needs = ('torch', 'numpy', 'matplotlib', *needs)
+    return Part(title, BENCHMARK, given, quick, needs)
 
 
 def trial(name: str, title: str) -> Part:
