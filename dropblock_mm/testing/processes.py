@@ -24,7 +24,12 @@ from typing import Any
 
 import torch
 
-_PRELOADED = ['mmdet.models', 'dropblock_mm.testing.toy', __name__]
+_PRELOADED = [
+    'mmdet.models',
+    'dropblock_mm.models.decode_heads',  # with mmseg's models
+    'dropblock_mm.testing.toy',
+    __name__,
+]
 
 
 @dataclass(frozen=True)
