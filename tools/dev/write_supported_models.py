@@ -94,7 +94,8 @@ def row_of(key: tuple[str, str], tally: Tally) -> Row:
 def span(numbers: Sequence[int]) -> str:
     """Return '3' or '3-7'."""
     low, high = min(numbers), max(numbers)
-    return str(low) if low == high else f'{low}-{high}'
+    # A hyphen at which no line is broken, in a narrow column.
+    return str(low) if low == high else f'{low}\u2011{high}'
 
 
 def table(head: Row, rows: Sequence[Row]) -> str:
