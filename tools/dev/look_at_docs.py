@@ -111,9 +111,7 @@ class Browser:
 
     def value_of(self, expression: str) -> Any:
         """Return the value of an expression in the page."""
-        answer = self.ask(
-            'Runtime.evaluate', expression=expression, returnByValue=True
-        )
+        answer = self.ask('Runtime.evaluate', expression=expression, returnByValue=True)
         return answer['result']['value']
 
     def photograph(self, width: int, height: int) -> bytes:

@@ -135,7 +135,7 @@ def test_what_dropping_costs_is_compared_seed_by_seed(monkeypatch, tmp_path):
 
 def test_spread_is_compared_seed_by_seed(monkeypatch, tmp_path):
     models = [f'{arm} seed {seed}' for arm in ('none', 'block') for seed in (3, 5)]
-    means = dict.fromkeys(write_evidence.MEASURES, [0.2, 0.3, 0.4, 0.51])
+    means = {key: [0.2, 0.3, 0.4, 0.51] for key in write_evidence.MEASURES}
     numbers = dict(models=models, images=9, compared=4, means=means, differences={})
     kept = dict(figure='activation_maps', command='c', numbers=numbers)
     lines = told_of(kept, monkeypatch, tmp_path)
