@@ -67,6 +67,7 @@ def made_small(config):
     if config.optim_wrapper.get('type') == 'AmpOptimWrapper':
         config.optim_wrapper.type = 'OptimWrapper'
         config.optim_wrapper.pop('loss_scale', None)
+        config.optim_wrapper.pop('dtype', None)
     return config
 
 

@@ -1,9 +1,10 @@
 """Show where trained models look, side by side, and how far their maps spread.
 
-Of a classifier it is the class activation map of a class, of a detector Grad-CAM of a
-box, and of a segmentor Grad-CAM of a class. Without --images the models' test data are
-looked at: in each image the true class, the largest object, or the class with the most
-pixels; and the spread is compared over the images that every model got right.
+Of a classifier it is the class activation map of a class, of a detector HiResCAM of a
+box (Grad-CAM cell by cell), and of a segmentor Grad-CAM of a class. Without --images
+the models' test data are looked at: in each image the true class, the largest object,
+or the class with the most pixels; and the spread is compared over the images that every
+model got right.
 
 Examples::
 
@@ -50,6 +51,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='module whose maps are weighted; of the levels of a pyramid, the one that '
         "matters most (a detector's or segmentor's neck, else the backbone)",
     )
+    parser.add_argument(
+        '--method',
+        choices=['grad-cam', 'hires-cam'],
+        help='weight by the mean gradient, or by that of each cell; CAM of a class, '
+        'HiResCAM of a box and Grad-CAM of a region if not given',
+    )
     return parse_known(parser, argv)
 
 
@@ -90,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         images = SameImages(models, args.images, args.limit)
         try:
             with progress('activation maps', len(images)) as advance:
-                for image in images.explain(target, args.layer):
+                for image in images.explain(target, args.layer, args.method):
                     found.append(image)
                     advance()
         except KeyboardInterrupt:

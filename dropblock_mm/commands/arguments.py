@@ -10,14 +10,10 @@ import argparse
 import glob
 import os
 import signal
-import sys
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from dropblock_mm.programs import as_typed, typed
-
-INTERRUPTED = 130
+from dropblock_mm.programs import as_typed
 
 # torch's launchers set LOCAL_RANK by themselves.
 _LOCAL_RANKS = {'slurm': 'SLURM_LOCALID', 'mpi': 'OMPI_COMM_WORLD_LOCAL_RANK'}
@@ -244,31 +240,3 @@ def end_politely() -> None:
         nohup = number is signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN
         if not nohup:
             signal.signal(number, signal.default_int_handler)
-
-
-def run_series(
-    name: str, argv: Sequence[str], run: Callable[[], Sequence[str] | None]
-) -> None:
-    """Carry out a command of many runs, and end with its status.
-
-    Args:
-        name: The command's.
-        argv: What followed it.
-        run: Does it, and returns what failed; None if nothing was to be run.
-    """
-    from dropblock_mm.runs.checkpoints.safe_loading import keep_loading_safe
-    from dropblock_mm.runs.messages import one_message
-
-    keep_loading_safe()
-    # MMEngine's import of it warns again with every config that inherits from mmdet.
-    warnings.filterwarnings('ignore', 'pkg_resources is deprecated', UserWarning)
-    end_politely()
-    try:
-        with one_message():
-            failed = run()
-    except KeyboardInterrupt:
-        again = typed(name, *argv)
-        print(f'\ninterrupted; the same command goes on: {again}', flush=True)
-        sys.exit(INTERRUPTED)
-    if failed is not None:
-        sys.exit(1 if failed else 0)

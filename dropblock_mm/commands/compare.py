@@ -21,31 +21,31 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dropblock_mm.commands.arguments import (
-    KeyValues,
-    add_common_arguments,
     add_config_argument,
     add_fragment_argument,
-    add_launcher_arguments,
-    check_launcher,
     command_parser,
-    launch_seed,
     parse_known,
-    positive,
+)
+from dropblock_mm.commands.series_arguments import (
+    add_series_arguments,
+    check_metric,
+    check_series_arguments,
+    chosen,
+    run_or_show,
     run_series,
 )
+from dropblock_mm.commands.series_reports import CompareReport
 from dropblock_mm.errors import RefusedValueError
 from dropblock_mm.programs import typed
 
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-    from dropblock_mm.reproduction.plan import Extend, Run
-    from dropblock_mm.reproduction.report import Result
+    from dropblock_mm.reproduction.plan import Extend
     from dropblock_mm.reproduction.series import Series
-    from dropblock_mm.reproduction.tables import Row
 
 PLAIN, OWN = 'none', 'config'
 SEEDS = (0, 1, 2)
@@ -79,77 +79,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     args = parse_known(parser, argv)
     check_series_arguments(parser, args)
     return args
-
-
-def add_series_arguments(parser: argparse.ArgumentParser, seeds: Sequence[int]) -> None:
-    """Add what comparisons and sweeps share."""
-    parser.add_argument(
-        '--seeds',
-        nargs='+',
-        type=launch_seed,
-        default=list(seeds),
-        metavar='N',
-        help=f'a training for each ({" ".join(map(str, seeds))})',
-    )
-    parser.add_argument(
-        '--epochs',
-        type=positive,
-        metavar='N',
-        help='train for so many, learning rates in proportion',
-    )
-    parser.add_argument(
-        '--at-once',
-        type=positive,
-        default=1,
-        metavar='N',
-        help='trainings at work at once on this machine, each with a GPU of its own '
-        'where there are several (1)',
-    )
-    parser.add_argument(
-        '--dry-run', action='store_true', help='print the commands, run nothing'
-    )
-    parser.add_argument(
-        '--picture',
-        choices=['png', 'svg'],
-        default='png',
-        help='format of the figure (png)',
-    )
-    add_common_arguments(parser)
-    add_launcher_arguments(parser)
-    group = parser.add_argument_group(
-        'Slurm array', 'a job for each training, by submitit, --at-once of them'
-    )
-    group.add_argument('--array', action='store_true', help='with --partition')
-    group.add_argument(
-        '--minutes', type=positive, default=1440, metavar='N', help='for a job (1440)'
-    )
-    group.add_argument(
-        '--sbatch',
-        nargs='+',
-        action=KeyValues,
-        default={},
-        metavar='KEY=VALUE',
-        help='further options of sbatch, such as cpus-per-task=8',
-    )
-    # A job of the array: one run of all.
-    group.add_argument('--only', help=argparse.SUPPRESS)
-
-
-def check_series_arguments(
-    parser: argparse.ArgumentParser, args: argparse.Namespace
-) -> None:
-    """Refuse what does not go together."""
-    args.seeds = list(dict.fromkeys(args.seeds))
-    if not args.array:
-        check_launcher(parser, args)
-        return
-    if not args.partition:
-        parser.error('--array needs --partition NAME')
-    if args.launcher != 'none':
-        parser.error(
-            f'--array starts its jobs itself: leave --launcher out, not '
-            f'{args.launcher!r}; --gpus N is for each job'
-        )
 
 
 def whole(text: str) -> int:
@@ -220,55 +149,6 @@ def arm(cfg: Config, fragment: str | None, several_ranks: bool) -> Config:
     return make_comparable(cfg, several_ranks=several_ranks)
 
 
-class CompareReport:
-    """Writes a comparison as text, Markdown, JSON and a figure.
-
-    Args:
-        work_dir: Folder of the files.
-        config: What was trained, for the heading.
-        metric: What was asked for.
-        picture: Format of the figure.
-    """
-
-    def __init__(
-        self, work_dir: Path, config: str, metric: str | None, picture: str
-    ) -> None:
-        self.work_dir, self.config, self.metric = work_dir, config, metric
-        self.picture = picture
-
-    @property
-    def files(self) -> str:
-        """See :class:`.Report`."""
-        return f'{self.work_dir / "compare"}.md, .txt, .json and .{self.picture}'
-
-    def write(self, results: Sequence[Result], facts: dict[str, Any]) -> None:
-        """See :class:`.Report`."""
-        from dropblock_mm.analysis.comparison import text
-        from dropblock_mm.analysis.comparison.arms import compare
-        from dropblock_mm.analysis.figures.comparison import draw_comparison
-        from dropblock_mm.analysis.figures.style import house_style
-        from dropblock_mm.reproduction.record import write_json
-
-        found = compare(results, self.metric)
-        told = text.as_markdown(found, results, facts, f'{self.config}, compared')
-        place = self.work_dir / 'compare'
-        place.with_suffix('.md').write_text(told, encoding='utf-8')
-        told = text.as_text(found, results) + '\n'
-        place.with_suffix('.txt').write_text(told, encoding='utf-8')
-        write_json(place.with_suffix('.json'), text.as_json(found, results, facts))
-        if found.metric:
-            with house_style():
-                figure = draw_comparison(found)
-                figure.savefig(place.with_suffix(f'.{self.picture}'), dpi=120)
-
-    def conclusion(self, results: Sequence[Result]) -> str:
-        """See :class:`.Report`."""
-        from dropblock_mm.analysis.comparison.arms import compare
-        from dropblock_mm.analysis.comparison.text import as_text
-
-        return as_text(compare(results, self.metric), results)
-
-
 def make_series(args: argparse.Namespace, argv: Sequence[str]) -> Series:
     """Put together what is to be run."""
     from dropblock_mm.analysis.sites.checking import check_targets
@@ -305,30 +185,6 @@ def make_series(args: argparse.Namespace, argv: Sequence[str]) -> Series:
     )
 
 
-def chosen(
-    rows: tuple[Row, ...], args: argparse.Namespace
-) -> tuple[tuple[Row, ...], list[int]]:
-    """Return the rows and seeds that are to be run: all, or a job's one."""
-    name, _, seed = (args.only or '').rpartition('_seed')
-    if not name:
-        return rows, args.seeds
-    return tuple(row for row in rows if row.name == name), [int(seed)]
-
-
-def check_metric(run: Run, metric: str | None) -> None:
-    """Refuse a metric that the first evaluation did not give.
-
-    Raises:
-        RefusedValueError: With what it gave.
-    """
-    from dropblock_mm.analysis.comparison.arms import choose_metric
-    from dropblock_mm.reproduction.state import first_evaluation, numbers_of
-
-    numbers = numbers_of(first_evaluation(run), ()) if metric else {}
-    if numbers:
-        choose_metric(numbers, metric)
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Train what is missing, then compare."""
     argv = sys.argv[1:] if argv is None else argv
@@ -342,27 +198,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         return run_or_show(series, args, 'compare', argv)
 
     run_series('compare', argv, run)
-
-
-def run_or_show(
-    series: Series, args: argparse.Namespace, name: str, argv: Sequence[str]
-) -> list[str]:
-    """Do what the arguments that series share say.
-
-    Returns:
-        list[str]: What failed.
-    """
-    if args.dry_run:
-        series.show()
-        return []
-    if args.only:
-        return series.run_one(args.only)
-    if args.array:
-        from dropblock_mm.reproduction.slurm_array import Array, run_array
-
-        array = Array(args.partition, args.gpus, args.minutes, dict(args.sbatch))
-        return run_array(series, array, name, argv)
-    return series.run()
 
 
 def propose(series: Series, args: argparse.Namespace) -> None:

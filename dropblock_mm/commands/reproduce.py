@@ -28,8 +28,8 @@ from dropblock_mm.commands.arguments import (
     command_parser,
     launch_seed,
     positive,
-    run_series,
 )
+from dropblock_mm.commands.series_arguments import run_series
 from dropblock_mm.errors import RefusedError
 from dropblock_mm.programs import typed
 from dropblock_mm.reproduction.tables import TABLES, Table

@@ -19,22 +19,23 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dropblock_mm.commands.arguments import (
     add_config_argument,
     command_parser,
     parse_known,
     positive,
-    run_series,
 )
-from dropblock_mm.commands.compare import (
+from dropblock_mm.commands.series_arguments import (
     add_series_arguments,
     check_metric,
     check_series_arguments,
     chosen,
     run_or_show,
+    run_series,
 )
+from dropblock_mm.commands.series_reports import SweepReport
 from dropblock_mm.errors import RefusedValueError
 from dropblock_mm.programs import typed
 
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from mmengine.config import Config
 
     from dropblock_mm.hooks.grid import Modules, Point
-    from dropblock_mm.reproduction.report import Result
     from dropblock_mm.reproduction.series import Series
 
 METHODS = ('dropblock', 'dropout', 'spatial-dropout', 'drop-path')
@@ -165,58 +165,6 @@ def with_point(
 
     cfg = add_point(without_drop_block(cfg), point, modules)
     return make_comparable(cfg, several_ranks=several_ranks)
-
-
-class SweepReport:
-    """Writes a sweep as text, Markdown, JSON and figures.
-
-    Args:
-        work_dir: Folder of the files.
-        config: What was trained, for the heading.
-        points: The grid.
-        metric: What was asked for.
-        picture: Format of the figures.
-    """
-
-    def __init__(
-        self,
-        work_dir: Path,
-        config: str,
-        points: Sequence[Point],
-        metric: str | None,
-        picture: str,
-    ) -> None:
-        self.work_dir, self.config, self.points = work_dir, config, points
-        self.metric, self.picture = metric, picture
-
-    @property
-    def files(self) -> str:
-        """See :class:`.Report`."""
-        return f'{self.work_dir / "sweep"}.md, .json and figures'
-
-    def write(self, results: Sequence[Result], facts: dict[str, Any]) -> None:
-        """See :class:`.Report`."""
-        from dropblock_mm.analysis.comparison import sweeps
-        from dropblock_mm.analysis.figures.style import house_style
-        from dropblock_mm.analysis.figures.sweep import draw_sweep
-        from dropblock_mm.reproduction.record import write_json
-
-        found = sweeps.gather(results, self.points, self.metric)
-        pictures = []
-        with house_style():
-            for name, figure in (draw_sweep(found) if found.metric else {}).items():
-                pictures.append(f'sweep_{name}.{self.picture}')
-                figure.savefig(self.work_dir / pictures[-1], dpi=120)
-        page = sweeps.as_markdown(found, facts, f'{self.config}, swept', pictures)
-        (self.work_dir / 'sweep.md').write_text(page, encoding='utf-8')
-        content = sweeps.as_json(found, results, facts)
-        write_json(self.work_dir / 'sweep.json', content)
-
-    def conclusion(self, results: Sequence[Result]) -> str:
-        """See :class:`.Report`."""
-        from dropblock_mm.analysis.comparison.sweeps import as_text, gather
-
-        return as_text(gather(results, self.points, self.metric))
 
 
 def make_series(args: argparse.Namespace, argv: Sequence[str]) -> Series:

@@ -85,11 +85,13 @@ def label_problems(seen: Sequence[tuple[DataSetEntry, Look]]) -> Iterator[str]:
         if not set(ours) & set(theirs):  # names of another kind
             continue
         said = f'{_named(labels)}, and those of {first.key} are {_named(expected)}'
-        if any(a != b for a, b in zip(ours, theirs, strict=False)):
+        pairs = zip(labels, expected, ours, theirs, strict=False)
+        other = next((f'{a}, not {b}' for a, b, x, y in pairs if x != y), '')
+        if other:
             yield (
-                f'{entry.key}: its labels are the classes {said}. Give both the same '
-                'metainfo.classes, and the categories of their files, or their class '
-                'folders, in the same order.'
+                f'{entry.key}: its labels are the classes {said}. The first that '
+                f'differs is {other}. Give both the same metainfo.classes, and the '
+                'categories of their files, or their class folders, in the same order.'
             )
         elif 'train' == first.loop != entry.loop and (
             len(ours) < len(theirs)

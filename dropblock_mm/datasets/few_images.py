@@ -22,6 +22,12 @@ def evenly_spaced(length: int, number: int) -> list[int]:
     return [place * length // number for place in range(number)]
 
 
+def places_of(length: int, number: int, others: bool = False) -> list[int]:
+    """Return which images :class:`FewImages` takes of so many, in order."""
+    chosen = evenly_spaced(length, number)
+    return sorted(set(range(length)) - set(chosen)) if others else chosen
+
+
 @DATASETS.register_module()
 class FewImages(Dataset):
     """A part of another data set, which folders and files sort by class.
@@ -29,14 +35,21 @@ class FewImages(Dataset):
     Args:
         dataset: The other one, or its config.
         number: How many images, at most.
+        others: Take those instead that are left without ``others``, for an evaluation
+            on all that was not trained on.
     """
 
-    def __init__(self, dataset: Mapping[str, Any] | Dataset, number: int) -> None:
+    def __init__(
+        self,
+        dataset: Mapping[str, Any] | Dataset,
+        number: int,
+        others: bool = False,
+    ) -> None:
         built: Any = dataset
         if isinstance(dataset, Mapping):
             built = MMENGINE_DATASETS.build(dataset)
         self.dataset = built
-        self.places = evenly_spaced(len(self.dataset), number)
+        self.places = places_of(len(self.dataset), number, others)
 
     @property
     def metainfo(self) -> Mapping[str, Any]:

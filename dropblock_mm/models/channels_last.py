@@ -11,7 +11,9 @@ from dropblock_mm.registry import MODELS
 
 
 @MODELS.register_module(name='ChannelsLast')
-def build_channels_last(model: dict[str, Any]) -> Any:
+def build_channels_last(
+    model: dict[str, Any], data_preprocessor: dict[str, Any] | None = None
+) -> Any:
     """Build a model whose weights have the channels innermost, and so its maps.
 
     In a config it stands around the model::
@@ -29,8 +31,12 @@ def build_channels_last(model: dict[str, Any]) -> Any:
 
     Args:
         model: Config of the model.
+        data_preprocessor: That of the whole config, as mmpretrain's have it, which
+            MMEngine hands to the outermost model. The model's own goes before.
 
     Returns:
         The model that it describes, itself.
     """
+    if data_preprocessor is not None:
+        model = {'data_preprocessor': data_preprocessor, **model}
     return MMENGINE_MODELS.build(model).to(memory_format=torch.channels_last)

@@ -154,7 +154,8 @@ def set_number_of_classes(cfg: Config, number: int) -> None:
     metrics = [cfg.get(f'{loop}_evaluator') for loop in _LOOPS[1:]]
     for part in (*metrics, cfg.model.get('head')):
         if isinstance(part, dict) and 'topk' in part:
-            part['topk'] = tuple(k for k in part['topk'] if k < number) or (1,)
+            known = tuple(k for k in _tops(part['topk']) if k < number)
+            part['topk'] = known or (1,)
 
 
 def few_of(dataset: ConfigDict, number: int, to_be_made: int) -> Any:
@@ -185,4 +186,11 @@ def always_right(cfg: Config) -> dict[str, float]:
     metric = cfg.get('val_evaluator')
     if not isinstance(metric, dict) or type_name(metric) != 'Accuracy':
         return {}
-    return {} if _TOP in metric.get('topk', ()) else {f'accuracy/top{_TOP}': 100.0}
+    outputs = (cfg.model.get('head') or {}).get('num_classes')
+    too_few = isinstance(outputs, int) and outputs < _TOP
+    return {f'accuracy/top{_TOP}': 100.0} if too_few else {}
+
+
+def _tops(value: Any) -> tuple[int, ...]:
+    """Return ``topk``, which mmpretrain takes as a number too."""
+    return (value,) if isinstance(value, int) else tuple(value)

@@ -11,10 +11,10 @@ from typing import Any
 
 from mmengine.config import Config
 
-from dropblock_mm.datasets.few_images import evenly_spaced
+from dropblock_mm.datasets.few_images import evenly_spaced, places_of
 from dropblock_mm.errors import RefusedValueError
 from dropblock_mm.reproduction.record import write_json
-from dropblock_mm.runs.nested_datasets import innermost
+from dropblock_mm.runs.nested_datasets import innermost, outwards
 from dropblock_mm.runs.type_names import type_name
 
 FOLDER = 'on_training'  # of annotations, in the work dir of all runs
@@ -45,6 +45,9 @@ def on_training(cfg: Config, images: int, work_dir: Path) -> Config:
     for key in ('pipeline', 'test_mode'):
         if key in validated:
             trained[key] = copy.deepcopy(validated[key])
+    if trained.get('test_mode'):
+        # It is for training alone: mmdet's VOC data sets assert that.
+        (trained.get('filter_cfg') or {}).pop('bbox_min_size', None)
     changed = copy.deepcopy(cfg)
     changed.test_evaluator = copy.deepcopy(cfg.val_evaluator)
     for metric in _metrics(changed.test_evaluator):
@@ -65,6 +68,8 @@ def on_training(cfg: Config, images: int, work_dir: Path) -> Config:
         }
         trained.ann_file = metric.ann_file = path
         trained.pop('indices', None)
+    for part in _parts(cfg):
+        trained = {**copy.deepcopy(part), 'dataset': trained}
     few = {'type': 'dropblock_mm.FewImages', 'dataset': trained, 'number': images}
     changed.test_dataloader = {**copy.deepcopy(cfg.val_dataloader), 'dataset': few}
     changed.test_cfg = cfg.get('test_cfg') or {'type': 'TestLoop'}
@@ -91,7 +96,7 @@ def write_annotations(cfg: Config, images: int, work_dir: Path) -> None:
     content = json.loads(path.read_text(encoding='utf-8'))
     nonempty = bool((dataset.get('filter_cfg') or {}).get('filter_empty_gt'))
     part = dataset.get('indices')
-    few = some_images(content, images, nonempty=nonempty, part=part)
+    few = some_images(content, images, nonempty=nonempty, part=part, few=_parts(cfg))
     write_json(annotations_file(work_dir, images), few)
 
 
@@ -101,6 +106,7 @@ def some_images(
     *,
     nonempty: bool,
     part: int | Sequence[int] | None = None,
+    few: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Return some images of a COCO file, evenly spaced, with their annotations.
 
@@ -109,6 +115,7 @@ def some_images(
         number: How many images, at most.
         nonempty: Whether only images with annotations count.
         part: Of which they are, as ``indices`` of a data set; of all if None.
+        few: Configs of ``FewImages`` that choose among these, the innermost first.
     """
     annotated = {note['image_id'] for note in content['annotations']}
     listed = [
@@ -116,10 +123,19 @@ def some_images(
     ]
     if part is not None:
         listed = listed[:part] if isinstance(part, int) else [listed[i] for i in part]
+    for choice in few:
+        places = places_of(len(listed), choice['number'], choice.get('others', False))
+        listed = [listed[place] for place in places]
     listed = [listed[place] for place in evenly_spaced(len(listed), number)]
     chosen = {image['id'] for image in listed}
     notes = [n for n in content['annotations'] if n['image_id'] in chosen]
     return {**content, 'images': listed, 'annotations': notes}
+
+
+def _parts(cfg: Config) -> list[Any]:
+    """List the data sets that leave images out of training, the innermost first."""
+    around = outwards(cfg.train_dataloader)
+    return [part for part in around if type_name(part) == 'FewImages']
 
 
 def _metrics(evaluator: Any) -> list[Any]:

@@ -11,6 +11,7 @@ from dropblock_mm.runs.amp import fit_amp_to_device, has_accelerator
 from dropblock_mm.runs.cpu_ranks import choose_port_of_job, join_ranks
 from dropblock_mm.runs.folders import make_work_dir
 from dropblock_mm.runs.refused_by_mmengine import refusing_what_mmengine_refuses
+from dropblock_mm.runs.vis_backends import naming_failed_backend
 
 _VISUALIZER = 'visualizer'
 
@@ -21,6 +22,8 @@ def build_runner(cfg: Config) -> Runner:
     Raises:
         ValueError: Something in the config needs a GPU.
         FileNotFoundError: Its work dir cannot be made.
+        RefusedError: A class that it names is not there, or does not take what it is
+            given; or a backend of its visualizer cannot start.
     """
     fit_amp_to_device(cfg)
     recompute_with_gradients(cfg)
@@ -33,7 +36,7 @@ def build_runner(cfg: Config) -> Runner:
         join_ranks(cfg)
     if is_main_process() and cfg.get('work_dir'):
         make_work_dir(cfg)
-    with refusing_what_mmengine_refuses(cfg):
+    with refusing_what_mmengine_refuses(cfg), naming_failed_backend(cfg):
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     if turned:
         runner.cfg.model = plain_model

@@ -14,6 +14,7 @@ import re
 import resource
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,12 @@ from typing import Any
 
 import torch
 
-_PRELOADED = ['mmdet.models', 'dropblock_mm.testing.toy', __name__]
+_PRELOADED = [
+    'mmdet.models',
+    'dropblock_mm.models.decode_heads',  # with mmseg's models
+    'dropblock_mm.testing.toy',
+    __name__,
+]
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,8 @@ def hold(lock: object, ready: Path) -> None:
     os.setsid()
     try:
         ready.touch()
-        signal.pause()
+        while True:  # pause() would miss a signal that comes just before it
+            time.sleep(0.05)
     except KeyboardInterrupt:
         raise SystemExit(9) from None
 

@@ -292,12 +292,48 @@ def write_list(root, text):
         ('cat/train0.jpg 2\n', {kinds.NOT_A_LABEL.title: 1}),
         ('cat/train0.jpg -1\n', {kinds.NOT_A_LABEL.title: 1}),
         ('cat/train0.jpg 0\ncat/train0.jpg 1\n', {kinds.TWO_LABELS.title: 1}),
+        ('cat/train0.jpg 1\ndog/train0.jpg 1\n', {}),
         ('\n', {'data set without images': 1}),
     ],
 )
 def test_lists(root, text, problems):
     named = {kind.title: n for kind, n in found(write_list(root, text)).items()}
     assert named == problems
+
+
+def test_labels_that_count_from_1(root):
+    """Of 3 classes, as the largest label seems to say, there would be one too many."""
+    cfg = write_list(root, 'cat/train0.jpg 1\ndog/train0.jpg 2\n')
+    assert found(cfg) == {kinds.FROM_ONE: 1, kinds.NOT_A_LABEL: 1}
+    del cfg['train_dataloader']['dataset']['metainfo']
+    assert found(cfg) == {kinds.FROM_ONE: 1}
+
+
+def test_a_folder_in_the_place_of_a_list(root):
+    cfg = write_list(root, 'cat/train0.jpg 0\n')
+    cfg['train_dataloader']['dataset']['ann_file'] = 'train'
+    (entry,) = inventory(cfg, ['train']).data_sets
+    ((kind, text),) = layout_of(entry).look(entry, 10**6).problems
+    assert kind == UNUSABLE
+    assert text.startswith("train_dataloader.dataset.ann_file='train': a folder")
+
+
+def test_a_link_to_an_image_that_is_gone(root):
+    os.symlink('gone.jpg', root / 'train/cat/a.jpg')
+    (entry,) = inventory(config(root), ['train']).data_sets
+    ((_, example),) = layout_of(entry).look(entry, 10**6).problems
+    assert example.endswith('train/cat/a.jpg, a link to gone.jpg')
+
+
+def test_the_class_that_differs_is_named_behind_the_tenth(root):
+    names = [f'{i:02}' for i in range(12)]
+    for split in ('train', 'val'):
+        for name in names:
+            save(root / split / name / 'a.jpg')
+    (root / 'val/10/a.jpg').unlink()
+    (root / 'val/10').rmdir()
+    (said,) = all_errors(config(root, ('train', 'val')))
+    assert 'The first that differs is 11, not 10.' in said
 
 
 def test_labels_of_a_list_count_where_no_classes_are_named(root):

@@ -24,3 +24,11 @@ def test_images_are_those_of_the_other_data_set():
     assert len(few) == 3
     assert [few[i]['data_samples'] for i in range(3)] == [0, 0, 0]
     assert (few[2]['inputs'] == ToyImages(6)[4]['inputs']).all()
+
+
+@given(st.integers(0, 200), st.integers(1, 200))
+def test_the_others_are_all_that_were_left_out(length, number):
+    toy = dict(type='dropblock_mm.ToyImages', length=length)
+    few, others = FewImages(toy, number), FewImages(toy, number, others=True)
+    assert sorted(few.places + others.places) == list(range(length))
+    assert len(few) == min(length, number)

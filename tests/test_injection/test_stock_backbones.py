@@ -81,8 +81,9 @@ REFUSED_KINDS = {
     *('BEiT', 'MAE', 'MixVisionTransformer', 'PCPVT', 'PyramidVisionTransformer'),
     *('PyramidVisionTransformerV2', 'SVT', 'SwinTransformer', 'VisionTransformer'),
     'MSCAN',
+    *('mmpretrain.ConvNeXt', 'mmpretrain.PoolFormer'),
 }
-NOT_BUILT = {'mmpretrain.ResNet', 'VPD'}  # they need packages beyond the stack
+NOT_BUILT = {'VPD'}  # it needs packages beyond the stack
 # Blocks by the names of their classes, which the rules of injection hardly look at,
 # and the attributes of which one says whether there is a skip connection.
 BLOCKS_WITH_SKIP = {

@@ -90,6 +90,17 @@ def test_fewer_than_five_classes_have_no_top_5(cfg, folders):
     assert always_right(cfg) == {'accuracy/top5': 100.0}
 
 
+def test_one_number_is_a_topk_too(cfg, folders):
+    cfg.val_evaluator.topk = cfg.model.head.topk = 1
+    assert always_right(cfg) == {}  # a thousand classes, whatever is evaluated
+    root = folders('train', CLASSES[:2])
+    folders('val', CLASSES[:2])
+    use_data(cfg, Data(root))
+    assert cfg.val_evaluator.topk == cfg.model.head.topk == (1,)
+    cfg.val_evaluator.topk = 1
+    assert always_right(cfg) == {'accuracy/top5': 100.0}
+
+
 @pytest.mark.parametrize(
     ('classes', 'said'),
     [

@@ -48,6 +48,29 @@ def test_training_images_take_the_pipeline_of_validation(tmp_path):
     assert cfg.train_dataloader.dataset.dataset.pipeline == ['train']
 
 
+def test_images_that_training_leaves_out_are_no_training_images(tmp_path):
+    path = tmp_path / 't.json'
+    path.write_text(json.dumps(COCO))
+    cfg = config([dict(type='CocoMetric', ann_file='v.json')], ann_file=str(path))
+    part = dict(type='FewImages', number=3, others=True)
+    cfg.train_dataloader.dataset = {**part, 'dataset': cfg.train_dataloader.dataset}
+    changed = on_training(cfg, 2, tmp_path)
+    few = changed.test_dataloader.dataset
+    assert (few.number, few.dataset.number, few.dataset.others) == (2, 3, True)
+    assert few.dataset.dataset.type == 'CocoDataset'
+    write_annotations(cfg, 2, tmp_path)
+    content = json.loads(Path(few.dataset.dataset.ann_file).read_text())
+    assert [image['id'] for image in content['images']] == [1, 3]  # of 1, 3 and 5
+
+
+def test_voc_data_sets_are_asked_for_no_smallest_box(tmp_path):
+    filters = dict(filter_empty_gt=True, bbox_min_size=1)
+    cfg = config(dict(type='VOCMetric'), ann_file='t.txt', filter_cfg=filters)
+    dataset = on_training(cfg, 2, tmp_path).test_dataloader.dataset.dataset
+    assert dataset.filter_cfg == dict(filter_empty_gt=True)
+    assert cfg.train_dataloader.dataset.dataset.filter_cfg == filters
+
+
 def test_annotations_are_cut_to_what_the_evaluator_is_to_find(tmp_path):
     path = tmp_path / 't.json'
     path.write_text(json.dumps(COCO))

@@ -38,9 +38,11 @@ def test_an_interrupt_ends_the_command_politely(
 ):
     log = tmp_path / 'log'
     code = (
-        'import signal\n'
+        'import signal, time\n'
         'signal.signal(signal.SIGINT, signal.default_int_handler)\n'
-        'try: print("ready", flush=True); signal.pause()\n'
+        'try:\n'
+        '    print("ready", flush=True)\n'
+        '    while True: time.sleep(0.05)\n'  # pause() may miss an early signal
         'except KeyboardInterrupt: print("saved")'
     )
 

@@ -3,6 +3,8 @@
 Usage: ``make bench-build``. Both builds have the same source, Python, torch and
 number of compilers; the plain one takes 20 to 30 minutes of processor time. It may be
 interrupted: what the next start needs is compiled already, and its time is counted.
+``--minutes 10`` cuts it into parts in which no compilation is broken off, so that
+none is counted twice: run it again until it prints the comparison.
 """
 
 import argparse
@@ -12,6 +14,7 @@ import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +29,16 @@ from tools.dev.environment.whole import MMCV, REQUIREMENTS
 FOLDER = Path('work_dirs/bench_build')
 WAYS = ('joined', 'plain')
 SUBREAPER = 36
+STOPPED = 75  # as sysexits.h calls "try again"
+UNTIL = 'DROPBLOCK_MM_BENCH_UNTIL'
+# Stands before the compiler: what began is finished, and nothing begins too late.
+COMPILER = """#!/bin/sh
+if [ "${%(until)s:-0}" -gt 0 ] && [ "$(date +%%s)" -ge "$%(until)s" ]; then
+  echo 'bench_build: the time is up' >&2
+  exit %(stopped)d
+fi
+exec %(compiler)s "$@"
+"""
 
 
 def main() -> int:
@@ -34,6 +47,7 @@ def main() -> int:
     args = parse_args()
     requirement = pinned(REQUIREMENTS / f'{args.stack}.txt', MMCV[args.stack])
     args.folder.mkdir(parents=True, exist_ok=True)
+    limit_compiler(args.folder.resolve() / 'compiler', args.minutes)
     adopt_orphans()
     try:
         with open(args.folder / 'bench_build.log', 'a') as log:
@@ -42,6 +56,9 @@ def main() -> int:
             folder = args.folder.resolve() / f'{requirement}-{kind}'
             seconds = {way: measured(steps, requirement, folder, way) for way in WAYS}
     except (SetUpError, KeyboardInterrupt) as error:
+        if is_up():
+            print('bench_build: the time is up; run it again to continue')
+            return STOPPED
         print(f'bench_build: {error or "interrupted; run it again"}', file=sys.stderr)
         return 1
     print(f'{requirement} for {kind}')
@@ -66,6 +83,28 @@ def measured(steps: Steps, requirement: str, folder: Path, way: str) -> float:
         with counted(record):
             build_wheel(steps, requirement, work, way)
     return sum(json.loads(record.read_text()))
+
+
+def limit_compiler(script: Path, minutes: float | None) -> None:
+    """Have torch compile by a script that refuses to begin after some minutes.
+
+    Args:
+        script (Path): Where it goes. It stands there without a limit too, for a
+            compiler by another name would have ninja compile everything again.
+        minutes (float | None): From now; None is no limit.
+    """
+    compiler = os.environ.get('CXX', 'c++')
+    words = {'until': UNTIL, 'stopped': STOPPED, 'compiler': compiler}
+    script.write_text(COMPILER % words)
+    script.chmod(0o755)
+    os.environ['CXX'] = str(script)
+    if minutes is not None:
+        os.environ[UNTIL] = str(int(time.time() + 60 * minutes))
+
+
+def is_up() -> bool:
+    """Whether the compiler begins nothing more."""
+    return 0 < int(os.environ.get(UNTIL, 0)) <= time.time()
 
 
 @contextmanager
@@ -115,6 +154,11 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--stack', default='openmmlab', choices=sorted(MMCV))
     parser.add_argument('--folder', type=Path, default=FOLDER)
+    parser.add_argument(
+        '--minutes',
+        type=float,
+        help=f'begin no compilation later than that; ends with status {STOPPED}',
+    )
     return parser.parse_args()
 
 

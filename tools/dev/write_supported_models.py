@@ -1,13 +1,14 @@
 """Try every config of the libraries, and write what is served and what is not.
 
 Every distinct backbone, and every distinct model for its necks and heads, is built on
-torch's meta device and searched for sites. That takes about ten minutes. The tests
-run the backbones; this writes the table.
+torch's meta device and searched for sites. That takes minutes of processor time;
+what was found is kept in .cache, so that the same command goes on where it was stopped.
+The tests run the backbones; this writes the table.
 
 Example::
 
-    python tools/dev/write_supported_models.py
-    python tools/dev/write_supported_models.py --only mmpretrain  # a part of the page
+    python -m tools.dev.write_supported_models
+    python -m tools.dev.write_supported_models --only mmpretrain  # a part of the page
 """
 
 from __future__ import annotations
@@ -17,28 +18,17 @@ import importlib
 import logging
 import re
 import warnings
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from torch import nn
+from dropblock_mm.analysis.sites.stock_models import StockConfig, stock_configs
+from tools.dev import stock_sites
+from tools.dev.kept_findings import KeptFindings, digest_of
+from tools.dev.stock_sites import Tally, find_all
 
-from dropblock_mm.analysis.sites.dry_run import build_on_meta
-from dropblock_mm.analysis.sites.stock_models import (
-    StockConfig,
-    backbones_of,
-    builder,
-    key_of,
-    stock_configs,
-    without,
-)
-from dropblock_mm.injection.refusals import why_no_site
-from dropblock_mm.injection.walk import walk
-
-PAGE = Path(__file__).resolve().parents[2] / 'docs/en/supported_models.md'
-# What does not change which kinds of part a model has.
-COSMETIC = ('init_cfg', 'pretrained', 'train_cfg', 'test_cfg', 'depth', 'num_classes')
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / 'docs/en/supported_models.md'
+KEPT = ROOT / '.cache/supported_models'
 # The parts of the page, and the libraries in each.
 GROUPS = {'mmdet and mmseg': ('mmdet', 'mmseg'), 'mmpretrain': ('mmpretrain',)}
 TOP = """# Supported models
@@ -47,7 +37,7 @@ Every config that comes with the libraries: what a target finds that names its b
 and one that names a neck or a head. Written by
 
 ```shell
-python tools/dev/write_supported_models.py
+python -m tools.dev.write_supported_models
 ```
 
 which builds every distinct model without weights and looks for sites. That the layers
@@ -57,7 +47,8 @@ be, is what `make test-all` tests on every distinct backbone.
 What a site is, and how to name it, is in the [guide](guide.md#targets). For necks and
 heads, `configs` counts models that differ in more than depth and losses. Many a head
 has no site for good reasons: linear layers have no feature maps, and what consists of
-plain `nn.Conv2d` mostly predicts.
+plain `nn.Conv2d` mostly predicts. The reasons are short here; whoever names such a part
+in a target is told more, and what to do.
 """
 HEADER = """
 ## {title}
@@ -69,135 +60,9 @@ without, and {other} could not be tried; the reasons are at the end of this part
 Row = tuple[str, ...]
 
 
-class Tally:
-    """What was found for one kind of part: a row of a table.
-
-    Args:
-        configs: Number of configs that have it.
-        settings: Distinct settings of it.
-        counts: (sites, skip connections) of each setting.
-        reason: Why it has no site.
-    """
-
-    def __init__(self) -> None:
-        self.configs = 0
-        self.settings: set[str] = set()
-        self.counts: list[tuple[int, int]] = []
-        self.reason = ''
-
-    def add(self, key: str, module: nn.Module) -> None:
-        """Count the sites of a setting that was not seen before."""
-        if key in self.settings:
-            return
-        self.settings.add(key)
-        places = [place for _, place in walk(module) if place.kind != 'branch']
-        shortcuts = sum(place.kind == 'shortcut' for place in places)
-        self.counts.append((len(places), shortcuts))
-        if not places:
-            self.reason = why_no_site([module])
-
-    @property
-    def served(self) -> bool:
-        """Whether there is a site."""
-        return any(sites for sites, _ in self.counts)
-
-
-def find_all(configs: Sequence[StockConfig]) -> tuple[dict[str, Any], Counter[str]]:
-    """Try every config.
-
-    Returns:
-        tuple: Tallies by kind of table and (package, class), and for the configs
-        that could not be tried, how many there are for each reason.
-    """
-    tables: dict[str, Any] = {
-        'backbones': defaultdict(Tally),
-        'parts': defaultdict(Tally),
-        'results': Counter(),
-    }
-    problems: Counter[str] = Counter()
-    built: dict[str, nn.Module | str] = {}
-    for stock in configs:
-        outcome = _try_backbones(stock, tables['backbones'], built)
-        tables['results'][outcome if outcome in ('served', 'refused') else 'other'] += 1
-        if outcome not in ('served', 'refused'):
-            problems[outcome] += 1
-    seen: set[str] = set()
-    for stock in configs:
-        key = key_of(without(stock.model, COSMETIC))
-        if stock.model is not None and key not in seen:
-            seen.add(key)
-            _try_parts(stock, tables['parts'])
-    return tables, problems
-
-
-def _try_backbones(
-    stock: StockConfig, tallies: Mapping[Any, Tally], built: dict[str, Any]
-) -> str:
-    """Tally the backbones of a config; say 'served', 'refused', or what is wrong."""
-    if stock.problem:
-        return reason_of(stock.problem)
-    backbones = [without(config) for _, config in backbones_of(stock.model or {})]
-    if not backbones:
-        return 'there is no backbone in it'
-    outcomes = []
-    for config in backbones:
-        key = key_of([stock.package, config])
-        if key not in built:
-            built[key] = build_or_say(stock.package, config)
-        model = built[key]
-        if isinstance(model, str):
-            return model
-        tally = tallies[stock.package, config['type']]
-        tally.add(key, model)
-        outcomes.append(tally.served)
-    tally.configs += 1
-    return 'served' if any(outcomes) else 'refused'
-
-
-def _try_parts(stock: StockConfig, tallies: Mapping[Any, Tally]) -> None:
-    """Tally the necks and heads of a model that can be built."""
-    model = build_or_say(stock.package, stock.model or {})
-    if isinstance(model, str):
-        return
-    for part in parts_of(model):
-        key = key_of([str(part)])
-        tally = tallies[stock.package, type(part).__name__]
-        tally.configs += 1
-        tally.add(key, part)
-
-
-def parts_of(model: nn.Module) -> Iterator[nn.Module]:
-    """Yield the necks and heads of a model, those of a two-stage detector too."""
-    for name, part in model.named_children():
-        if not re.search(r'head|neck|^\d+$', name):
-            continue
-        if name == 'roi_head' or isinstance(part, (nn.ModuleList, nn.Sequential)):
-            yield from parts_of(part)
-        else:
-            yield part
-
-
-def build_or_say(package: str, config: Mapping[str, Any]) -> nn.Module | str:
-    """Build on the meta device, or return what prevents it."""
-    try:
-        return build_on_meta(builder(package, config))
-    except Exception as error:  # whatever a model of someone else's may raise
-        return reason_of(f'{type(error).__name__}: {error}')
-
-
-def reason_of(problem: str) -> str:
-    """Put an exception in words that hold on any machine."""
-    kind, _, text = problem.partition(': ')
-    if kind == 'FileNotFoundError':
-        return 'it names a file that does not exist'
-    if 'install' in text or kind == 'ImportError':
-        return 'it needs a package that is in neither stack'
-    return f'{kind}: ' + ' '.join(text.split())[:90]
-
-
-def make_part(title: str, configs: Sequence[StockConfig]) -> str:
+def make_part(title: str, configs: Sequence[StockConfig], kept: KeptFindings) -> str:
     """Write the part of the page about some libraries."""
-    tables, problems = find_all(configs)
+    tables, problems = find_all(configs, kept)
     results = tables['results']
     versions = ' and '.join(
         f'{name} {importlib.import_module(name).__version__}' for name in GROUPS[title]
@@ -221,16 +86,16 @@ def make_part(title: str, configs: Sequence[StockConfig]) -> str:
 
 def row_of(key: tuple[str, str], tally: Tally) -> Row:
     """Return a row: what is served, or why not."""
-    sites, shortcuts = zip(*tally.counts, strict=True)
-    result = 'served' if tally.served else f'no site: {tally.reason.rstrip(".")}'
-    numbers = (tally.configs, len(tally.settings))
-    return (*key, *map(str, numbers), span(sites), span(shortcuts), result)
+    sites, shortcuts = zip(*tally.counts.values(), strict=True)
+    numbers = (tally.configs, len(tally.counts))
+    return (*key, *map(str, numbers), span(sites), span(shortcuts), tally.result())
 
 
 def span(numbers: Sequence[int]) -> str:
     """Return '3' or '3-7'."""
     low, high = min(numbers), max(numbers)
-    return str(low) if low == high else f'{low}-{high}'
+    # A hyphen at which no line is broken, in a narrow column.
+    return str(low) if low == high else f'{low}\u2011{high}'
 
 
 def table(head: Row, rows: Sequence[Row]) -> str:
@@ -246,6 +111,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         '--only', choices=GROUPS, help='keep the other parts of the page as they are'
     )
+    parser.add_argument(
+        '--kept', type=Path, default=KEPT, help='what was found; default: %(default)s'
+    )
     args = parser.parse_args(argv)
     warnings.simplefilter('ignore')
     logging.disable(logging.WARNING)
@@ -253,10 +121,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     for title, packages in GROUPS.items():
         if args.only in (None, title):
             configs = [c for package in packages for c in stock_configs(package)]
-            parts[title] = make_part(title, configs)
+            kept = KeptFindings(args.kept / f'{title}.jsonl', state_of(packages))
+            parts[title] = make_part(title, configs, kept)
             print(f'{title}: {len(configs)} configs')
     args.out.write_text(TOP + ''.join(parts[title] for title in GROUPS))
     print(f'wrote {args.out}')
+
+
+def state_of(packages: Sequence[str]) -> str:
+    """Return what the findings depend on: versions, and the code that finds sites."""
+    versions = [importlib.import_module(n).__version__ for n in (*packages, 'torch')]
+    code = [ROOT / 'dropblock_mm/injection', ROOT / 'dropblock_mm/analysis/sites']
+    tools = [Path(__file__), Path(stock_sites.__file__)]
+    return ' '.join([*versions, digest_of([*code, *tools])])
 
 
 def parts_of_page(text: str) -> dict[str, str]:

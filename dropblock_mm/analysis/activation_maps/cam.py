@@ -1,7 +1,7 @@
-"""CAM (Zhou et al., 2016) and Grad-CAM (Selvaraju et al., 2017).
+"""CAM (Zhou et al., 2016), Grad-CAM (Selvaraju et al., 2017) and HiResCAM.
 
-Both weight the maps of a layer and add them up: by the classifier's own weights, or by
-the mean gradient of a score.
+All weight the maps of a layer and add them up: by the classifier's own weights, by the
+mean gradient of a score, or by its gradient at each cell (Draelos and Carin, 2020).
 """
 
 from __future__ import annotations
@@ -38,6 +38,30 @@ def grad_cam(maps: Sequence[Tensor], score: Tensor) -> Tensor:
     Raises:
         RefusedValueError: The score does not depend on the maps.
     """
+    map_, gradient = _steepest(maps, score)
+    return class_activation_map(map_, gradient.mean(dim=(1, 2)))
+
+
+def hires_cam(maps: Sequence[Tensor], score: Tensor) -> Tensor:
+    """Return relu(sum_k dS/dA_k * A_k), each cell with the gradient at itself.
+
+    It is for what depends on a part of the map, as a detector's box does: the mean of
+    Grad-CAM lights up everything in the image that looks like it (Zhao and Chan, 2023,
+    "Gradient-based Instance-Specific Visual Explanations for Object Detection").
+
+    Args:
+        maps: As :func:`grad_cam` takes them.
+        score: Tensor[].
+
+    Raises:
+        RefusedValueError: The score does not depend on the maps.
+    """
+    map_, gradient = _steepest(maps, score)
+    return (gradient * map_).sum(dim=0).clamp_min(0)
+
+
+def _steepest(maps: Sequence[Tensor], score: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a map and its gradient, Tensor[K, H, W] each."""
     gradients: Sequence[Tensor | None] = [None]
     if score.requires_grad:
         gradients = torch.autograd.grad(
@@ -50,11 +74,12 @@ def grad_cam(maps: Sequence[Tensor], score: Tensor) -> Tensor:
     ]
     if not known:
         raise RefusedValueError(
-            'the prediction has no gradient to the layer, so that there is no Grad-CAM '
-            'of it. Name a layer in front of what predicts it, by --layer.'
+            'the prediction has no gradient to the layer, so that there is no '
+            'activation map of it. Name a layer in front of what predicts it, by '
+            '--layer.'
         )
     steepest, gradient = max(known, key=lambda pair: float(pair[1].abs().sum()))
-    return class_activation_map(steepest[0].detach(), gradient[0].mean(dim=(1, 2)))
+    return steepest[0].detach(), gradient[0]
 
 
 class Watched:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dropblock_mm.analysis.activation_maps.explain import Explanation, explain
+from dropblock_mm.analysis.activation_maps.explain import explain
+from dropblock_mm.analysis.activation_maps.explanation import Explanation
 from dropblock_mm.analysis.activation_maps.spread import (
     MEASURES,
     PairedDifference,
@@ -76,7 +77,9 @@ class SameImages:
     def __len__(self) -> int:
         return len(self.indices)
 
-    def explain(self, target: Truth | None, layer: str | None) -> Iterator[ImageMaps]:
+    def explain(
+        self, target: Truth | None, layer: str | None, method: str | None = None
+    ) -> Iterator[ImageMaps]:
         """Yield the maps of one image after the other.
 
         What is explained is the target, or the truth, or else the surest prediction of
@@ -86,12 +89,11 @@ class SameImages:
             examples = [self._example(i, index) for i in range(len(self.models))]
             _check_same_image(self.models, [e.path for e in examples])
             first, *others = zip(self.models, examples, strict=True)
-            base = explain(*first, target, layer)
+            base = explain(*first, target, layer, method)
             wanted = target or (base.target if base else None)
             maps = [base]
-            for model, example in others:
-                found = explain(model, example, wanted, layer) if wanted else None
-                maps.append(found)
+            for other in others:
+                maps.append(explain(*other, wanted, layer, method) if wanted else None)
             yield ImageMaps(examples[0].path, maps)
 
     def _example(self, model: int, index: int) -> Any:

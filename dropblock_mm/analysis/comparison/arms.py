@@ -130,9 +130,21 @@ def compare(results: Sequence[Result], asked: str | None = None) -> Comparison:
         if metric in result.progress.metrics:
             found = outcome_of(result, metric)
             outcomes[result.run.row.name][result.run.seed] = found
-    plain = outcomes[names[0]]
-    others = [_arm(name, outcomes[name], plain) for name in names[1:]]
-    return Comparison(metric, [Arm(names[0], plain), *others])
+    return compare_outcomes(metric, outcomes)
+
+
+def compare_outcomes(
+    metric: str, outcomes: Mapping[str, dict[int, Outcome]]
+) -> Comparison:
+    """Compare what arms gave with what the first of them gave, seed by seed.
+
+    Args:
+        metric: The name of the metric.
+        outcomes: By arm and seed.
+    """
+    (name, plain), *rest = outcomes.items()
+    others = [_arm(other, own, plain) for other, own in rest]
+    return Comparison(metric, [Arm(name, plain), *others])
 
 
 def outcome_of(result: Result, metric: str) -> Outcome:

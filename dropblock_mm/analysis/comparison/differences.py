@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, stats
 
 CONFIDENCE = 0.95
 POWER = 0.8  # chance of deciding a true difference of the size that was found
@@ -112,6 +112,22 @@ def seeds_needed(numbers: list[float]) -> int | None:
         else:
             low = middle + 1
     return low
+
+
+def detectable(numbers: list[float]) -> float | None:
+    """Return the difference that so many pairs of such a spread would have shown.
+
+    Args:
+        numbers: Paired differences.
+
+    Returns:
+        The true mean at which a paired t test at 0.05 has a power of 0.8; None where
+        the spread is not known.
+    """
+    if not _spread(numbers):
+        return None
+    found = optimize.brentq(lambda size: power(size, len(numbers)) - POWER, 0, 100)
+    return float(found) * _spread(numbers)
 
 
 def power(size: float, pairs: int) -> float:

@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from dropblock_mm.analysis.activation_maps.compare import ImageMaps, SpreadReport
-from dropblock_mm.analysis.activation_maps.explain import Explanation
+from dropblock_mm.analysis.activation_maps.explanation import Explanation
 from dropblock_mm.analysis.figures.grid import evenly_spaced
 from dropblock_mm.analysis.figures.record import FigureRecord
 from dropblock_mm.analysis.figures.style import BLUE, ORANGE

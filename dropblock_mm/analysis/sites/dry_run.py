@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.utils.hooks import RemovableHandle
 
 from dropblock_mm.injection.sites import Site
@@ -57,22 +58,50 @@ def build_on_meta(build: Callable[[], nn.Module]) -> nn.Module:
     """Build a model without memory for its weights.
 
     Args:
-        build: Builds the model; called again on the CPU if it needs real numbers.
+        build: Builds the model; called again if it needs real numbers.
 
     Returns:
         nn.Module: The model on the meta device, in training mode.
     """
-    try:
-        with torch.device('meta'):
-            model = build()
-    except (NotImplementedError, RuntimeError):
-        model = build()
+    model = _build_small(build)
     model.to('meta')  # some parameters, such as L2Norm's, are on the CPU all the same
     model.train()
     for module in model.modules():
         if _is_deformable(module):
             module.forward = partial(_plain_conv, module)
     return model
+
+
+def _build_small(build: Callable[[], nn.Module]) -> nn.Module:
+    """Build with as little memory as the model lets us."""
+    # Many list their rates by torch.linspace and read them; few read parameters.
+    for place in (partial(torch.device, 'meta'), _parameters_on_meta):
+        try:
+            with place():
+                return build()
+        except (NotImplementedError, RuntimeError):
+            continue
+    return build()
+
+
+@contextmanager
+def _parameters_on_meta() -> Iterator[None]:
+    """Take the memory of every parameter as soon as a module has it.
+
+    What fills it with random numbers finds it on the meta device and does nothing.
+    """
+
+    # It may return another parameter, of which torch's type of hooks does not know.
+    def move(module: nn.Module, name: str, parameter: nn.Parameter | None) -> Any:
+        if parameter is None or parameter.is_meta:
+            return None  # as it is
+        return nn.Parameter(parameter.to('meta'), parameter.requires_grad)
+
+    handle = register_module_parameter_registration_hook(move)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def _is_deformable(module: nn.Module) -> bool:

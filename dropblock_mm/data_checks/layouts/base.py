@@ -179,6 +179,8 @@ def annotation_file_flaws(
     path = annotations.path
     if not os.path.exists(path):
         yield annotations.problem('no such file', 'Give the annotation file.')
+    elif os.path.isdir(path):
+        yield annotations.problem('a folder', 'Give the annotation file.')
     elif os.path.isfile(path) and os.path.getsize(path) == 0:
         yield annotations.problem('the file is empty', 'Copy or download it again.')
     elif path.endswith('.json'):
@@ -211,6 +213,8 @@ def missing_files(files: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
 def _hint(path: str, folders: dict[str, dict[str, str]]) -> str:
     """Say whether the file is there by nearly this name."""
     folder, name = os.path.split(path)
+    if os.path.islink(path):
+        return f', a link to {os.readlink(path)}'
     if folder not in folders:
         listed = os.listdir(folder or '.') if os.path.isdir(folder or '.') else []
         folders[folder] = {_stem(other): other for other in listed}

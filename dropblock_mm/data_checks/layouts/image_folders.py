@@ -47,7 +47,9 @@ BESIDE = warning(
 TWO_LABELS = error(
     'names in the list that have two labels', 'Give each image one line.'
 )
-EMPTY_CLASS = warning('class folders without an image', 'Nothing is learned of them.')
+EMPTY_CLASS = warning(
+    'class folders without an image', 'Nothing is learned of them, or measured.'
+)
 OTHER_EXTENSION = warning(
     'files whose extension is none of the data set',
     'They are left out. Add theirs to extensions, or convert them, if they are images.',
@@ -59,6 +61,10 @@ BAD_LINE = error(
 NOT_A_LABEL = error(
     'labels in the list that are no class',
     'The loss fails on them. Labels count from 0 and end below the number of classes.',
+)
+FROM_ONE = warning(
+    'list whose labels count from 1',
+    'Nothing is learned of class 0, and its output stays. Subtract 1 from each.',
 )
 
 
@@ -227,6 +233,9 @@ def _of_list(entry: DataSetEntry, path: str) -> Iterator[Problem]:
             yield TWO_LABELS, f'{name}: {labels[name]} and {value}'
         if value < 0 or (entry.classes and value >= len(entry.classes)):
             yield NOT_A_LABEL, f'{value} of {name}'
+    values = {*labels.values()}
+    if len(values) > 1 and values == {*range(1, len(values) + 1)}:
+        yield FROM_ONE, path
 
 
 def _is_number(label: str | None) -> bool:

@@ -8,6 +8,7 @@ from torch import nn
 from dropblock_mm.analysis.activation_maps.cam import (
     class_activation_map,
     grad_cam,
+    hires_cam,
     watching,
 )
 from dropblock_mm.errors import RefusedValueError
@@ -88,11 +89,43 @@ def test_of_several_maps_the_one_that_matters_counts():
     assert torch.equal(found, class_activation_map(maps[1][0].detach(), torch.ones(2)))
 
 
-def test_no_gradient_is_refused():
+def test_hires_cam_weights_each_cell_by_its_own_gradient():
+    maps = torch.randn(1, 3, 4, 5, requires_grad=True)
+    weights = torch.randn(3, 4, 5)
+    slow = np.zeros((4, 5))
+    for k in range(3):
+        for i in range(4):
+            for j in range(5):
+                slow[i, j] += (weights[k, i, j] * maps[0, k, i, j]).item()
+    found = hires_cam([maps], (maps[0] * weights).sum())
+    assert found.numpy() == pytest.approx(np.maximum(slow, 0), abs=1e-5)
+
+
+def test_what_depends_on_a_corner_lights_up_there_alone():
+    maps = torch.rand(1, 3, 6, 6, requires_grad=True)
+    score = maps[0, :, :2, :2].sum()
+    found = hires_cam([maps], score)
+    assert torch.allclose(found[:2, :2], maps[0].sum(0)[:2, :2])
+    assert found.count_nonzero() == 4
+    assert grad_cam([maps], score).count_nonzero() == 36
+
+
+def test_both_are_one_where_the_gradient_is_even(model):
+    x = torch.randn(1, 3, 12, 10)
+    # Without the ReLU all cells of a pooled map have one gradient.
+    model.forward = lambda x: model.fc(model.pool(model.features(x)).flatten(1))
+    with watching(model, model.features, with_gradient=True) as watched:
+        score = model(x)[0, 2]
+        maps = watched.found('features')
+        assert torch.allclose(hires_cam(maps, score), grad_cam(maps, score), atol=1e-7)
+
+
+@pytest.mark.parametrize('method', [grad_cam, hires_cam])
+def test_no_gradient_is_refused(method):
     maps = torch.rand(1, 2, 4, 4, requires_grad=True)
     for score in (torch.tensor(1.0), torch.tensor(1.0, requires_grad=True)):
         with pytest.raises(RefusedValueError, match='no gradient'):
-            grad_cam([maps], score)
+            method([maps], score)
 
 
 def test_a_layer_without_maps_is_refused(model):

@@ -3,10 +3,18 @@
 import numpy as np
 import pytest
 import torch
+from mmdet.structures import DetDataSample
+from mmengine.config import Config
+from mmengine.structures import InstanceData
 
-from dropblock_mm.analysis.activation_maps import compare, explain
+from dropblock_mm.analysis.activation_maps import (
+    compare,
+    detectors,
+    explain,
+    segmentors,
+)
 from dropblock_mm.analysis.activation_maps.compare import SameImages, spread_report
-from dropblock_mm.analysis.activation_maps.explain import Explanation
+from dropblock_mm.analysis.activation_maps.explanation import Explanation
 from dropblock_mm.analysis.trained.models import model_files, open_model
 from dropblock_mm.analysis.trained.truth import Truth
 from dropblock_mm.errors import RefusedValueError
@@ -63,10 +71,61 @@ def test_a_detectors_box_is_the_true_one(opened):
     example = images._example(0, 1)
     found = explain.explain(trained, example)
     if found.right:
-        assert explain._overlap(found.box, example.truth.box) >= 0.5
+        assert detectors._overlap(found.box, example.truth.box) >= 0.5
     surest = explain.explain(trained, images._example(0, 2), Truth(0))
     assert surest.box is not None
     assert surest.activation.any()
+
+
+def test_a_box_is_explained_by_what_is_around_it(opened):
+    trained = opened('mmdet')
+    example = SameImages([trained])._example(0, 1)
+    usual = explain.explain(trained, example, Truth(0))
+    asked = explain.explain(trained, example, Truth(0), method='hires-cam')
+    assert np.array_equal(usual.activation, asked.activation)
+    # Two convolutions of 3x3 see two cells to each side of the anchor's.
+    assert 0 < np.count_nonzero(usual.activation) <= 25
+    mean = explain.explain(trained, example, Truth(0), method='grad-cam')
+    assert np.count_nonzero(mean.activation) > 25
+
+
+@pytest.mark.parametrize('flip', [None, 'horizontal', 'vertical'])
+def test_a_regions_map_is_that_of_the_whole_prediction(opened, monkeypatch, flip):
+    trained = opened('mmseg')
+    example = SameImages([trained])._example(0, 1)
+    sample = example.item['data_samples']
+    if flip:
+        sample.set_metainfo({'flip': True, 'flip_direction': flip})
+    sample.set_metainfo({'padding_size': [8, 0, 0, 16]})
+    short = explain.explain(trained, example)
+    monkeypatch.setattr(segmentors, '_enlarges_logits_alone', lambda model: False)
+    whole = explain.explain(trained, example)
+    assert whole.activation.any()
+    assert np.allclose(short.activation, whole.activation, rtol=1e-4, atol=1e-9)
+    assert (short.right, short.score) == (whole.right, whole.score)
+
+
+@pytest.mark.parametrize('alone', [True, False])
+def test_a_window_that_slides_changes_nothing(opened, monkeypatch, alone):
+    trained = opened('mmseg')
+    example = SameImages([trained])._example(0, 2)
+    monkeypatch.setattr(segmentors, '_enlarges_logits_alone', lambda model: alone)
+    whole = explain.explain(trained, example)
+    sliding = Config({'mode': 'slide', 'crop_size': (32, 32), 'stride': (16, 16)})
+    monkeypatch.setattr(trained.model, 'test_cfg', sliding)
+    found = explain.explain(trained, example)
+    assert np.array_equal(whole.activation, found.activation)
+    assert trained.model.test_cfg.mode == 'slide'
+
+
+def test_a_model_without_boxes_is_refused(opened, monkeypatch):
+    trained = opened('mmdet')
+    example = SameImages([trained])._example(0, 1)
+    empty = [DetDataSample(pred_instances=InstanceData(masks=torch.zeros(1)))]
+    for predicted in ([DetDataSample()], empty):
+        monkeypatch.setattr(trained.model, 'predict', lambda *a, p=predicted, **k: p)
+        with pytest.raises(RefusedValueError, match='RetinaNet predicts no boxes'):
+            explain.explain(trained, example)
 
 
 def test_own_images_need_no_annotations(opened, small_images):

@@ -1,6 +1,7 @@
 """What paired differences show, and what they do not."""
 
 import math
+import statistics
 
 import numpy as np
 import pytest
@@ -78,3 +79,15 @@ def test_the_power_is_that_of_trials():
 
 def test_a_difference_of_nothing_takes_more_seeds_than_anyone_has():
     assert differences.seeds_needed([-1.0, 1.0]) is None
+
+
+def test_what_could_have_been_seen_has_the_power_that_is_asked_for():
+    rng = np.random.default_rng(0)
+    numbers = [0.3, -0.2, 0.5, 0.1, 0.9, -0.4]
+    size = differences.detectable(numbers)
+    spread = statistics.stdev(numbers)
+    drawn = rng.normal(size, spread, (20_000, len(numbers)))
+    found = stats.ttest_1samp(drawn, 0, axis=1).pvalue < 0.05
+    assert found.mean() == pytest.approx(0.8, abs=0.015)
+    assert differences.detectable([0.1]) is None
+    assert differences.detectable([0.2, 0.2]) is None

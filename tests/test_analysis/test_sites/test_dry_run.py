@@ -42,15 +42,47 @@ def test_nothing_is_dropped_or_left_behind():
     ]
 
 
-def test_a_model_that_needs_numbers_to_be_built_is_built_on_the_cpu():
+def test_a_model_that_needs_numbers_is_built_without_its_weights():
+    """Such as the rates that many transformers make by torch.linspace."""
+    places = []
+
     def build():
         resnet = toy_resnet()
+        places.append([parameter.is_meta for parameter in resnet.parameters()])
         resnet.rate = torch.linspace(0, 1, 3)[1].item()
         return resnet
 
     model = build_on_meta(build)
     assert model.rate == 0.5
-    assert all(tensor.is_meta for tensor in model.parameters())
+    assert all(tensor.is_meta for tensor in (*model.parameters(), *model.buffers()))
+    # Filling weights of a billion numbers takes minutes and their memory.
+    assert [all(place) for place in places] == [True, True]
+    assert not nn.Linear(1, 1).weight.is_meta, 'nothing is left behind'
+
+
+def test_frozen_and_shared_parameters_stay_so_without_weights():
+    def build():
+        model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+        model[0].weight.requires_grad_(False)
+        model[1].weight = model[0].weight
+        model.rate = torch.ones(1).item()
+        return model
+
+    first, second = build_on_meta(build)
+    assert first.weight is second.weight
+    assert not second.weight.requires_grad
+    assert first.bias.requires_grad
+
+
+def test_a_model_that_reads_its_weights_is_built_on_the_cpu():
+    def build():
+        unit = nn.Conv2d(3, 4, 1)
+        unit.start = unit.weight.sum().item()
+        return unit
+
+    model = build_on_meta(build)
+    assert isinstance(model.start, float)
+    assert model.weight.is_meta
 
 
 @pytest.mark.parametrize('kind', ['DCN', 'DCNv2'])

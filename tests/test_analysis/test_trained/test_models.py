@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
 
 from dropblock_mm.analysis.trained.images import largest_class
 from dropblock_mm.analysis.trained.models import (
@@ -13,6 +15,7 @@ from dropblock_mm.analysis.trained.models import (
     open_model,
 )
 from dropblock_mm.errors import RefusedError, RefusedFileError, RefusedValueError
+from dropblock_mm.runs.runner import turn_channels_last
 
 
 @pytest.fixture(scope='module')
@@ -36,6 +39,33 @@ def test_it_is_in_eval_mode_and_has_the_checkpoints_weights(classifier):
     own = classifier.model.state_dict()
     assert all(torch.equal(own[key].cpu(), saved[key]) for key in own)
     assert classifier.classes == ('cat', 'dog', 'cow')
+
+
+@pytest.mark.parametrize('turned', [False, True])
+def test_a_data_preprocessor_beside_the_model_is_the_models(
+    small_run, tmp_path, turned
+):
+    run = small_run('mmpretrain')
+    cfg = Config.fromfile(str(run / 'config.py'))
+    beside = cfg.model.pop('data_preprocessor')
+    cfg.data_preprocessor, cfg.channels_last = beside, turned
+    cfg.dump(str(tmp_path / 'config.py'))
+    opened = open_model(
+        ModelFiles('a', str(tmp_path / 'config.py'), str(run / 'epoch_1.pth')), {}
+    )
+    own = opened.model.data_preprocessor
+    assert own.mean.flatten().tolist() == beside.mean
+    assert own.std.flatten().tolist() == beside.std
+
+
+def test_channels_last_takes_what_the_runner_puts_beside_a_model(small_run):
+    cfg = Config.fromfile(str(small_run('mmpretrain') / 'config.py'))
+    beside = cfg.model.pop('data_preprocessor')
+    cfg.channels_last = True
+    turn_channels_last(cfg)
+    init_default_scope('mmpretrain')
+    built = MODELS.build({**cfg.model, 'data_preprocessor': beside})
+    assert built.data_preprocessor.mean.flatten().tolist() == beside.mean
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """How the processor time of builds is counted and kept."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tools.dev import bench_build
+from tools.dev.environment.machine import SetUpError
 
 ROOT = Path(__file__).resolve().parents[3]
 BURN = 'import time\nwhile time.process_time() < {}: pass'
@@ -70,6 +72,54 @@ def test_what_an_interrupted_build_took_is_added(measure, tmp_path):
 def test_a_finished_build_is_not_done_again(measure):
     first = measure()
     assert measure(fails=True) == first
+
+
+@pytest.fixture
+def compiler(monkeypatch, tmp_path):
+    """Gives the compiler that torch would be told of, ``echo`` in truth."""
+    monkeypatch.setenv('CXX', 'echo')
+    monkeypatch.delenv(bench_build.UNTIL, raising=False)
+
+    def limited(minutes):
+        bench_build.limit_compiler(tmp_path / 'compiler', minutes)
+        return [os.environ['CXX'], '-c', 'a b.cpp']
+
+    yield limited
+    os.environ.pop(bench_build.UNTIL, None)
+
+
+@pytest.mark.parametrize('minutes', [None, 10])
+def test_the_compiler_gets_what_it_would_get_without_a_limit(compiler, minutes):
+    command = compiler(minutes)
+    said = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert said.stdout == '-c a b.cpp\n'
+    assert not bench_build.is_up()
+
+
+def test_nothing_is_compiled_once_the_time_is_up(compiler):
+    command = compiler(0)
+    said = subprocess.run(command, capture_output=True, text=True)
+    assert said.returncode == bench_build.STOPPED
+    assert not said.stdout
+    assert bench_build.is_up()
+
+
+def test_a_part_that_is_over_says_to_run_it_again(
+    monkeypatch, tmp_path, compiler, capsys
+):
+    def refused(*args):
+        raise SetUpError('the compiler said no')
+
+    monkeypatch.setattr(bench_build, 'adopt_orphans', lambda: None)
+    monkeypatch.setattr(bench_build, 'build_kind', refused)
+    folder = ['--folder', str(tmp_path)]
+    monkeypatch.setattr(sys, 'argv', ['bench_build', *folder, '--minutes', '0'])
+    assert bench_build.main() == bench_build.STOPPED
+    assert 'run it again' in capsys.readouterr().out
+    monkeypatch.delenv(bench_build.UNTIL)
+    monkeypatch.setattr(sys, 'argv', ['bench_build', *folder])
+    assert bench_build.main() == 1
+    assert 'the compiler said no' in capsys.readouterr().err
 
 
 def test_the_comparison_is_of_processor_times():

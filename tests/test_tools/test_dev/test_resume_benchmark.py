@@ -24,5 +24,5 @@ def test_it_prints_each_way_and_the_share(shared_data, capsys):
     resume_benchmark.main([str(root), *options])
     said = capsys.readouterr().out
     for way in resume_benchmark.WAYS:
-        assert re.search(rf'{way} +\d+\.\d\d s to the first batch', said)
+        assert re.search(rf'{way} +\d+\.\d\d s of processor time to the first', said)
     assert re.search(r'resuming at iteration 3 adds .* with MMEngine, .* of it', said)

@@ -2,6 +2,8 @@
 
 import importlib
 import json
+import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -33,6 +35,45 @@ def test_an_unknown_stack_is_one_clear_message():
         "set-up: STACK='openmm' is unknown; expected one of ['onedl', 'openmmlab']. "
         'For the default leave STACK out.\n'
     )
+
+
+@pytest.fixture
+def make_env(tmp_path):
+    """Runs ``make env`` in a clone of what it needs, with some variables more."""
+    for name in ('tools/dev', 'requirements', 'dropblock_mm/ops/cpu'):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    for name in ('Makefile', 'setup.cfg', 'setup.py'):
+        shutil.copy(ROOT / name, tmp_path)
+
+    def run(**variables):
+        environment = {**os.environ, 'PYTHON': sys.executable, **variables}
+        environment.pop('PYTHONPATH', None)
+        command = ['make', '--no-print-directory', 'env']
+        return subprocess.run(
+            command, env=environment, cwd=tmp_path, capture_output=True, text=True
+        )
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ('variables', 'said'),
+    [
+        ({'PYTHON': 'python9'}, 'set-up: python9 is not on the PATH; expected Python'),
+        ({'STACK': 'openmm'}, "set-up: STACK='openmm' is unknown; expected one of"),
+        ({'CXX': 'no-such'}, 'a C++ compiler (no-such). Install what is missing: sudo'),
+    ],
+)
+def test_make_stops_with_one_message_before_anything_is_made(
+    make_env, tmp_path, variables, said
+):
+    done = make_env(**variables)
+    assert done.returncode == 2
+    assert done.stdout == ''
+    message, end = done.stderr.splitlines()
+    assert said in message
+    assert end.startswith('make: ***')
+    assert not list(tmp_path.glob('.venv*/*'))
 
 
 @pytest.fixture
@@ -230,12 +271,14 @@ def test_a_proxy_that_answers_is_fine(part, monkeypatch, no_proxy_named):
 class Index:
     """A pip that finds torch with these needs, or says this on stderr."""
 
+    stdout = 'Looking in indexes: https://index.test/simple\nThe conflict is of:\n'
+
     def __init__(self, needs=(), stderr=''):
         self.needs, self.stderr = list(needs), stderr
 
     def ask_pip(self, *args):
         if self.stderr:
-            return SimpleNamespace(returncode=1, stderr=self.stderr)
+            return SimpleNamespace(returncode=1, stdout=self.stdout, stderr=self.stderr)
         found = [{'metadata': {'name': 'torch', 'requires_dist': self.needs}}]
         report = Path(args[args.index('--report') + 1])
         report.write_text(json.dumps({'install': found}))
@@ -247,7 +290,10 @@ def test_an_index_out_of_reach_is_one_message(part, machine, tmp_path):
     with pytest.raises(machine.SetUpError) as error:
         part('package_index').check_index(Index(stderr=said), 'torch==9', tmp_path)
     assert 'pip finds no torch==9' in str(error.value)
-    assert str(error.value).endswith('ERROR: Tunnel connection failed: 403')
+    assert str(error.value).endswith(
+        '\n    Looking in indexes: https://index.test/simple'
+        '\n    ERROR: Tunnel connection failed: 403'
+    )
 
 
 @pytest.mark.parametrize('needs', [(), ('filelock', 'triton~=3.8.0')])

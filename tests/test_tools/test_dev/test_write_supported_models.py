@@ -3,7 +3,7 @@ import re
 import pytest
 
 from dropblock_mm.analysis.sites.stock_models import StockConfig, read_config
-from tools.dev import write_supported_models
+from tools.dev import stock_sites, write_supported_models
 
 NAMES = [
     ('mmdet', 'retinanet/retinanet_r18_fpn_1x_coco.py'),
@@ -13,6 +13,8 @@ NAMES = [
     ('mmdet', 'yolox/yolox_tta.py'),
     ('mmseg', 'segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py'),
     ('mmpretrain', 'resnet/resnet18_8xb32_in1k.py'),
+    ('mmpretrain', 'repvgg/repvgg-A0_8xb32_in1k.py'),
+    ('mmpretrain', 'repvgg/repvgg-A0_deploy_in1k.py'),
     ('mmpretrain', 'vgg/vgg16_8xb32_in1k.py'),
 ]
 
@@ -23,6 +25,9 @@ def test_the_page_says_what_is_served_and_why_not(monkeypatch, tmp_path):
     configs += [
         StockConfig('mmdet', 'a.py', None, 'FileNotFoundError: /somewhere/else.py'),
         StockConfig('mmseg', 'b.py', None, 'ImportError: please install it'),
+        StockConfig(
+            'mmpretrain', 'c.py', None, 'RuntimeError: of /a/path:\n two kinds'
+        ),
     ]
     monkeypatch.setattr(
         tool,
@@ -30,7 +35,8 @@ def test_the_page_says_what_is_served_and_why_not(monkeypatch, tmp_path):
         lambda package: (c for c in configs if c.package == package),
     )
     page = tmp_path / 'page.md'
-    tool.main(['--out', str(page)])
+    kept = ['--kept', str(tmp_path / 'kept')]
+    tool.main(['--out', str(page), *kept])
     whole = page.read_text()
     first, second = whole.split('\n## ')[1:]
     lines = first.splitlines()
@@ -39,7 +45,7 @@ def test_the_page_says_what_is_served_and_why_not(monkeypatch, tmp_path):
     assert '| mmdet | ResNet | 3 | 2 | 24-64 | 8-16 | served |' in lines
     assert '| mmdet | TridentResNet | 1 | 1 | 52 | 13 | served |' in lines
     (refusal,) = [line for line in lines if 'MixVisionTransformer' in line]
-    assert '| 0 | 0 | no site: its norms are LayerNorm' in refusal
+    assert refusal.endswith('| 0 | 0 | no site: its norms are LayerNorm |')
     assert '| mmdet | RetinaHead | 2 | 1 | 8 | 0 | served |' in lines
     assert any('| mmdet | Shared2FCBBoxHead |' in line for line in lines)
     assert not any('RoIExtractor' in line for line in lines)
@@ -50,11 +56,20 @@ def test_the_page_says_what_is_served_and_why_not(monkeypatch, tmp_path):
     ]
     assert '| mmpretrain | ResNet | 1 | 1 | 24 | 8 | served |' in second.splitlines()
     assert '| mmpretrain | VGG | 1 | 1 | 13 | 0 | served |' in second.splitlines()
-    del configs[len(NAMES) - 1]
-    tool.main(['--out', str(page), '--only', 'mmpretrain'])
+    # A kind with settings of both sorts is counted setting by setting.
+    assert re.search(r'Of the 5 configs of mmpretrain \S+ 3 have a .* 1 one\n', second)
+    (mixed,) = [line for line in second.splitlines() if '| RepVGG |' in line]
+    assert mixed.startswith('| mmpretrain | RepVGG | 2 | 2 | 0-')
+    reason = 'none of its modules is a norm of feature maps'
+    assert mixed.endswith(f'| served, 1 not: {reason} |')
+    assert second.endswith('| 1 | MMEngine does not read it (RuntimeError) |\n')
+    configs.remove(read_config(*NAMES[-1]))
+    monkeypatch.setattr(stock_sites, 'build_on_meta', pytest.fail)  # all is kept
+    tool.main(['--out', str(page), *kept, '--only', 'mmpretrain'])
     again = page.read_text()
     assert again.startswith(whole[: whole.index('\n## mmpretrain')])
-    assert 'VGG' not in again
+    assert '| RepVGG |' in again
+    assert '| VGG |' not in again
 
 
 @pytest.mark.nightly
@@ -67,5 +82,5 @@ def test_the_page_is_what_the_tool_writes(repo_root, tmp_path):
         if f'{library.__name__} {library.__version__}' not in committed:
             pytest.skip(f'the page is not about this {library.__name__}')
     page = tmp_path / 'page.md'
-    write_supported_models.main(['--out', str(page)])
+    write_supported_models.main(['--out', str(page), '--kept', str(tmp_path)])
     assert page.read_text() == committed

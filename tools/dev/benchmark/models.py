@@ -35,9 +35,9 @@ def training_steps(settings: Settings, image_size: int) -> dict[str, Call]:
         backward and the optimizer's step.
     """
     torch.manual_seed(0)
-    plain = retinanet()
+    plain = retinanet(settings.width)
     dropped = copy.deepcopy(plain)
-    plugged = retinanet(mmdet_plugins())
+    plugged = retinanet(settings.width, mmdet_plugins())
     plugged.load_state_dict(plain.state_dict())
     found = {PLAIN: plain, OURS: dropped, PLUGIN: plugged}
     check_sites(len(inject(dropped)), count_plugins(plugged))
@@ -47,14 +47,23 @@ def training_steps(settings: Settings, image_size: int) -> dict[str, Call]:
     }
 
 
-def retinanet(plugins: list[dict[str, Any]] | None = None) -> BaseModel:
-    """Build mmdet's RetinaNet on a ResNet-50-FPN from its config, at random."""
+def retinanet(width: int, plugins: list[dict[str, Any]] | None = None) -> BaseModel:
+    """Build mmdet's RetinaNet on a ResNet-50-FPN from its config, at random.
+
+    Args:
+        width (int): Channels of the first stage; the config has 64.
+        plugins (list[dict] | None): Of mmdet, for the backbone.
+    """
     from mmengine.config import Config
     from mmengine.registry import MODELS
 
     cfg = Config.fromfile(resolve_config(CONFIG)).model
     cfg.backbone.init_cfg = None
     cfg.backbone.plugins = plugins
+    cfg.backbone.base_channels = width
+    cfg.neck.in_channels = [width * 4 * 2**stage for stage in range(4)]
+    cfg.neck.out_channels = 4 * width
+    cfg.bbox_head.update(in_channels=4 * width, feat_channels=4 * width)
     model = MODELS.build({**cfg, 'type': 'mmdet.RetinaNet', '_scope_': 'mmdet'})
     # Frozen norms that do not normalise would let random features overflow.
     for name, module in model.backbone.named_modules():

@@ -67,6 +67,7 @@ class Settings:
         image_size: Side of the images of a training step, at least 224.
         peak_image_size: The same where memory is measured.
         batch_size: Images in a training step.
+        width: Channels of the first stage of that step's network; a ResNet-50 has 64.
         steps: Rounds of training steps.
         rates: Changes of keep_prob under torch.compile.
         block_shape: Input of the residual block that inductor compiles.
@@ -83,6 +84,7 @@ class Settings:
     image_size: int = 256
     peak_image_size: int = 320
     batch_size: int = 2
+    width: int = 64
     steps: int = 15
     rates: int = 200
     block_shape: tuple[int, int, int, int] = (2, 64, 40, 40)
@@ -106,6 +108,7 @@ def make_settings(device: str, *, quick: bool, repeats: int | None) -> Settings:
             image_size=224,
             peak_image_size=224,
             batch_size=1,
+            width=8,
             steps=1,
             rates=20,
             block_shape=(2, 8, 16, 16),

@@ -71,7 +71,8 @@ def check_index(steps: Steps, torch: str, place: Path) -> None:
             raise SetUpError(
                 f'pip finds no {torch}; expected a package index that has it, for '
                 f'Python 3.10 to 3.12. Look at the network, at the proxy, and at '
-                f'`pip config list`. pip said:\n    {first_clues(said.stderr)}'
+                f'`pip config list`. pip said:\n    '
+                f'{first_clues(places(said.stdout) + said.stderr)}'
             )
         about = json.loads(report.read_text())['install']
     needs = [
@@ -79,6 +80,11 @@ def check_index(steps: Steps, torch: str, place: Path) -> None:
     ]
     if any(re.match('nvidia|cuda', need) for need in needs):
         check_disk(place, CUDA_GB, f'{torch}, a build for CUDA')
+
+
+def places(text: str) -> str:
+    """Where pip looked; it leaves passwords out itself."""
+    return ''.join(re.findall(r'^Looking in .*\n', text, re.MULTILINE))
 
 
 def first_clues(text: str) -> str:

@@ -136,7 +136,8 @@ def set_up(venv: Path, stack: str, keep_python: bool, lock: int) -> None:
 
 def make_venv(venv: Path) -> None:
     """Make the environment anew, over whatever is left of an older one."""
-    print(f'set-up: making {venv.name} with Python {sys.version.split()[0]}')
+    version = sys.version.split()[0]
+    print(f'set-up: making {venv.name} with Python {version}', flush=True)
     command = [sys.executable, '-m', 'venv', '--clear', str(venv)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
@@ -174,6 +175,6 @@ def ensure_cv2(steps: Steps) -> None:
     if 'cannot open shared object' not in steps.ask('import cv2').stderr:
         return
     common = REQUIREMENTS / 'common.txt'
-    print('set-up: no libGL here, so OpenCV becomes opencv-python-headless')
+    print('set-up: no libGL here: opencv-python-headless instead', flush=True)
     headless = pinned(common, 'opencv-python').replace('==', '-headless==')
     steps.pip('headless OpenCV', 'install', '--force-reinstall', '--no-deps', headless)

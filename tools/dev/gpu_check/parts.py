@@ -44,9 +44,10 @@ class Part:
 def benchmark(title: str, *sections: str, needs: tuple[str, ...] = ()) -> Part:
     """A part that runs sections of the benchmark."""
     given = ('--only', *sections, '--device', '{device}', '--out', '{out}')
-    return Part(
-        title, BENCHMARK, given, ('--quick',), ('torch', 'numpy', 'matplotlib', *needs)
-    )
+    # Threads wait for each other by spinning, for minutes where the machine is busy.
+    quick = ('--quick', '--threads', '1')
+    needs = ('torch', 'numpy', 'matplotlib', *needs)
+    return Part(title, BENCHMARK, given, quick, needs)
 
 
 def trial(name: str, title: str) -> Part:

@@ -1,0 +1,6 @@
+"""As detector_dropblock.py, with keep_prob 0.80."""
+
+_base_ = './detector_dropblock.py'
+
+custom_hooks = _base_.custom_hooks
+custom_hooks[1].keep_prob = 0.80

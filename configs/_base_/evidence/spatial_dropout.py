@@ -1,0 +1,11 @@
+"""SpatialDropout, of whole channels, at the sites and keep rate of dropblock.py."""
+
+_base_ = './dropblock.py'
+
+custom_hooks = _base_.custom_hooks
+custom_hooks[0] = dict(
+    type='dropblock_mm.InjectionHook',
+    layer='SpatialDropout',
+    where='both',
+    targets=custom_hooks[0].targets,
+)

@@ -1,0 +1,134 @@
+"""Stock models of the three libraries have maps, or refuse in one message.
+
+Weights are random, which decides what is found and not whether a map of it is made.
+"""
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
+from PIL import Image
+
+from dropblock_mm import runs
+from dropblock_mm.analysis.activation_maps.explain import explain
+from dropblock_mm.analysis.sites.stock_models import WEIGHTS, without
+from dropblock_mm.analysis.trained.images import own_example, user_pipeline
+from dropblock_mm.analysis.trained.models import ModelFiles, TrainedModel
+from dropblock_mm.errors import RefusedValueError
+from dropblock_mm.runs.nested_datasets import innermost
+
+pytestmark = pytest.mark.nightly
+
+SIZE = (320, 224)
+
+DETECTORS = [
+    'mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py',
+    'cascade_rcnn/cascade-rcnn_r50_fpn_1x_coco.py',
+    'yolox/yolox_tiny_8xb8-300e_coco.py',
+    'detr/detr_r18_8xb2-500e_coco.py',
+    'rtmdet/rtmdet_tiny_8xb32-300e_coco.py',
+    'rtmdet/rtmdet-ins_tiny_8xb32-300e_coco.py',
+    'fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py',
+    'retinanet/retinanet_r18_fpn_1x_coco.py',
+    'faster_rcnn/faster-rcnn_r50-caffe-c4_ms-1x_coco.py',
+    'yolo/yolov3_d53_8xb8-320-273e_coco.py',
+    'centernet/centernet_r18_8xb16-crop512-140e_coco.py',
+]
+SEGMENTORS = [
+    'fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024.py',
+    'pspnet/pspnet_r50-d8_4xb4-20k_voc12aug-512x512.py',
+    'deeplabv3plus/deeplabv3plus_r50-d8_4xb4-20k_voc12aug-512x512.py',
+    'mask2former/mask2former_r50_8xb2-160k_ade20k-512x512.py',
+    'upernet/upernet_r50_4xb4-20k_voc12aug-512x512.py',
+    'ocrnet/ocrnet_hr18s_4xb4-20k_voc12aug-512x512.py',
+    'segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py',
+    'encnet/encnet_r50-d8_4xb4-20k_voc12aug-512x512.py',
+    'swin/swin-tiny-patch4-window7-in1k-pre_upernet_8xb2-160k_ade20k-512x512.py',
+]
+CLASSIFIERS = [
+    'resnet/resnet18_8xb32_in1k.py',
+    'mobilenet_v2/mobilenet-v2_8xb32_in1k.py',
+    'efficientnet/efficientnet-b0_8xb32_in1k.py',
+    'swin_transformer/swin-tiny_16xb64_in1k.py',
+    'vgg/vgg11_8xb32_in1k.py',
+]
+
+
+def small(steps):
+    for step in steps:
+        if step['type'] in ('Resize', 'ResizeEdge') and isinstance(
+            step.get('scale'), tuple
+        ):
+            step['scale'] = SIZE
+        for branch in step.get('transforms', []):
+            small(branch if isinstance(branch, list) else [branch])
+
+
+def keep_all_boxes(part):
+    for key, value in part.items():
+        if key == 'score_thr':
+            part[key] = 0.0
+        elif isinstance(value, dict):
+            keep_all_boxes(value)
+
+
+def opened(name):
+    cfg = runs.load_config(name, {})
+    runs.prepare_library(cfg)
+    init_default_scope(cfg.default_scope)
+    small(next(innermost(cfg.test_dataloader)).pipeline)
+    keep_all_boxes(cfg.model.get('test_cfg') or {})
+    torch.manual_seed(0)
+    model = MODELS.build(Config(without(cfg.model.to_dict(), WEIGHTS))._cfg_dict)
+    files = ModelFiles('stock', name, '')
+    return TrainedModel(files, cfg, model.eval(), runs.library_of(cfg), ())
+
+
+@pytest.fixture(scope='module')
+def photo(tmp_path_factory):
+    pixels = np.random.default_rng(0).integers(0, 256, (14, 20, 3), dtype=np.uint8)
+    path = tmp_path_factory.mktemp('photo') / 'photo.png'
+    Image.fromarray(pixels).resize(SIZE).save(path)
+    return path
+
+
+def explained(name, photo, **asked):
+    trained = opened(name)
+    return explain(trained, own_example(user_pipeline(trained), photo), **asked)
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        *(f'mmdet::{name}' for name in DETECTORS),
+        *(f'mmseg::{name}' for name in SEGMENTORS),
+        *(f'mmpretrain::{name}' for name in CLASSIFIERS),
+    ],
+)
+def test_a_map_is_made(name, photo):
+    found = explained(name, photo)
+    assert found is not None
+    assert found.activation.ndim == 2
+    assert np.isfinite(found.activation).all()
+    assert found.activation.min() >= 0
+    assert (found.box is not None) == name.startswith('mmdet::')
+
+
+@pytest.mark.parametrize(
+    ('name', 'told'),
+    [
+        ('mmdet::solov2/solov2_r50_fpn_1x_coco.py', 'predicts no boxes'),
+        ('mmdet::panoptic_fpn/panoptic-fpn_r50_fpn_1x_coco.py', None),
+        ('mmpretrain::vision_transformer/vit-base-p16_64xb64_in1k.py', 'gave no map'),
+        ('mmpretrain::convnext/convnext-tiny_32xb128_in1k.py', 'gave no map'),
+    ],
+)
+def test_what_has_none_is_refused_in_one_message(name, told, photo):
+    with pytest.raises(RefusedValueError, match=told):
+        explained(name, photo)
+
+
+def test_the_layer_that_is_named_instead_has_one(photo):
+    name = 'mmpretrain::convnext/convnext-tiny_32xb128_in1k.py'
+    assert explained(name, photo, layer='backbone.stages.3').activation.any()
