@@ -38,9 +38,10 @@ def sizes(corners):
     return [x1, y1, x2 - x1, y2 - y1]
 
 
-def needs(package):
+def needs(module):
+    package = module.partition('.')[0]
     reason = f'{package} is not installed (pip install -e .[exporters])'
-    return pytest.importorskip(package, reason=reason)
+    return pytest.importorskip(module, reason=reason)
 
 
 def supervision(folder, path):
@@ -93,6 +94,88 @@ def sahi(folder, path):
     path.write_text(json.dumps(written.json))
 
 
+def datumaro(folder, path):
+    dm = needs('datumaro')
+    items = [
+        dm.DatasetItem(
+            id=Path(name).stem,
+            subset='train',
+            media=dm.Image.from_file(path=str(folder / name)),
+            annotations=[dm.Bbox(*sizes(box), label=label)],
+        )
+        for name, box, label in zip(NAMES, CORNERS, LABELS, strict=True)
+    ]
+    written = dm.Dataset.from_iterable(items, categories=list(CLASSES))
+    written.export(str(folder / 'export'), 'coco_instances', save_media=False)
+    (folder / 'export/annotations/instances_train.json').rename(path)
+
+
+def labelme(folder, path):
+    """What labelme 6.3 saves, converted; it is a program with windows itself."""
+    tool = needs('labelme2coco')
+    (folder / 'labelme').mkdir(exist_ok=True)
+    for name, (x1, y1, x2, y2), label in zip(NAMES, CORNERS, LABELS, strict=True):
+        shape = dict(
+            label=CLASSES[label],
+            points=[[x1, y1], [x2, y1], [x2, y2], [x1, y2]],
+            group_id=None,
+            description='',
+            shape_type='polygon',
+            flags={},
+            mask=None,
+        )
+        saved = dict(version='6.3.1', flags={}, shapes=[shape], imagePath=f'../{name}')
+        saved |= dict(imageData=None, imageHeight=SIDE, imageWidth=SIDE)
+        path_of_image = folder / 'labelme' / name
+        path_of_image.with_suffix('.json').write_text(json.dumps(saved))
+    tool.convert(str(folder / 'labelme'), str(folder / 'export'))
+    (folder / 'export/dataset.json').rename(path)
+
+
+def label_studio(folder, path):
+    converter = needs('label_studio_converter').Converter(LABELS_OF_TASKS, None)
+    tasks = folder / 'tasks.json'
+    tasks.write_text(json.dumps(list(label_studio_tasks(folder))))
+    converter.convert_to_coco(str(tasks), str(folder / 'export'), is_dir=False)
+    (folder / 'export/result.json').rename(path)
+
+
+LABELS_OF_TASKS = (
+    '<View><Image name="image" value="$image"/><RectangleLabels name="label" '
+    'toName="image"><Label value="cat"/><Label value="dog"/></RectangleLabels></View>'
+)
+
+
+def label_studio_tasks(folder):
+    """What Label Studio keeps of each image: boxes in percent."""
+    for number, name in enumerate(NAMES):
+        names = ('x', 'y', 'width', 'height')
+        percent = [100 * side / SIDE for side in sizes(CORNERS[number])]
+        value = dict(zip(names, percent, strict=True)) | dict(rotation=0)
+        result = dict(
+            id=str(number),
+            type='rectanglelabels',
+            from_name='label',
+            to_name='image',
+            original_width=SIDE,
+            original_height=SIDE,
+            image_rotation=0,
+            value=value | dict(rectanglelabels=[CLASSES[LABELS[number]]]),
+        )
+        yield dict(
+            id=number + 1,
+            data=dict(image=str(folder / name)),
+            annotations=[dict(id=number + 1, completed_by=1, result=[result])],
+        )
+
+
+def pylabel(folder, path):
+    importer = needs('pylabel.importer')
+    sahi(folder, folder / 'sahi.json')
+    read = importer.ImportCoco(str(folder / 'sahi.json'), path_to_images=str(folder))
+    read.export.ExportToCoco(output_path=str(path), cat_id_index=1)
+
+
 def complete(content):
     """What the errors about a file of kwcoco say: area and iscrowd are missing."""
     for one in content['annotations']:
@@ -106,13 +189,16 @@ def count_from_one(content):
         one['id'] += 1
 
 
-# A tool, what is refused of its file for boxes, what mends that, and whether its
-# objects have masks.
+# A tool, what is refused of its file for boxes, what mends that.
 TOOLS = [
     pytest.param(supervision, [], None, id='supervision'),
     pytest.param(globox, [], count_from_one, id='globox'),
     pytest.param(kwcoco, ['lack one of', 'without iscrowd'], complete, id='kwcoco'),
     pytest.param(sahi, [], None, id='sahi'),
+    pytest.param(datumaro, [], None, id='datumaro'),
+    pytest.param(labelme, [], None, id='labelme'),
+    pytest.param(label_studio, [], count_from_one, id='label-studio'),
+    pytest.param(pylabel, [], count_from_one, id='pylabel'),
 ]
 
 
@@ -196,8 +282,11 @@ def test_boxes(folder, write_file, refused, mend):
 
 @pytest.mark.parametrize(('write_file', 'refused', 'mend'), TOOLS)
 def test_masks(folder, write_file, refused, mend):
-    """None of them writes a polygon for a box, which a pipeline with masks needs."""
+    """A pipeline with masks needs polygons, which all but one leave out of a box."""
     write(folder, write_file, mend)
+    if write_file is labelme:
+        check_data(config(folder, masks=True), ['train'])
+        return
     with pytest.raises(ValueError, match='3 objects without a mask'):
         check_data(config(folder, masks=True), ['train'])
 
