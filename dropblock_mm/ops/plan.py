@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 import threading
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -115,6 +116,16 @@ class BlockGeometry:
         return (images, channels, units, *steps, *drawn, *self.volume)
 
     @cached_property
+    def packed_layout(self) -> bytes:
+        """:attr:`layout` as the loops in C read it: 8 bytes a number."""
+        return packed(self.layout)
+
+    @cached_property
+    def packed_steps(self) -> bytes:
+        """:attr:`steps_of_input`, of an output and of an input alike."""
+        return packed(self.steps_of_input * 2)
+
+    @cached_property
     def mask_strides(self) -> Strides:
         """Strides of the mask, which is contiguous."""
         return tuple(math.prod(self.shape[k + 1 :]) for k in range(len(self.shape)))
@@ -140,6 +151,11 @@ class BlockGeometry:
         words = math.ceil(units / _WORD)
         by_bits = words * (_WORD * _PLACE_NS + doublings * _WORD_NS)
         return by_bits * planes / (self.num_positions * (_SEED_NS + rows * _ROW_NS))
+
+
+def packed(numbers: tuple[int, ...]) -> bytes:
+    """Return whole numbers as C has them in memory."""
+    return struct.pack(f'{len(numbers)}q', *numbers)
 
 
 def steps_between(sizes: Strides, strides: Strides) -> Steps:

@@ -79,17 +79,62 @@ static const struct {
     {2, FOR(scale_float16), FOR(drop_float16)},
 };
 
+INLINE void FOR(make_row)(const Apply *apply, char *to, const char *from, Int n, Int bit,
+                          Int step) {
+    if (step)
+        FOR(kernels)[apply->dtype].drop(to, from, n, apply->mask, bit, apply->factor);
+    else if (bit_at(apply->mask, bit))
+        memset(to, 0, (size_t)(n * FOR(kernels)[apply->dtype].size));
+    else
+        FOR(kernels)[apply->dtype].scale(to, from, n, apply->factor, apply->divides);
+}
+
+#ifdef HAS_X86_VECTORS
+/* Whole lines go to memory past the caches, which would read them first. */
+INLINE void FOR(stream)(char *to, const char *from, Int bytes) {
+    Int k = (Int)(-(uintptr_t)to & (LINE - 1));
+    memcpy(to, from, (size_t)(k < bytes ? k : bytes));
+    for (; k + LINE <= bytes; k += LINE)
+        for (Int half = k; half < k + LINE; half += 32)
+            _mm256_stream_si256((__m256i *)(to + half),
+                                _mm256_loadu_si256((const __m256i *)(from + half)));
+    if (k < bytes) memcpy(to + k, from + k, (size_t)(bytes - k));
+}
+
+/* Make slices of a row where they stay in the cache, each to the end of a line. */
+static void FOR(stream_row)(const Apply *apply, char *to, const char *from, Int n, Int bit,
+                            Int step) {
+    const Int size = FOR(kernels)[apply->dtype].size;
+    char slice[SLICE + LINE];
+    for (Int k = 0, units; k < n; k += units) {
+        units = (SLICE + (Int)(-(uintptr_t)(to + k * size) & (LINE - 1))) / size;
+        if (n - k < units) units = n - k;
+        FOR(make_row)(apply, slice, from + k * size, units, bit + k * step, step);
+        FOR(stream)(to + k * size, slice, units * size);
+    }
+}
+#endif
+
 /* `n` units behind each other, whose bits are so too, or are one. */
 INLINE void FOR(apply_row)(const Apply *apply, Int out, Int x, Int n, Int bit, Int step) {
     const Int size = FOR(kernels)[apply->dtype].size;
     char *to = apply->out + out * size;
     const char *from = apply->x + x * size;
-    if (step)
-        FOR(kernels)[apply->dtype].drop(to, from, n, apply->mask, bit, apply->factor);
-    else if (bit_at(apply->mask, bit))
-        memset(to, 0, (size_t)(n * size));
-    else
-        FOR(kernels)[apply->dtype].scale(to, from, n, apply->factor, apply->divides);
+#ifdef HAS_X86_VECTORS
+    if (apply->streams) {
+        FOR(stream_row)(apply, to, from, n, bit, step);
+        return;
+    }
+#endif
+    FOR(make_row)(apply, to, from, n, bit, step);
+}
+
+/* Others may read what went past the caches. */
+INLINE void FOR(end_rows)(const Apply *apply) {
+#ifdef HAS_X86_VECTORS
+    if (apply->streams) _mm_sfence();
+#endif
+    (void)apply;
 }
 
 #define PIECE 4096 /* units; a multiple of 64, for the mask's words */
@@ -113,6 +158,7 @@ static void FOR(apply_planes)(void *context, int member, int members) {
         if (++channel < apply->channels) continue;
         channel = 0, ++image;
     }
+    FOR(end_rows)(apply);
 }
 
 INLINE void FOR(swap_corners)(uint64_t *rows, int half, uint64_t low) {
@@ -176,6 +222,7 @@ static void FOR(apply_channels_last)(void *context, int member, int members) {
                             channels < SLAB ? channels : SLAB);
         }
     }
+    FOR(end_rows)(apply);
 }
 
 /* Each bit of a byte becomes a byte, the lowest one first in memory. */

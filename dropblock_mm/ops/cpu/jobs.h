@@ -53,7 +53,11 @@ typedef struct {
     const uint64_t *mask;
     double factor;
     int divides;
+    int streams; /* past the caches */
 } Apply;
+
+#define LINE 64    /* bytes of a cache line */
+#define SLICE 4096 /* bytes that are made at once, of what goes past the caches */
 
 /* Set `length` bits from one on. */
 INLINE void set_row(uint64_t *plane, Int bit, Int length) {

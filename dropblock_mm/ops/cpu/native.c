@@ -7,6 +7,7 @@
  * draw.h and apply.h are compiled for several instruction sets, of which the best one
  * that the machine has is taken when the module is loaded.
  */
+#define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030A0000
 #include <Python.h>
 
@@ -154,11 +155,23 @@ static void join(Apply *apply) {
     apply->units *= apply->channels, apply->channels = 1;
 }
 
+/* Bytes of an output that the caches cannot hold until it is read, as memcpy has it:
+ * to write past them spares reading it first, which is a third of the traffic. */
+static Int streamed = 8 << 20;
+
+/* Rows of a few lines would write parts of lines, for each of which memory is read. */
+static int is_streamed(const Apply *apply, Int units, int planes) {
+    static const Int sizes[] = {4, 8, 2, 2};
+    const Int size = sizes[apply->dtype], row = planes ? apply->units : apply->channels;
+    return units * size >= streamed && (row * size >= 8 * LINE || streamed == 0);
+}
+
 static void apply_mask(Apply *apply, int threads) {
     const Int units = apply->images * apply->channels * apply->units;
     const int planes = apply->x_steps[2] == 1 && apply->out_steps[2] == 1;
     if (apply->divides) apply->bits[2] = 0; /* whole planes: no kernel has both */
     if (planes) join(apply);
+    apply->streams = is_streamed(apply, units, planes);
     in_parallel(planes ? variant->apply_planes : variant->apply_channels_last, apply,
                 worth(threads, units));
 }
@@ -166,36 +179,70 @@ static void apply_mask(Apply *apply, int threads) {
 typedef unsigned long long Address;
 #define AT(type, address) ((type *)(uintptr_t)(address))
 
-/* The mask: places of image, channel, unit in bits; planes, units, volume; way, key,
- * probability, seeds. */
-#define DRAW "LLLLLLLLLLLLLLiKdK"
-#define INTO(draw, apply, volume, way, share, seeds)                                   \
-    &(apply).images, &(apply).channels, &(apply).units, (apply).bits,                  \
-        (apply).bits + 1, (apply).bits + 2, &(draw).planes, &(draw).units, volume,     \
-        (volume) + 1, (volume) + 2, (volume) + 3, (volume) + 4, (volume) + 5, &(way),  \
-        &(draw).key, &(share), &(seeds)
+/* What a call is told of a mask: 14 numbers in memory (images, channels and units of the
+ * input; the steps of each in bits; planes, units of each; the volume), then how it is
+ * drawn: way, key, probability, seeds. */
+#define DRAW "y#iKdK"
+#define LAYOUT 14
+typedef struct {
+    const char *layout;
+    Py_ssize_t bytes;
+    int way;
+    unsigned long long key;
+    double share;
+    Address seeds;
+} Asked;
+#define INTO(asked)                                                                    \
+    &(asked).layout, &(asked).bytes, &(asked).way, &(asked).key, &(asked).share,       \
+        &(asked).seeds
 
-/* drop(*mask, out, x, dtype, *out_steps, *x_steps, factor, divides, threads) -> int */
+/* Read the numbers of a bytes object. */
+static int read_numbers(Int *to, int number, const char *from, Py_ssize_t bytes) {
+    if (bytes == number * (Py_ssize_t)sizeof(Int)) {
+        memcpy(to, from, (size_t)bytes);
+        return 1;
+    }
+    PyErr_Format(PyExc_ValueError, "%zd bytes do not hold %d numbers", bytes, number);
+    return 0;
+}
+
+static int read_asked(Draw *draw, Apply *apply, const Asked *asked) {
+    Int n[LAYOUT];
+    if (!read_numbers(n, LAYOUT, asked->layout, asked->bytes)) return 0;
+    apply->images = n[0], apply->channels = n[1], apply->units = n[2];
+    memcpy(apply->bits, n + 3, 3 * sizeof(Int));
+    draw->planes = n[6], draw->units = n[7];
+    draw->way = (enum Way)asked->way;
+    draw->key = asked->key;
+    draw->seeds = AT(const uint8_t, asked->seeds);
+    prepare(draw, asked->share, n + 8);
+    return 1;
+}
+
+/* drop(layout, *drawn, out, x, dtype, steps, factor, divides, threads) -> int
+ *
+ * Steps are those of `out` and of `x`. */
 static PyObject *drop(PyObject *module, PyObject *args) {
     (void)module;
     Draw draw = {0};
     Apply apply = {0};
-    Address out, x, seeds;
-    Int volume[6];
-    double share;
-    int way, threads;
-    Int *o = apply.out_steps, *s = apply.x_steps;
-    if (!PyArg_ParseTuple(args, DRAW "KKiLLLLLLdii", INTO(draw, apply, volume, way, share, seeds),
-                          &out, &x, &apply.dtype, o, o + 1, o + 2, s, s + 1, s + 2,
-                          &apply.factor, &apply.divides, &threads))
+    Asked asked;
+    Address out, x;
+    const char *steps;
+    Py_ssize_t bytes;
+    Int numbers[6];
+    int threads;
+    if (!PyArg_ParseTuple(args, DRAW "KKiy#dii", INTO(asked), &out, &x, &apply.dtype,
+                          &steps, &bytes, &apply.factor, &apply.divides, &threads))
         return NULL;
-    draw.way = (enum Way)way;
-    draw.seeds = AT(const uint8_t, seeds);
+    if (!read_asked(&draw, &apply, &asked)) return NULL;
+    if (!read_numbers(numbers, 6, steps, bytes)) return NULL;
+    memcpy(apply.out_steps, numbers, 3 * sizeof(Int));
+    memcpy(apply.x_steps, numbers + 3, 3 * sizeof(Int));
     apply.out = AT(char, out);
     apply.x = AT(const char, x);
     uint64_t *mask;
     Py_BEGIN_ALLOW_THREADS
-    prepare(&draw, share, volume);
     mask = draw_mask(&draw, threads);
     if (mask) {
         const Int units = apply.images * apply.channels * apply.units;
@@ -212,24 +259,19 @@ static PyObject *drop(PyObject *module, PyObject *args) {
     return mask ? PyLong_FromLongLong(draw.dropped) : PyErr_NoMemory();
 }
 
-/* draw(*mask, out, threads) -> int */
+/* draw(layout, *drawn, out, threads) -> int */
 static PyObject *draw(PyObject *module, PyObject *args) {
     (void)module;
     Draw draw = {0};
     Apply apply = {0};
-    Address out, seeds;
-    Int volume[6];
-    double share;
-    int way, threads;
-    if (!PyArg_ParseTuple(args, DRAW "Ki", INTO(draw, apply, volume, way, share, seeds),
-                          &out, &threads))
-        return NULL;
-    draw.way = (enum Way)way;
-    draw.seeds = AT(const uint8_t, seeds);
+    Asked asked;
+    Address out;
+    int threads;
+    if (!PyArg_ParseTuple(args, DRAW "Ki", INTO(asked), &out, &threads)) return NULL;
+    if (!read_asked(&draw, &apply, &asked)) return NULL;
     apply.out = AT(char, out);
     uint64_t *mask;
     Py_BEGIN_ALLOW_THREADS
-    prepare(&draw, share, volume);
     mask = draw_mask(&draw, threads);
     if (mask) {
         const Int units = apply.images * apply.channels * apply.units;
@@ -240,6 +282,38 @@ static PyObject *draw(PyObject *module, PyObject *args) {
     }
     Py_END_ALLOW_THREADS
     return mask ? PyLong_FromLongLong(draw.dropped) : PyErr_NoMemory();
+}
+
+/* The one number of a tensor, which torch's own way takes a microsecond to read or to
+ * change: float_at(address) -> float, int_at(address) -> int. */
+static PyObject *float_at(PyObject *module, PyObject *address) {
+    (void)module;
+    const Address at = PyLong_AsUnsignedLongLong(address);
+    if (PyErr_Occurred()) return NULL;
+    float value;
+    memcpy(&value, AT(const char, at), sizeof value);
+    return PyFloat_FromDouble(value);
+}
+
+static PyObject *int_at(PyObject *module, PyObject *address) {
+    (void)module;
+    const Address at = PyLong_AsUnsignedLongLong(address);
+    if (PyErr_Occurred()) return NULL;
+    Int value;
+    memcpy(&value, AT(const char, at), sizeof value);
+    return PyLong_FromLongLong(value);
+}
+
+/* add_at(address, number) -> None */
+static PyObject *add_at(PyObject *module, PyObject *args) {
+    (void)module;
+    Address at;
+    Int number, value;
+    if (!PyArg_ParseTuple(args, "KL", &at, &number)) return NULL;
+    memcpy(&value, AT(const char, at), sizeof value);
+    value += number;
+    memcpy(AT(char, at), &value, sizeof value);
+    Py_RETURN_NONE;
 }
 
 /* use_threads(parallel, member, members) -> None; addresses, or 0 for one thread */
@@ -264,9 +338,23 @@ static PyObject *use_variant(PyObject *module, PyObject *args) {
     return PyLong_FromLong(number);
 }
 
+/* stream_from(bytes) -> int; of outputs that are written past the caches: what it was */
+static PyObject *stream_from(PyObject *module, PyObject *args) {
+    (void)module;
+    Int bytes;
+    if (!PyArg_ParseTuple(args, "L", &bytes)) return NULL;
+    const Int before = streamed;
+    streamed = bytes;
+    return PyLong_FromLongLong(before);
+}
+
 static PyMethodDef methods[] = {
     {"drop", drop, METH_VARARGS, NULL},
     {"draw", draw, METH_VARARGS, NULL},
+    {"float_at", float_at, METH_O, NULL},
+    {"int_at", int_at, METH_O, NULL},
+    {"add_at", add_at, METH_VARARGS, NULL},
+    {"stream_from", stream_from, METH_VARARGS, NULL},
     {"use_threads", use_threads, METH_VARARGS, NULL},
     {"use_variant", use_variant, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from dropblock_mm.ops.cpu import torch_loops
-from dropblock_mm.ops.plan import BlockGeometry, Draw
+from dropblock_mm.ops.plan import BlockGeometry, Draw, packed
 
 try:
     _native: Any = importlib.import_module('dropblock_mm.ops.cpu._native')
@@ -63,6 +63,15 @@ def use_instructions(variant: int) -> int:
     return _native.use_variant(variant)
 
 
+def stream_from(size: int) -> int:
+    """Choose from how many bytes on an output is written past the caches.
+
+    Returns:
+        int: What it was.
+    """
+    return _native.stream_from(size)
+
+
 def _use_one_thread() -> None:
     _native.use_threads(0, 0, 0)
 
@@ -72,37 +81,36 @@ if IS_BUILT and use_torchs_threads() and hasattr(os, 'register_at_fork'):
     os.register_at_fork(after_in_child=_use_one_thread)
 
 
+def number_in(tensor: Tensor) -> float:
+    """Return what ``float`` does of a 0-dim tensor on the CPU, without torch's detour."""
+    if tensor.dtype is torch.float32:
+        return _native.float_at(tensor.data_ptr())
+    return float(tensor)
+
+
 def drop(
     x: Tensor, draw: Draw, factor: float = 0.0, divides: bool = False
 ) -> tuple[Tensor, int]:
     """See :func:`dropblock_mm.ops.cpu.torch_loops.drop`."""
-    geometry = draw.geometry
     dtype = _DTYPES.get(x.dtype)
-    steps = _steps_of(x, geometry)
-    if steps is None and dtype is not None:
-        x = x.clone()  # torch's own order of dimensions, without gaps
-        steps = _steps_of(x, geometry)
     # One of torch's views is the negative of what its memory holds.
-    if steps is None or dtype is None or x.is_neg():
-        mask, dropped = draw_mask(draw)
-        return torch_loops.apply(x, mask, dropped, factor, divides), dropped
+    if dtype is None or x.is_neg():
+        return _drop_by_mask(x, draw, factor, divides)
     if x.is_contiguous():  # as of a product, also where sides of 1 have any stride
         out = torch.empty_like(x, memory_format=_CONTIGUOUS)
-        out_steps: Steps | None = steps
+        steps = draw.geometry.packed_steps
     else:
-        out = torch.empty_like(x)
-        out_steps = _steps_of(out, geometry)
-    if out_steps is None or not _fit(steps, out_steps):
-        x = torch.empty_like(out).copy_(x)  # channels behind each other, as in `out`
-        return drop(x, draw, factor, divides)
+        found = _layout_for(x, draw.geometry)
+        if found is None:
+            return _drop_by_mask(x, draw, factor, divides)
+        x, out, steps = found
     dropped = _native.drop(
-        *geometry.layout,
+        draw.geometry.packed_layout,
         *_numbers_of(draw),
         out.data_ptr(),
         x.data_ptr(),
         dtype,
-        *out_steps,
-        *steps,
+        steps,
         factor,
         divides,
         torch.get_num_threads(),
@@ -110,12 +118,37 @@ def drop(
     return out, dropped
 
 
+def _layout_for(
+    x: Tensor, geometry: BlockGeometry
+) -> tuple[Tensor, Tensor, bytes] | None:
+    """Return an input, an output and their steps, where the loops can follow them."""
+    steps = _steps_of(x, geometry)
+    if steps is None:
+        x = x.clone()  # torch's own order of dimensions, without gaps
+        steps = _steps_of(x, geometry)
+    if steps is None:
+        return None
+    out = torch.empty_like(x)
+    out_steps = _steps_of(out, geometry)
+    if out_steps is None or not _fit(steps, out_steps):
+        x = torch.empty_like(out).copy_(x)  # channels behind each other, as in `out`
+        return _layout_for(x, geometry)
+    return x, out, packed((*out_steps, *steps))
+
+
+def _drop_by_mask(
+    x: Tensor, draw: Draw, factor: float, divides: bool
+) -> tuple[Tensor, int]:
+    mask, dropped = draw_mask(draw)
+    return torch_loops.apply(x, mask, dropped, factor, divides), dropped
+
+
 def draw_mask(draw: Draw) -> tuple[Tensor, int]:
     """See :func:`dropblock_mm.ops.cpu.torch_loops.draw_mask`."""
     geometry = draw.geometry.of_mask
     mask = torch.empty(geometry.shape, dtype=torch.bool, device='cpu')
     dropped = _native.draw(
-        *geometry.layout,
+        geometry.packed_layout,
         *_numbers_of(draw),
         mask.data_ptr(),
         torch.get_num_threads(),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dropblock_mm import drop_block_2d
@@ -30,6 +30,16 @@ def variants():
     best = native.use_instructions(-1)
     yield range(best + 1)
     native.use_instructions(best)
+
+
+@pytest.fixture(params=['through the caches', 'past the caches'])
+def streamed(request):
+    """How the output is written: small ones go past the caches in tests alone."""
+    before = native.stream_from(1 << 62)
+    if request.param == 'past the caches':
+        native.stream_from(0)
+    yield
+    native.stream_from(before)
 
 
 @pytest.fixture
@@ -75,9 +85,10 @@ def test_masks_are_drawn_alike(all_draws, variants, data):
         assert torch.equal(kept == 0, expected)
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data(), st.sampled_from(DTYPES), st.randoms(use_true_random=False))
 def test_masks_are_applied_alike_in_every_layout(
-    all_draws, variants, data, dtype, random
+    all_draws, variants, streamed, data, dtype, random
 ):
     """As one product, rounded once, and in the layout that a product has."""
     draw = data.draw(all_draws)
@@ -117,7 +128,7 @@ def test_every_number_of_16_bits_is_rounded_as_by_torch(variants, dtype, factor)
 
 @pytest.mark.parametrize('dtype', DTYPES)
 @pytest.mark.parametrize('shape', [(3, 1, 1), (4, 70, 5), (3, 1, 33), (5, 2, 1)])
-def test_samples_are_divided(variants, dtype, shape):
+def test_samples_are_divided(variants, streamed, dtype, shape):
     images, channels, units = shape
     values = torch.randn(shape).to(dtype)
     geometry = BlockGeometry((images, 1, units), (units,), channels)
@@ -142,7 +153,7 @@ def test_a_negative_view_is_read_with_its_sign():
     assert torch.equal(out, (x * -1.5).masked_fill(mask, 0))
 
 
-def test_nothing_beside_the_output_is_written():
+def test_nothing_beside_the_output_is_written(streamed):
     """What is before and behind in memory stays."""
     for dtype in DTYPES:
         for channels_last in (False, True):
@@ -158,6 +169,41 @@ def test_nothing_beside_the_output_is_written():
             assert out is inner
             assert (memory[:8] == 1).all()
             assert (memory[-8:] == 1).all()
+
+
+@pytest.mark.parametrize('dtype', DTYPES)
+@pytest.mark.parametrize('first', [0, 1, 5])
+def test_rows_of_many_lines_that_begin_anywhere(variants, dtype, first):
+    """Slices of a row end with a line of the cache, and a mask's bits go on."""
+    draw = Draw.of(BlockGeometry((2, 2, 65, 97), (2, 3)), 0.05, 7)
+    mask, _ = torch_loops.draw_mask(draw)
+    memory = torch.randn(first + mask.numel()).to(dtype)
+    x = memory[first:].view(mask.shape)
+    expected = (x * 1.5).masked_fill(mask, 0)
+    before = native.stream_from(0)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            inner = torch.zeros_like(memory)[first:].view(mask.shape)
+            patch.setattr(torch, 'empty_like', lambda *_, **__: inner)
+            for variant in variants:
+                native.use_instructions(variant)
+                inner.fill_(-1)
+                out, _ = native.drop(x, draw, 1.5)
+                assert torch.equal(out, expected)
+    finally:
+        native.stream_from(before)
+
+
+def test_a_large_output_goes_past_the_caches_alike(two_threads):
+    draw = Draw.of(BlockGeometry((1, 3, 1000, 1000), (3, 3)), 0.01, 7)
+    x = torch.randn(1, 3, 1000, 1000)
+    out, _ = native.drop(x, draw)
+    before = native.stream_from(1 << 62)
+    try:
+        assert 0 < before < x.numel() * x.element_size()
+        assert torch.equal(out, native.drop(x, draw)[0])
+    finally:
+        native.stream_from(before)
 
 
 @pytest.mark.parametrize('way', [Way.GAPS, Way.BITS])

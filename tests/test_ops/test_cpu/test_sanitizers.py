@@ -22,13 +22,16 @@ from dropblock_mm.ops.plan import Way
 SOURCE = Path(native.__file__).with_name('native.c')
 FLAGS = '-shared -fPIC -O1 -g -fopenmp-simd -fsanitize=address,undefined'
 CHILD = """
-import ctypes, json, sys
+import ctypes, json, struct, sys
 import _native
 
 def memory(size, byte=0):
     block = ctypes.create_string_buffer(max(size, 1))  # of malloc, between red zones
     ctypes.memset(block, byte, size)
     return block
+
+def packed(numbers):
+    return struct.pack(f'{len(numbers)}q', *numbers)
 
 def run(case, variant):
     layout, numbers, seeds, size, dtype, steps, factor, divides = case
@@ -39,10 +42,13 @@ def run(case, variant):
     ctypes.memmove(given, bytes(seeds), len(seeds))
     x, out, mask = memory(number * size, 1), memory(number * size), memory(number)
     at = ctypes.addressof
-    drawn = (*layout, *numbers, at(given))
-    dropped = _native.drop(
-        *drawn, at(out), at(x), dtype, *steps, *steps, factor, divides, 1)
-    assert dropped == _native.draw(*drawn, at(mask), 1) == mask.raw.count(1)
+    drawn = (packed(layout), *numbers, at(given))
+    dropped = _native.draw(*drawn, at(mask), 1)
+    assert dropped == mask.raw[:number].count(1)
+    for streamed in (1 << 40, 0):  # through the caches, and past them
+        _native.stream_from(streamed)
+        assert dropped == _native.drop(
+            *drawn, at(out), at(x), dtype, packed(steps * 2), factor, divides, 1)
 
 cases = json.load(open(sys.argv[1]))
 for variant in range(_native.use_variant(-1) + 1):
