@@ -49,7 +49,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         nargs='+',
         type=launch_seed,
         metavar='N',
-        help='a training for each (0; in the studies, but for --smoke, 0 1 2)',
+        help='a training for each (0; of table1 and studies, but for --smoke, 0 1 2)',
     )
     parser.add_argument(
         '--smoke',

@@ -24,7 +24,7 @@ def cut_short(paths: Sequence[str]) -> list[str]:
         paths: Of files that are there.
 
     Returns:
-        list[str]: Those that are cut short, or no pictures.
+        list[str]: Those that are cut short, no pictures, or not to be opened.
     """
     parts = [paths[i : i + _FILES] for i in range(0, len(paths), _FILES)]
     with ThreadPoolExecutor(_THREADS) as pool:
@@ -34,9 +34,11 @@ def cut_short(paths: Sequence[str]) -> list[str]:
 
 def _is_cut_short(path: str) -> bool:
     end = _ENDS.get(os.path.splitext(path)[1].lower())
-    if end is None or _last_bytes(path, len(end)) == end:
+    if end is None:
         return False
     try:
+        if _last_bytes(path, len(end)) == end:
+            return False
         with Image.open(path) as image:
             image.load()
     except Image.DecompressionBombError:  # large, but whole as far as one can tell

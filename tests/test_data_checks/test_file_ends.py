@@ -38,6 +38,12 @@ def test_one_file(tmp_path, request, content, cut):
     assert cut_short([path]) == ([path] if cut else [])
 
 
+def test_a_file_that_may_not_be_opened(tmp_path):
+    """Here it is a folder, which nobody may open; permissions do not stop root."""
+    (tmp_path / 'a.jpg').mkdir()
+    assert cut_short([str(tmp_path / 'a.jpg')]) == [str(tmp_path / 'a.jpg')]
+
+
 def test_many_files(tmp_path):
     """More than one thread takes at once; they come back in their order."""
     paths = [tmp_path / f'{i}.jpg' for i in range(600)]

@@ -160,6 +160,13 @@ def test_an_empty_class_folder(root):
     assert found(config(root)) == {kinds.EMPTY_CLASS: 1}
 
 
+def test_a_class_folder_that_may_not_be_read(root, monkeypatch):
+    """To os.walk, and so to a count of its images, it is empty."""
+    closed = str(root / 'train/dog')
+    monkeypatch.setattr(os, 'access', lambda path, mode: path != closed)
+    assert found(config(root)) == {kinds.CLOSED: 1}
+
+
 def test_extensions(root):
     """Case does not matter; files of another kind are left out, in silence."""
     save(root / 'train/cat/b.JPG')

@@ -146,11 +146,19 @@ def test_weights_of_a_file_are_not_filled_anew(tmp_path, read):
 
 def test_classifier(model):
     """TPU model: dense with N(0, .01), bias 0; no dropout before it."""
+    assert type(model.neck).__name__ == 'GlobalAveragePooling'
     layer = model.head.fc
     assert (layer.in_features, layer.out_features) == (2048, 1000)
     assert layer.weight.std().item() == pytest.approx(0.01, rel=0.01)
     assert not layer.bias.any()
     assert not [m for m in model.modules() if isinstance(m, nn.Dropout)]
+
+
+def test_loss(model):
+    """TPU main: label_smoothing is 0 by default; the mean over the images."""
+    scores, labels = torch.randn(4, 1000), torch.tensor([0, 7, 999, 7])
+    expected = -scores.log_softmax(1)[range(4), labels].mean()
+    torch.testing.assert_close(model.head.loss_module(scores, labels), expected)
 
 
 def test_images_are_normalised_with_imagenets_colours(model):

@@ -63,6 +63,15 @@ def test_both_resize_bicubically(plain):
     assert (crop.scale, crop.backend) == (224, 'pillow')
 
 
+def test_nothing_else_changes_an_image(plain):
+    """TPU preprocessing: no change of colour; ten tries at a crop, flips half."""
+    steps = pipeline_of(plain).transforms
+    names = [type(step).__name__ for step in steps]
+    assert names == ['RandomResizedCrop', 'RandomFlip', 'PackInputs']
+    crop, flip, _ = steps
+    assert (crop.max_attempts, flip.prob) == (10, 0.5)
+
+
 @pytest.mark.parametrize('shape', [(375, 500), (500, 333), (256, 256)])
 def test_one_crop_is_evaluated(plain, shape):
     """TPU preprocessing: the middle, of a share 224 / 256 of the short side."""
@@ -83,7 +92,9 @@ def test_batches(plain):
     loader = plain.train_dataloader
     assert loader.batch_size * 8 == 1024 == plain.auto_scale_lr.base_batch_size
     assert loader.drop_last
-    assert 1_281_167 // 1024 == 1251
+    # TPU main: floor(1,281,167 / 1024) steps in an epoch
+    share = math.ceil(1_281_167 / 8)  # what each process gets
+    assert share // loader.batch_size == 1251
     assert loader.sampler == dict(type='DefaultSampler', shuffle=True)
     assert not plain.val_dataloader.drop_last
     assert plain.test_dataloader == plain.val_dataloader
@@ -98,6 +109,18 @@ def test_data(plain):
 
 def test_top1_and_top5_are_measured(plain):
     assert METRICS.build(plain.val_evaluator).topk == (1, 5)
+
+
+def test_cutout_is_cut_at_two_edges_and_moved_in_at_the_others(read):
+    """Ours: mmcv's, as the config says; its middle is anywhere in the image."""
+    pipeline = pipeline_of(read('cutout'))
+    grey = np.full((300, 300, 3), GREY, np.uint8)
+    ends = set()
+    for seed in range(200):
+        hole = (tensor_of(pipeline, grey, seed) != GREY).any(-1)
+        rows = np.flatnonzero(hole.any(1))
+        ends.add((len(rows) < 112, rows[0] == 0, rows[-1] == 223))
+    assert ends == {(False, True, False), (False, False, False), (True, False, True)}
 
 
 def test_cutout_takes_a_square_of_every_image(read):

@@ -135,6 +135,22 @@ def test_nothing_is_dropped_at_step_0(read):
         assert torch.equal(site.layer.train()(x), x)
 
 
+@pytest.mark.parametrize('row', ['dropblock', 'drop-path', 'dropblock-label-smooth'])
+def test_keep_prob_by_the_step(read, row):
+    """TPU model: 1 - step / train_steps * (1 - keep_prob), of all steps of training.
+
+    Group 3 there has 1 - (1 - keep_prob) / 4 of that step, so a quarter of gamma.
+    """
+    config = read(row)
+    _, hook = hooks_of(config)
+    steps = config.train_cfg.max_epochs * 1251
+    assert steps == {'dropblock-label-smooth': 412_830}.get(row, 375_300)
+    hook.begin_training(steps, 1251)
+    for step in (0, 1, 1250, steps // 3, steps - 1):
+        expected = 1 - step / steps * 0.1
+        assert hook.keep_prob_at(step) == pytest.approx(expected, abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ('row', 'layer', 'keep_prob'),
     [('dropout', 'Dropout', 0.7), ('spatial-dropout', 'SpatialDropout', 0.9)],

@@ -50,6 +50,9 @@ TWO_LABELS = error(
 EMPTY_CLASS = warning(
     'class folders without an image', 'Nothing is learned of them, or measured.'
 )
+CLOSED = error(
+    'class folders that may not be read', 'Training ends there. Permit to read them.'
+)
 OTHER_EXTENSION = warning(
     'files whose extension is none of the data set',
     'They are left out. Add theirs to extensions, or convert them, if they are images.',
@@ -189,6 +192,9 @@ def _of_folders(entry: DataSetEntry, folder: str) -> Iterator[Problem]:
 
 
 def _of_class_folder(entry: DataSetEntry, path: str) -> Iterator[Problem]:
+    if not os.access(path, os.R_OK | os.X_OK):
+        yield CLOSED, path
+        return
     files, extensions = _all_files(path), _extensions(entry)
     others = [file for file in files if not file.lower().endswith(extensions)]
     yield from ((OTHER_EXTENSION, file) for file in others)
