@@ -1,13 +1,18 @@
 """Settings of the documentation: Sphinx, pages in MyST Markdown."""
 
+import sys
+from pathlib import Path
+
 from dropblock_mm.version import __version__
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'extensions'))
 
 project = 'dropblock_mm'
 author = 'dropblock_mm contributors'
 copyright = '2026, dropblock_mm contributors'
 release = __version__
 
-extensions = ['myst_parser', 'sphinx.ext.autodoc', 'sphinx.ext.napoleon']
+extensions = ['myst_parser', 'sphinx.ext.autodoc', 'sphinx.ext.napoleon', 'cells']
 source_suffix = {'.md': 'markdown'}
 exclude_patterns = ['_build']
 html_theme = 'furo'

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,6 +16,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from dropblock_mm.errors import RefusedValueError
+
+_DEPTH = 2  # of a layer's parts that are looked at for maps, if it gives none
 
 
 def class_activation_map(maps: Tensor, weights: Tensor) -> Tensor:
@@ -78,6 +81,12 @@ def _steepest(maps: Sequence[Tensor], score: Tensor) -> tuple[Tensor, Tensor]:
             'activation map of it. Name a layer in front of what predicts it, by '
             '--layer.'
         )
+    if not all(gradient.isfinite().all() for _, gradient in known):
+        raise RefusedValueError(
+            'the gradient of the prediction is not finite: numbers overflow in this '
+            'model, as in one whose training diverged. Look at its losses, and take an '
+            'earlier checkpoint.'
+        )
     steepest, gradient = max(known, key=lambda pair: float(pair[1].abs().sum()))
     return steepest[0].detach(), gradient[0]
 
@@ -93,6 +102,7 @@ class Watched:
     def __init__(self, with_gradient: bool) -> None:
         self.with_gradient = with_gradient
         self.maps: list[Tensor] = []
+        self.within: list[str] = []  # paths in the layer of what gave maps, in order
 
     def __call__(self, module: nn.Module, inputs: Any, output: Any) -> Any:
         """Forward hook: keep the maps of the output, and let leaves stand in."""
@@ -120,11 +130,20 @@ class Watched:
             RefusedValueError: The layer was not passed, or gives no maps.
         """
         if not self.maps:
+            hint = 'Name one that does, in front of it.'
+            if self.within:
+                hint = f"Name one that does, such as '{layer}.{self.within[-1]}'."
             raise RefusedValueError(
-                f'--layer {layer!r} gave no map (N, C, H, W). Name one that does, such '
-                "as 'backbone' or 'backbone.layer4'."
+                f'--layer {layer!r} gave no map (N, C, H, W). {hint}'
             )
         return self.maps
+
+
+def _note(
+    watched: Watched, name: str, module: nn.Module, inputs: Any, output: Any
+) -> None:
+    if isinstance(output, Tensor) and output.dim() == 4:
+        watched.within = [*(n for n in watched.within if n != name), name]
 
 
 class _KeepGradients(TorchFunctionMode):
@@ -155,7 +174,10 @@ def watching(
     """
     trained = [p for p in model.parameters() if p.requires_grad]
     watched = Watched(with_gradient)
-    handle = layer.register_forward_hook(watched)
+    handles = [layer.register_forward_hook(watched)]
+    for name, part in layer.named_modules():
+        if name and name.count('.') < _DEPTH:
+            handles.append(part.register_forward_hook(partial(_note, watched, name)))
     try:
         for parameter in trained:
             parameter.requires_grad_(False)
@@ -167,6 +189,7 @@ def watching(
             with torch.no_grad():
                 yield watched
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
         for parameter in trained:
             parameter.requires_grad_(True)

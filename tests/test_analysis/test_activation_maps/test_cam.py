@@ -128,6 +128,22 @@ def test_no_gradient_is_refused(method):
             method([maps], score)
 
 
+def test_a_gradient_that_overflowed_is_refused():
+    maps = torch.full((1, 2, 4, 4), 1e38, requires_grad=True)
+    with pytest.raises(RefusedValueError, match='is not finite'):
+        hires_cam([maps], 0 * maps.exp().sum())
+
+
+def test_a_part_that_has_maps_is_named_where_a_layer_has_none(model):
+    model.trunk = nn.Sequential(model.features, nn.ReLU(), model.pool, nn.Flatten())
+    model.forward = lambda x: model.fc(model.trunk(x))
+    with watching(model, model.trunk, with_gradient=True) as watched:
+        model(torch.randn(1, 3, 8, 8))
+    with pytest.raises(RefusedValueError, match=r"such as 'trunk\.2'\."):
+        watched.found('trunk')
+    assert not any(m._forward_hooks for m in model.modules())
+
+
 def test_a_layer_without_maps_is_refused(model):
     with watching(model, model.fc, with_gradient=True) as watched:
         model(torch.randn(1, 3, 8, 8))
