@@ -126,8 +126,14 @@ def complete_word(words: Sequence[str]) -> None:
 def parse_known(
     parser: argparse.ArgumentParser, argv: Sequence[str] | None
 ) -> argparse.Namespace:
-    """Parse, after a shell that asks for completions was answered."""
+    """Parse, after a shell that asks for completions was answered.
+
+    MMEngine imports a deprecated module, which warns with every command, and again with
+    every config that inherits from a library's. It is not shown: whoever types a
+    command can do nothing about it.
+    """
     complete(parser)
+    warnings.filterwarnings('ignore', 'pkg_resources is deprecated', UserWarning)
     return parser.parse_args(argv)
 
 
@@ -260,8 +266,6 @@ def run_series(
     from dropblock_mm.runs.messages import one_message
 
     keep_loading_safe()
-    # MMEngine's import of it warns again with every config that inherits from mmdet.
-    warnings.filterwarnings('ignore', 'pkg_resources is deprecated', UserWarning)
     end_politely()
     try:
         with one_message():
