@@ -122,8 +122,14 @@ def complete_word(words: Sequence[str]) -> None:
 def parse_known(
     parser: argparse.ArgumentParser, argv: Sequence[str] | None
 ) -> argparse.Namespace:
-    """Parse, after a shell that asks for completions was answered."""
+    """Parse, after a shell that asks for completions was answered.
+
+    MMEngine imports a deprecated module, which warns with every command, and again with
+    every config that inherits from a library's. It is not shown: whoever types a
+    command can do nothing about it.
+    """
     complete(parser)
+    warnings.filterwarnings('ignore', 'pkg_resources is deprecated', UserWarning)
     return parser.parse_args(argv)
 
 

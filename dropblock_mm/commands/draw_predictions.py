@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dropblock_mm.commands.arguments import command_parser
+from dropblock_mm.commands.arguments import command_parser, parse_known
 
 if TYPE_CHECKING:
     from dropblock_mm.analysis.figures.evaluated import Evaluated
@@ -52,7 +52,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--score-thr', type=float, default=0.3, help='least score (%(default)s)'
     )
-    args = parser.parse_args(argv)
+    args = parse_known(parser, argv)
     if len(args.files) not in (2, 3):
         parser.error(
             f'{len(args.files)} files are given; expected CONFIG PREDICTIONS, or '

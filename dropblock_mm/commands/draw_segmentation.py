@@ -20,7 +20,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dropblock_mm.commands.arguments import command_parser
+from dropblock_mm.commands.arguments import command_parser, parse_known
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -34,7 +34,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--classes', nargs='+', default=[], metavar='NAME', help='for the legend'
     )
-    return parser.parse_args(argv)
+    return parse_known(parser, argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -26,7 +26,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dropblock_mm.analysis.cost.gpus import GPUS
-from dropblock_mm.commands.arguments import command_parser, positive
+from dropblock_mm.commands.arguments import command_parser, parse_known, positive
+from dropblock_mm.commands.progress import progress
 
 if TYPE_CHECKING:
     from dropblock_mm.analysis.cost.report import Estimate
@@ -87,7 +88,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='data_root of the images to load, instead of the one in the config',
     )
     parser.add_argument('--json', type=Path, metavar='FILE', help='write as JSON, too')
-    args = parser.parse_args(argv)
+    args = parse_known(parser, argv)
     if args.amp and args.device == 'cpu':
         parser.error('--amp is for --device cuda; operations are the same without it')
     return args
@@ -145,9 +146,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     found = []
     for name in args.configs:
-        print(f'measuring {name}', file=sys.stderr, flush=True)
-        with one_message(), quiet():
-            found.append(estimate(name, settings))
+        with (
+            one_message(),
+            progress(Path(name).stem, settings.parts) as advance,
+            quiet(),
+        ):
+            found.append(estimate(name, settings, advance))
     known = [] if args.tflops else args.gpu
     print(report.markdown(found, args.device, known))
     if args.json:

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dropblock_mm.commands.arguments import command_parser
+from dropblock_mm.commands.arguments import command_parser, parse_known
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -35,7 +35,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='what to plot of the evaluations, as the log calls it; the one that the '
         'data set is judged by, or else the first',
     )
-    return parser.parse_args(argv)
+    return parse_known(parser, argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -20,9 +20,12 @@ def progress(title: str, total: int, done: int = 0) -> Iterator[Advance]:
 
     Args:
         title: What is done.
-        total: Number of steps.
+        total: Number of steps; nothing is shown of none.
         done: Steps that were done before.
     """
+    if not total:
+        yield lambda told='': None
+        return
     from rich.console import Console
     from rich.progress import (
         BarColumn,

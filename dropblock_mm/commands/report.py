@@ -19,10 +19,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dropblock_mm.commands.arguments import (
-    command_parser,
-    parse_known,
-)
+from dropblock_mm.commands.arguments import command_parser, parse_known
+from dropblock_mm.commands.progress import progress
 from dropblock_mm.programs import typed
 
 
@@ -50,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     from datetime import datetime, timezone
 
-    from dropblock_mm.analysis.html_report.build import build_page
+    from dropblock_mm.analysis.html_report.build import build_page, count_runs
     from dropblock_mm.analysis.html_report.page import render
     from dropblock_mm.runs.checkpoints.safe_loading import keep_loading_safe
     from dropblock_mm.runs.checkpoints.whole_files import megabytes, write_whole
@@ -64,7 +62,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     first = args.paths[0]
     out = args.out or (first if first.is_dir() else first.parent) / 'report.html'
     with one_message():
-        page = build_page(args.paths, args.title, made)
+        with progress('runs', sum(map(count_runs, args.paths))) as advance:
+            page = build_page(args.paths, args.title, made, advance)
         content = render(page).encode()
         write_whole(content, out)
     missing = sum(len(section.missing) for section in page.sections)

@@ -27,6 +27,7 @@ from dropblock_mm.commands.arguments import (
     check_launcher,
     command_parser,
     launch_seed,
+    parse_known,
     positive,
 )
 from dropblock_mm.commands.series_arguments import run_series
@@ -68,7 +69,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add_launcher_arguments(parser)
     add_data_arguments(parser)
-    args = parser.parse_args(argv)
+    args = parse_known(parser, argv)
     check_arguments(parser, args)
     return args
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -157,8 +156,6 @@ def run_series(
     from dropblock_mm.runs.messages import one_message
 
     keep_loading_safe()
-    # MMEngine's import of it warns again with every config that inherits from mmdet.
-    warnings.filterwarnings('ignore', 'pkg_resources is deprecated', UserWarning)
     end_politely()
     try:
         with one_message():

@@ -27,7 +27,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dropblock_mm.commands.arguments import command_parser
+from dropblock_mm.commands.arguments import command_parser, parse_known
 
 if TYPE_CHECKING:
     from dropblock_mm.datasets.voc_aug_set import Split
@@ -56,7 +56,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         default=min(os.cpu_count() or 1, 8),
         help='processes; 0 for none (default: %(default)s)',
     )
-    return parser.parse_args(argv)
+    return parse_known(parser, argv)
 
 
 def counts_told(split: Split) -> str:

@@ -86,8 +86,9 @@ def _warn(entry: DataSetEntry, findings: Sequence[Finding]) -> None:
     """Say in a line what is odd; one process of a machine speaks."""
     if findings and os.environ.get('LOCAL_RANK', '0') == '0':
         counts = ', '.join(f'{found.count} {found.kind.title}' for found in findings)
+        check = f'{typed("check-dataset")} CONFIG'
         print(
-            f'warning: {entry.key}: {counts}. {typed("check-dataset")} names them.',
+            f'warning: {entry.key}: {counts}. {check} names them.',
             file=sys.stderr,
             flush=True,
         )

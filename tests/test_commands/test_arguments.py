@@ -3,6 +3,7 @@ import importlib
 import os
 import subprocess
 import sys
+import warnings
 
 import pytest
 
@@ -95,6 +96,23 @@ def test_configs_and_fragments_complete(tmp_path, monkeypatch):
     assert 'dropblock_mm::_base_/dropblock/auto.py' in below
     assert arguments.config_names('no_such_package::a') == []
     assert {'auto', 'mine.py'} <= {*arguments.fragments_and_files('')}
+
+
+@pytest.mark.parametrize('name', PROGRAMS)
+def test_every_command_can_be_completed(name, monkeypatch):
+    asked = []
+    module = importlib.import_module(module_of(name))
+    monkeypatch.setattr(arguments, 'complete', asked.append)
+    with pytest.raises(SystemExit):
+        module.main(['--help'])
+    assert len(asked) == 1
+
+
+@pytest.mark.filterwarnings('default')
+def test_a_warning_that_nobody_can_act_on_is_not_shown(recwarn):
+    parse()
+    warnings.warn('pkg_resources is deprecated as an API', UserWarning, stacklevel=1)
+    assert not recwarn
 
 
 def test_without_argcomplete_nothing_happens(monkeypatch):

@@ -73,12 +73,11 @@ class Browser:
     def __init__(self, write: int, read: int) -> None:
         self._write, self._read = os.fdopen(write, 'wb'), os.fdopen(read, 'rb')
         self._asked, self._rest = 0, b''
+        self._session: str | None = None
         target = self.ask('Target.createTarget', url='about:blank')['targetId']
         attached = self.ask('Target.attachToTarget', targetId=target, flatten=True)
-        self._session: str | None = attached['sessionId']
+        self._session = attached['sessionId']
         self.ask('Page.enable')
-
-    _session = None
 
     def ask(self, method: str, **params: Any) -> dict[str, Any]:
         """Send a command, and return its answer.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,15 +50,35 @@ class Settings:
     load: int = 64
     load_from: str | None = None
 
+    @property
+    def timed(self) -> int:
+        """Steps to time."""
+        return self.steps or (30 if self.device == 'cuda' else 3)
 
-def estimate(name: str, settings: Settings) -> Estimate:
-    """Measure one config."""
+    @property
+    def parts(self) -> int:
+        """How often :func:`estimate` says that a part is done."""
+        return 2 + step.WARM_UP[self.device] + self.timed
+
+
+def estimate(
+    name: str, settings: Settings, advance: Callable[[], object] = lambda: None
+) -> Estimate:
+    """Measure one config.
+
+    Args:
+        name: A path or 'package::path'.
+        settings: How.
+        advance: Called when the images are loaded, and after every step.
+    """
     cfg = runs.load_config(name)
     with refusing_what_mmengine_refuses(cfg):
-        return measure(cfg, name, settings)
+        return measure(cfg, name, settings, advance)
 
 
-def measure(cfg: Config, name: str, settings: Settings) -> Estimate:
+def measure(
+    cfg: Config, name: str, settings: Settings, advance: Callable[[], object]
+) -> Estimate:
     """Measure one config that was read."""
     runs.prepare_library(cfg)
     if cfg.get('default_scope'):
@@ -66,6 +87,7 @@ def measure(cfg: Config, name: str, settings: Settings) -> Estimate:
         runs.enable_amp(cfg)
     run = workload(cfg, Path(name.rpartition('::')[2]).stem, settings.num_images)
     loaded = measure_loading(cfg, settings)
+    advance()
     size = size_of_images(cfg, name, settings, loaded)
     on_gpu = settings.device == 'cuda'
     measured = step.measure(
@@ -73,7 +95,8 @@ def measure(cfg: Config, name: str, settings: Settings) -> Estimate:
         size,
         settings.batch_size or (run.batch_size if on_gpu else 2),
         settings.device,
-        settings.steps or (30 if on_gpu else 3),
+        settings.timed,
+        advance,
     )
     return Estimate(name, size, run, measured, hours(run, measured, settings), loaded)
 

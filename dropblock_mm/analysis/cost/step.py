@@ -56,7 +56,12 @@ class Step:
 
 
 def measure(
-    cfg: Config, size: tuple[int, int], batch_size: int, device: str, steps: int
+    cfg: Config,
+    size: tuple[int, int],
+    batch_size: int,
+    device: str,
+    steps: int,
+    advance: Call = lambda: None,
 ) -> Step:
     """Count and time training steps, with DropBlock at its final rate.
 
@@ -66,6 +71,7 @@ def measure(
         batch_size: Images in a step.
         device: 'cpu' or 'cuda'.
         steps: How many are timed, after some that are not.
+        advance: Called after every step, the untimed ones too.
     """
     torch.manual_seed(0)
     build = builder(cfg.get('default_scope'), whole_model(cfg))
@@ -76,7 +82,8 @@ def measure(
     batch = random_batch(cfg, size, batch_size)
     step = lambda: model.train_step(batch, optim_wrapper)  # noqa: E731
     flop = count_flop(step)
-    seconds, core_seconds = median_times(step, steps, device)
+    advance()
+    seconds, core_seconds = median_times(step, steps, device, advance)
     memory = torch.cuda.max_memory_allocated() / 2**30 if device == 'cuda' else None
     tflop = flop / batch_size / 1e12
     return Step(tflop, seconds, core_seconds, batch_size, sites, memory)
@@ -194,9 +201,14 @@ def convolution_backward_flop(
     return forward * (asked[0] + asked[1])
 
 
-def median_times(step: Call, steps: int, device: str) -> tuple[float, float]:
+def median_times(
+    step: Call, steps: int, device: str, advance: Call = lambda: None
+) -> tuple[float, float]:
     """Return the medians of a step's time and of its time on cores, in seconds."""
-    times = [_time(step, device) for _ in range(WARM_UP[device] + steps)]
+    times = []
+    for _ in range(WARM_UP[device] + steps):
+        times.append(_time(step, device))
+        advance()
     wall, cores = zip(*times[WARM_UP[device] :], strict=True)
     return statistics.median(wall), statistics.median(cores)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,12 @@ WANTED = {
 DEEPEST = 2  # folders below one that is given
 
 
-def build_page(paths: Sequence[Path], title: str, made: dict[str, str]) -> Page:
+def build_page(
+    paths: Sequence[Path],
+    title: str,
+    made: dict[str, str],
+    advance: Callable[[str], object] = lambda name: None,
+) -> Page:
     """Read what the paths hold.
 
     Args:
@@ -35,6 +40,7 @@ def build_page(paths: Sequence[Path], title: str, made: dict[str, str]) -> Page:
             pictures, and checkpoints.
         title: Of the page.
         made: When and how.
+        advance: Called with the name of a run that was read.
 
     Raises:
         RefusedFileError: A path does not exist, or holds nothing to report.
@@ -46,7 +52,7 @@ def build_page(paths: Sequence[Path], title: str, made: dict[str, str]) -> Page:
         if path.is_file():
             page.sections.append(checkpoint_section(path))
         elif path.is_dir():
-            _add_folder(page, runs, path, path, DEEPEST)
+            _add_folder(page, runs, path, path, DEEPEST, advance)
         else:
             raise RefusedFileError(
                 f'{str(path)!r} does not exist. Give the --work-dir of a training.'
@@ -64,8 +70,20 @@ def build_page(paths: Sequence[Path], title: str, made: dict[str, str]) -> Page:
     return page
 
 
+def count_runs(path: Path, depth: int = DEEPEST) -> int:
+    """Return how many runs :func:`build_page` finds in a folder."""
+    if is_run(path) or not path.is_dir():
+        return int(path.is_dir())
+    return sum(count_runs(p, depth - 1) for p in path.iterdir()) if depth else 0
+
+
 def _add_folder(
-    page: Page, runs: list[RunFolder], path: Path, top: Path, depth: int
+    page: Page,
+    runs: list[RunFolder],
+    path: Path,
+    top: Path,
+    depth: int,
+    advance: Callable[[str], object],
 ) -> None:
     """Add what a folder is, or else what the folders in it are."""
     name = str(path.relative_to(top.parent)) if path != top else path.name or str(path)
@@ -74,6 +92,7 @@ def _add_folder(
         run = read_run(path, name)
         runs.append(run)
         page.sections.append(run_section(run))
+        advance(name)
         return
     checkpoints = sorted(path.glob('*.pth'))
     page.sections += [checkpoint_section(file) for file in checkpoints]
@@ -83,7 +102,7 @@ def _add_folder(
         page.sections.append(pictures)
     for folder in sorted(path.iterdir()) if depth else ():
         if folder.is_dir():
-            _add_folder(page, runs, folder, top, depth - 1)
+            _add_folder(page, runs, folder, top, depth - 1, advance)
 
 
 def run_section(run: RunFolder) -> Section:
