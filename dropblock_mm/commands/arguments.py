@@ -10,6 +10,7 @@ import argparse
 import glob
 import os
 import signal
+import warnings
 from collections.abc import Sequence
 from typing import Any
 

@@ -121,7 +121,8 @@ class OfManySides(nn.Module):
 def classifier_of_many_sides() -> ToyClassifier:
     """A classifier with layers of lines and of volumes behind its first stage."""
     model = still_classifier()
-    model.backbone.layer1.add_module('many_sides', OfManySides())
+    stage = model.get_submodule('backbone.layer1')
+    stage.add_module('many_sides', OfManySides())
     return model
 
 

@@ -82,7 +82,7 @@ if IS_BUILT and use_torchs_threads() and hasattr(os, 'register_at_fork'):
 
 
 def number_in(tensor: Tensor) -> float:
-    """Return what ``float`` does of a 0-dim tensor on the CPU, without torch's detour."""
+    """Return ``float(tensor)`` of a 0-dim tensor on the CPU without torch's detour."""
     if tensor.dtype is torch.float32:
         return _native.float_at(tensor.data_ptr())
     return float(tensor)
