@@ -13,6 +13,7 @@ from mmengine.runner import Runner
 from dropblock_mm.errors import RefusedError
 from dropblock_mm.runs.checkpoints.whole_files import DiskFullError
 from dropblock_mm.runs.libraries import of_another_build
+from dropblock_mm.runs.lost_files import LostFilesError
 
 EXIT_STATUS = 2
 
@@ -31,7 +32,7 @@ def one_message(unless: Callable[[], bool] = lambda: False) -> Iterator[None]:
     """End the program with status 2 and one message at a user's mistake.
 
     All else is a bug and keeps its traceback. A full disk is a mistake at any time, and
-    so is a torchvision of another build.
+    so are folders that go away, and a torchvision of another build.
 
     Args:
         unless: Asked when something was raised; if it says True the exception
@@ -41,7 +42,7 @@ def one_message(unless: Callable[[], bool] = lambda: False) -> Iterator[None]:
         yield
     except Exception as error:
         environment = of_another_build(error)
-        always = isinstance(error, DiskFullError) or environment is not None
+        always = isinstance(error, (DiskFullError, LostFilesError)) or environment
         if not always and (unless() or not is_user_mistake(error)):
             raise
         # Launchers start one process per GPU; one of them per machine speaks.
