@@ -61,15 +61,18 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--also', nargs='+', default=[], metavar='NAME-OR-FILE', help='more of these'
     )
-    parser.add_argument('--metric', help='key of the evaluation; the usual one if not')
-    parser.add_argument(
+    measured = parser.add_argument_group('what is measured')
+    measured.add_argument(
+        '--metric', help='key of the evaluation; the usual one if not'
+    )
+    measured.add_argument(
         '--gap-images',
         type=whole,
         default=500,
         metavar='N',
         help='evaluate on so many training images too; 0: on none (%(default)s)',
     )
-    parser.add_argument(
+    measured.add_argument(
         '--budget',
         type=hours,
         metavar='HOURS',
@@ -83,7 +86,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def add_series_arguments(parser: argparse.ArgumentParser, seeds: Sequence[int]) -> None:
     """Add what comparisons and sweeps share."""
-    parser.add_argument(
+    series = parser.add_argument_group('the trainings')
+    series.add_argument(
         '--seeds',
         nargs='+',
         type=launch_seed,
@@ -91,13 +95,13 @@ def add_series_arguments(parser: argparse.ArgumentParser, seeds: Sequence[int]) 
         metavar='N',
         help=f'a training for each ({" ".join(map(str, seeds))})',
     )
-    parser.add_argument(
+    series.add_argument(
         '--epochs',
         type=positive,
         metavar='N',
         help='train for so many, learning rates in proportion',
     )
-    parser.add_argument(
+    series.add_argument(
         '--at-once',
         type=positive,
         default=1,
@@ -105,7 +109,7 @@ def add_series_arguments(parser: argparse.ArgumentParser, seeds: Sequence[int]) 
         help='trainings at work at once on this machine, each with a GPU of its own '
         'where there are several (1)',
     )
-    parser.add_argument(
+    series.add_argument(
         '--dry-run', action='store_true', help='print the commands, run nothing'
     )
     parser.add_argument(
