@@ -148,6 +148,7 @@ def train(runner: Runner, traces: Traces) -> None:
     from dropblock_mm.runs.checkpoints.work_dir import hold_work_dir
     from dropblock_mm.runs.folders import SayFinished, interrupted
     from dropblock_mm.runs.lost_files import naming_lost_files
+    from dropblock_mm.runs.lost_ranks import naming_lost_ranks
     from dropblock_mm.runs.messages import has_started, one_message
     from dropblock_mm.runs.refused_by_mmengine import refusing_what_mmengine_refuses
     from dropblock_mm.runs.stopping import StoppedError, stopped_by_schedulers
@@ -161,6 +162,7 @@ def train(runner: Runner, traces: Traces) -> None:
             one_message(unless=started),
             naming_full_disk(cfg.work_dir),
             naming_lost_files(cfg.work_dir),
+            naming_lost_ranks(cfg.work_dir),
             hold_work_dir(runner),
             traces.gone_if_refused(unless=started),
             refusing_what_mmengine_refuses(cfg, unless=started),
