@@ -77,8 +77,8 @@ def test_runs_are_sorted_by_their_metric_and_drawn_together(run_folder):
 def test_a_folder_stands_there_once(run_folder):
     run = run_folder('a')
     for paths in ([run, run.parent], [run.parent, run], [run, run]):
-        names = [s.name for s in page_of(*paths).sections if s.kind == 'run']
-        assert len(names) == 1
+        runs = [s for s in page_of(*paths).sections if s.kind == 'run']
+        assert len(runs) == 1
 
 
 def break_config(run):
