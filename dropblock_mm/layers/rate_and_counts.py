@@ -116,8 +116,9 @@ class RateAndCounts(nn.Module):
     def count_on_host(self, x: Tensor, kept: Tensor | int) -> None:
         """Count as :meth:`count` does, where nothing transforms tensors."""
         if type(kept) is int:
-            add_to(self._buffers['kept_units'], kept)
-            add_to(self._buffers['seen_units'], x.numel())
+            # torch's type of the dictionary knows buffers that are None; these are not.
+            add_to(self._buffers['kept_units'], kept)  # type: ignore[arg-type]
+            add_to(self._buffers['seen_units'], x.numel())  # type: ignore[arg-type]
         else:
             self.count(x, kept)
 

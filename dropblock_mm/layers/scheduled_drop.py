@@ -156,7 +156,8 @@ class ScheduledDrop(RateAndCounts):
             return x
         if is_plain_on_host(x) and self.is_usable_on_host():
             # Training on the CPU, where every microsecond of each site counts.
-            out, kept = self.drop(x, self._buffers['keep_prob'])
+            rate = self._buffers['keep_prob']
+            out, kept = self.drop(x, rate)  # type: ignore[arg-type]
             if not is_recomputing():
                 self.count_on_host(x, kept)
             return out
