@@ -194,6 +194,13 @@ def test_the_folder_lists_its_configs(folder):
         assert facts.get('Batch Size', batch_size) == batch_size
 
 
+def test_mims_index_lists_every_folder():
+    root = CONFIG_DIR.parent
+    index = yaml.safe_load((root / 'model-index.yml').read_text())['Import']
+    files = CONFIG_DIR.glob('*/metafile.yml')
+    assert index == sorted(str(path.relative_to(root)) for path in files)
+
+
 def test_every_fragment_has_a_host():
     assert set(fragment_names()) == set(FRAGMENT_HOSTS)
 

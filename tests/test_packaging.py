@@ -121,6 +121,7 @@ def test_only_torch_is_required(wheel):
     needs = fields.get_all('Requires-Dist')
     assert [need for need in needs if 'extra ==' not in need] == ['torch>=2.1']
     extras = {'openmmlab', 'onedl', 'demo', 'docs', 'test', 'exporters'}
+    extras |= {'completion', 'slurm'}
     assert set(fields.get_all('Provides-Extra')) == extras
 
 
@@ -132,6 +133,8 @@ def test_the_wheel_holds_every_module_and_config(wheel):
     expected = {str(p) for p in modules}
     expected |= {f'dropblock_mm/{p}' for p in configs if p.suffix != '.pyc'}
     assert expected <= held
+    # Its paths begin with configs/, as where mim looks for it.
+    assert 'dropblock_mm/model-index.yml' in held
     assert any(name.endswith('.dist-info/licenses/LICENSE') for name in held)
     tops = {name.split('/')[0] for name in held}
     assert {top for top in tops if not top.endswith('.dist-info')} == {'dropblock_mm'}

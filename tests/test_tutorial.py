@@ -124,7 +124,8 @@ def cells_of_page():
 
 def commands_of_page():
     lines = '\n'.join(cells_of_page()).replace('\\\n', ' ').splitlines()
-    return [line for line in lines if line.startswith('python -m dropblock_mm')]
+    found = [line for line in lines if line.startswith('python -m dropblock_mm')]
+    return [re.split(r' 2>&1| \|', line)[0] for line in found]
 
 
 @pytest.mark.parametrize('line', commands_of_page())

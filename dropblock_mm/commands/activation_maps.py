@@ -35,18 +35,25 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = command_parser(__doc__)
     add_model_arguments(parser)
-    parser.add_argument('--out', type=Path, default=Path('activation_maps.png'))
     parser.add_argument(
+        '--out',
+        type=Path,
+        default=Path('activation_maps.png'),
+        help='picture (%(default)s)',
+    )
+    images = parser.add_argument_group('the images')
+    images.add_argument(
         '--images', nargs='+', type=Path, default=[], help='instead of the test data'
     )
-    parser.add_argument(
+    images.add_argument(
         '--limit', type=positive, help='images of the test data at most'
     )
-    parser.add_argument(
+    images.add_argument(
         '--show', type=positive, default=6, help='images in the picture (%(default)s)'
     )
-    parser.add_argument('--class', dest='label', metavar='NAME', help='what to explain')
-    parser.add_argument(
+    maps = parser.add_argument_group('the maps')
+    maps.add_argument('--class', dest='label', metavar='NAME', help='what to explain')
+    maps.add_argument(
         '--layer',
         help='module whose maps are weighted; of the levels of a pyramid, the one that '
         "matters most (a detector's or segmentor's neck, else the backbone)",

@@ -160,8 +160,8 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_input_size_argument(parser: argparse.ArgumentParser) -> None:
-    """Add the size at which a config's model is looked at."""
+def add_input_size_argument(parser: Any) -> None:
+    """Add the size at which a config's model is looked at, to a parser or a group."""
     parser.add_argument(
         '--input-size',
         nargs=2,
@@ -173,7 +173,8 @@ def add_input_size_argument(parser: argparse.ArgumentParser) -> None:
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what names trained models, one or several."""
-    parser.add_argument(
+    models = parser.add_argument_group('the models')
+    models.add_argument(
         '--model',
         nargs='+',
         action='append',
@@ -181,7 +182,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='WORD',
         help='a run: WORK_DIR [NAME], or CONFIG CHECKPOINT [NAME]; once for each model',
     )
-    parser.add_argument(
+    models.add_argument(
         '--cfg-options',
         nargs='+',
         action=KeyValues,

@@ -61,15 +61,18 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--also', nargs='+', default=[], metavar='NAME-OR-FILE', help='more of these'
     )
-    parser.add_argument('--metric', help='key of the evaluation; the usual one if not')
-    parser.add_argument(
+    measured = parser.add_argument_group('what is measured')
+    measured.add_argument(
+        '--metric', help='key of the evaluation; the usual one if not'
+    )
+    measured.add_argument(
         '--gap-images',
         type=whole,
         default=500,
         metavar='N',
         help='evaluate on so many training images too; 0: on none (%(default)s)',
     )
-    parser.add_argument(
+    measured.add_argument(
         '--budget',
         type=hours,
         metavar='HOURS',

@@ -29,8 +29,15 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = command_parser(__doc__)
     parser.add_argument('predictions', type=Path, help='predictions, as JSON')
-    parser.add_argument('--out', type=Path, default=Path('predictions.png'))
-    parser.add_argument('--num-images', type=int, default=40)
+    parser.add_argument(
+        '--out',
+        type=Path,
+        default=Path('predictions.png'),
+        help='picture (%(default)s)',
+    )
+    parser.add_argument(
+        '--num-images', type=int, default=40, help='at most (%(default)s)'
+    )
     parser.add_argument(
         '--classes', nargs='+', default=[], metavar='NAME', help='numbers, by default'
     )

@@ -28,9 +28,16 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = command_parser(__doc__)
     parser.add_argument('folder', type=Path, help='data set in the layout of VOC')
     parser.add_argument('predictions', type=Path, help='folder of label maps')
-    parser.add_argument('--out', type=Path, default=Path('predictions.png'))
+    parser.add_argument(
+        '--out',
+        type=Path,
+        default=Path('predictions.png'),
+        help='picture (%(default)s)',
+    )
     parser.add_argument('--image-set', default='val', help='list to read (val)')
-    parser.add_argument('--num-images', type=int, default=12)
+    parser.add_argument(
+        '--num-images', type=int, default=12, help='at most (%(default)s)'
+    )
     parser.add_argument(
         '--classes', nargs='+', default=[], metavar='NAME', help='for the legend'
     )

@@ -23,10 +23,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dropblock_mm.analysis.cost.gpus import GPUS
-from dropblock_mm.commands.arguments import command_parser, parse_known, positive
+from dropblock_mm.commands.arguments import (
+    command_parser,
+    config_names,
+    parse_known,
+    positive,
+)
 from dropblock_mm.commands.progress import progress
 
 if TYPE_CHECKING:
@@ -36,16 +41,21 @@ if TYPE_CHECKING:
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = command_parser(__doc__)
-    parser.add_argument(
+    configs: Any = parser.add_argument(
         'configs', nargs='+', metavar='CONFIG', help="paths, or 'mmdet::...'"
     )
-    parser.add_argument('--device', choices=('cpu', 'cuda'), default='cpu')
-    parser.add_argument(
+    configs.completer = config_names
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write as JSON, too')
+    step = parser.add_argument_group('the measured step')
+    step.add_argument(
+        '--device', choices=('cpu', 'cuda'), default='cpu', help='(%(default)s)'
+    )
+    step.add_argument(
         '--batch-size',
         type=positive,
-        help="images in the measured step; 2 on the CPU, the config's own on a GPU",
+        help="images in it; 2 on the CPU, the config's own on a GPU",
     )
-    parser.add_argument(
+    step.add_argument(
         '--image-size',
         nargs=2,
         type=positive,
@@ -53,19 +63,26 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='in pixels; by default what the config pads to, or the mean of what is '
         'loaded',
     )
-    parser.add_argument(
+    step.add_argument(
+        '--steps', type=positive, help='to time; 3 on the CPU, 30 on a GPU'
+    )
+    step.add_argument('--amp', action='store_true', help='in mixed precision, on a GPU')
+    images = parser.add_argument_group('the images')
+    images.add_argument(
         '--num-images',
         type=positive,
         help='images in an epoch; by default those of the data set, if it is there, or '
         'of the well-known list that the config names',
     )
-    parser.add_argument(
-        '--steps', type=positive, help='to time; 3 on the CPU, 30 on a GPU'
+    images.add_argument(
+        '--load', type=int, default=64, metavar='N', help='images to load; 0: none'
     )
-    parser.add_argument(
-        '--amp', action='store_true', help='in mixed precision, on a GPU'
+    images.add_argument(
+        '--load-from',
+        metavar='DIR',
+        help='data_root of the images to load, instead of the one in the config',
     )
-    rate = parser.add_mutually_exclusive_group()
+    rate = parser.add_argument_group('the GPUs').add_mutually_exclusive_group()
     rate.add_argument(
         '--gpu',
         nargs='+',
@@ -79,15 +96,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         type=float,
         help='estimate for a GPU that sustains this, in 1e12 operations a second',
     )
-    parser.add_argument(
-        '--load', type=int, default=64, metavar='N', help='images to load; 0: none'
-    )
-    parser.add_argument(
-        '--load-from',
-        metavar='DIR',
-        help='data_root of the images to load, instead of the one in the config',
-    )
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write as JSON, too')
     args = parse_known(parser, argv)
     if args.amp and args.device == 'cpu':
         parser.error('--amp is for --device cuda; operations are the same without it')

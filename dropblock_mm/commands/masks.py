@@ -36,13 +36,16 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add_config_argument(parser)
     parser.add_argument('image', type=Path, help='any image; it is cut to the input')
     add_fragment_argument(parser, 'fragment to add')
-    parser.add_argument('--out', type=Path, default=Path('masks.png'))
-    parser.add_argument('--animation', type=Path, help='.gif, .webp or .apng')
     add_input_size_argument(parser)
-    parser.add_argument(
+    picture = parser.add_argument_group('the picture')
+    picture.add_argument(
+        '--out', type=Path, default=Path('masks.png'), help='(%(default)s)'
+    )
+    picture.add_argument('--animation', type=Path, help='.gif, .webp or .apng')
+    picture.add_argument(
         '--seed', type=int, default=0, help='of the masks (%(default)s)'
     )
-    parser.add_argument(
+    picture.add_argument(
         '--kinds', type=positive, default=4, help='rows at most (%(default)s)'
     )
     return parse_known(parser, argv)

@@ -33,7 +33,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = command_parser(__doc__)
     add_config_argument(parser)
     add_fragment_argument(parser, 'fragment to add')
-    parser.add_argument('--out', type=Path, default=Path('schedule.png'))
+    parser.add_argument(
+        '--out', type=Path, default=Path('schedule.png'), help='picture (%(default)s)'
+    )
     parser.add_argument(
         '--work-dir', type=Path, help='of the training, to draw its log'
     )

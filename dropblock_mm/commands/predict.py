@@ -38,7 +38,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'images', nargs='+', type=Path, help='images, or folders of them'
     )
     add_model_arguments(parser)
-    parser.add_argument('--out-dir', type=Path, default=Path('predictions'))
+    parser.add_argument(
+        '--out-dir',
+        type=Path,
+        default=Path('predictions'),
+        help='folder of what is written (%(default)s)',
+    )
     parser.add_argument(
         '--score-thr', type=float, default=0.3, help='of boxes (%(default)s)'
     )

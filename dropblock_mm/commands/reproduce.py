@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = command_parser(__doc__, conflict_handler='resolve')  # for --launcher
-    parser.add_argument('table', choices=TABLES)
+    parser.add_argument('table', choices=TABLES, help='of the paper, or the study')
     parser.add_argument('--rows', nargs='+', metavar='NAME', help='all, by default')
     parser.add_argument(
         '--seeds',

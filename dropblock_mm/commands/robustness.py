@@ -50,22 +50,31 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = command_parser(__doc__)
     add_model_arguments(parser)
-    parser.add_argument('--out', type=Path, default=Path('robustness.png'))
     parser.add_argument(
-        '--block-sizes', nargs='+', type=positive, default=[1, 7], metavar='SIDE'
+        '--out', type=Path, default=Path('robustness.png'), help='picture (%(default)s)'
     )
-    parser.add_argument(
+    grid = parser.add_argument_group('what is dropped')
+    grid.add_argument(
+        '--block-sizes',
+        nargs='+',
+        type=positive,
+        default=[1, 7],
+        metavar='SIDE',
+        help='each with every rate (1 7)',
+    )
+    grid.add_argument(
         '--keep-probs',
         nargs='+',
         type=share,
         default=[0.75, 0.8, 0.85, 0.9, 0.95, 1.0],
         metavar='RATE',
+        help='the share that is kept (0.75 0.8 0.85 0.9 0.95 1)',
     )
-    parser.add_argument(
+    grid.add_argument(
         '--seeds', type=positive, default=3, help='draws of masks (%(default)s)'
     )
     add_fragment_argument(
-        parser,
+        grid,
         'fragment that says where; else the first config that does, or the paper',
     )
     return parse_known(parser, argv)

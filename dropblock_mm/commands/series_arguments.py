@@ -28,7 +28,8 @@ INTERRUPTED = 130
 
 def add_series_arguments(parser: argparse.ArgumentParser, seeds: Sequence[int]) -> None:
     """Add what comparisons and sweeps share."""
-    parser.add_argument(
+    series = parser.add_argument_group('the trainings')
+    series.add_argument(
         '--seeds',
         nargs='+',
         type=launch_seed,
@@ -36,13 +37,13 @@ def add_series_arguments(parser: argparse.ArgumentParser, seeds: Sequence[int]) 
         metavar='N',
         help=f'a training for each ({" ".join(map(str, seeds))})',
     )
-    parser.add_argument(
+    series.add_argument(
         '--epochs',
         type=positive,
         metavar='N',
         help='train for so many, learning rates in proportion',
     )
-    parser.add_argument(
+    series.add_argument(
         '--at-once',
         type=positive,
         default=1,
@@ -50,7 +51,7 @@ def add_series_arguments(parser: argparse.ArgumentParser, seeds: Sequence[int]) 
         help='trainings at work at once on this machine, each with a GPU of its own '
         'where there are several (1)',
     )
-    parser.add_argument(
+    series.add_argument(
         '--dry-run', action='store_true', help='print the commands, run nothing'
     )
     parser.add_argument(

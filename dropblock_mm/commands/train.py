@@ -18,6 +18,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 # Idle OpenMP threads spin by default; beside another program on the same cores this
@@ -86,6 +87,7 @@ def make_config(args: argparse.Namespace) -> Config:
         check_checkpoints,
         check_sources_of_weights,
     )
+    from dropblock_mm.runs.checkpoints.work_dir import refuse_held_work_dir
     from dropblock_mm.runs.folders import (
         refuse_folder,
         say_where_training_begins,
@@ -98,6 +100,7 @@ def make_config(args: argparse.Namespace) -> Config:
     if args.launcher != 'none' and uses_drop_block(cfg):
         cfg = seed_ranks_apart(cfg)
     runs.set_work_dir(cfg, args.work_dir, args.config, args.dropblock)
+    refuse_held_work_dir(cfg.work_dir)
     if args.amp:
         runs.enable_amp(cfg)
     if args.auto_scale_lr:
@@ -144,15 +147,22 @@ def train(runner: Runner, traces: Traces) -> None:
     from dropblock_mm.runs.checkpoints.whole_files import naming_full_disk
     from dropblock_mm.runs.checkpoints.work_dir import hold_work_dir
     from dropblock_mm.runs.folders import SayFinished, interrupted
+    from dropblock_mm.runs.lost_files import naming_lost_files
+    from dropblock_mm.runs.lost_ranks import naming_lost_ranks
     from dropblock_mm.runs.messages import has_started, one_message
     from dropblock_mm.runs.refused_by_mmengine import refusing_what_mmengine_refuses
+    from dropblock_mm.runs.stopping import StoppedError, stopped_by_schedulers
 
     started, cfg = has_started(runner), runner.cfg
     runner.register_hook(SayFinished())
+    alone = cfg.get('launcher', 'none') == 'none'
     try:
         with (
+            stopped_by_schedulers() if alone else nullcontext(),
             one_message(unless=started),
             naming_full_disk(cfg.work_dir),
+            naming_lost_files(cfg.work_dir),
+            naming_lost_ranks(cfg.work_dir),
             hold_work_dir(runner),
             traces.gone_if_refused(unless=started),
             refusing_what_mmengine_refuses(cfg, unless=started),
@@ -160,6 +170,9 @@ def train(runner: Runner, traces: Traces) -> None:
             naming_failed_batch(runner),
         ):
             runner.train()
+    except StoppedError as stopped:
+        print(interrupted(cfg.work_dir), file=sys.stderr, flush=True)
+        sys.exit(stopped.status)
     except KeyboardInterrupt:
         sys.exit(interrupted(cfg.work_dir))
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dropblock_mm.ops.arguments import check_keep_prob
+from dropblock_mm.ops.cpu.sparse import add_to
 from dropblock_mm.ops.torch_private import (
     beneath_transforms,
     is_compiling,
@@ -101,6 +102,25 @@ class RateAndCounts(nn.Module):
             total = each.sum() if masks > 1 else each
             self.kept_units.add_(total * times if times > 1 else total)
             self.seen_units.add_(whole.numel())  # `+=` would also assign the attribute
+
+    def is_usable_on_host(self) -> bool:
+        """Tell whether the rate is an ordinary tensor on the CPU, as almost always.
+
+        The dictionary is asked, because a module looks there after everything else.
+        """
+        rate = self._buffers.get('keep_prob')
+        if type(rate) is not Tensor or self._awaits_values:
+            return False
+        return rate.is_cpu and not rate.is_inference()
+
+    def count_on_host(self, x: Tensor, kept: Tensor | int) -> None:
+        """Count as :meth:`count` does, where nothing transforms tensors."""
+        if type(kept) is int:
+            # torch's type of the dictionary knows buffers that are None; these are not.
+            add_to(self._buffers['kept_units'], kept)  # type: ignore[arg-type]
+            add_to(self._buffers['seen_units'], x.numel())  # type: ignore[arg-type]
+        else:
+            self.count(x, kept)
 
     def _apply(
         self, fn: Callable[[Tensor], Tensor], *args: Any, **kwargs: Any

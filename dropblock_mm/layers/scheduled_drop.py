@@ -19,7 +19,7 @@ from dropblock_mm.ops.arguments import (
     keep_prob_instead,
     names_unknown_arguments,
 )
-from dropblock_mm.ops.paths import refuse_recording
+from dropblock_mm.ops.paths import is_plain_on_host, refuse_recording
 from dropblock_mm.ops.torch_private import is_recomputing
 
 # Every regulariser by its name, as `layer=...` of a target names it.
@@ -154,6 +154,13 @@ class ScheduledDrop(RateAndCounts):
             return self._one_node(x)
         if not self.training:
             return x
+        if is_plain_on_host(x) and self.is_usable_on_host():
+            # Training on the CPU, where every microsecond of each site counts.
+            rate = self._buffers['keep_prob']
+            out, kept = self.drop(x, rate)  # type: ignore[arg-type]
+            if not is_recomputing():
+                self.count_on_host(x, kept)
+            return out
         refuse_recording(type(self).__name__)
         self.make_usable(x.device)
         out, kept = self.drop(x, self.keep_prob)

@@ -45,10 +45,11 @@ def drop_units(
         units kept: an int where a plain tensor is on the CPU, elsewhere a 0-dim
         LongTensor on the device of ``x``.
     """
+    if kept is None and axes in _DRAWN and _is_fast(x):
+        chance = _probability_on_host(keep_prob, drop_scale, x.dtype)
+        return _drop_on_host(x, chance, axes, generator)
     wide = torch.promote_types(x.dtype, torch.float32)
     probability = _probability(keep_prob, drop_scale, x.device, wide)
-    if kept is None and axes in _DRAWN and _is_fast(x):
-        return _drop_on_host(x, float(probability), axes, generator)
     if kept is None:
         axes = x.dim() if axes is None else axes
         shape = (*x.shape[:axes], *[1] * (x.dim() - axes))
@@ -89,6 +90,24 @@ def _geometry(shape: tuple[int, ...], axes: int | None) -> BlockGeometry:
         return BlockGeometry((images, 1, units), (units,), channels)
     block = 1 if axes is None else units
     return BlockGeometry((images, channels, units), (block,))
+
+
+def _probability_on_host(
+    keep_prob: Tensor | float, drop_scale: float, dtype: torch.dtype
+) -> float:
+    """Return the number in what :func:`_probability` returns."""
+    if isinstance(keep_prob, Tensor) and keep_prob.dtype is torch.float32:
+        number = sparse.loops.number_in(keep_prob)
+        return number if drop_scale == 1.0 else _scaled(number, drop_scale, dtype)
+    wide = torch.promote_types(dtype, torch.float32)
+    return float(_probability(keep_prob, drop_scale, torch.device('cpu'), wide))
+
+
+@lru_cache(maxsize=256)  # all layers of a model have one rate at a time
+def _scaled(number: float, drop_scale: float, dtype: torch.dtype) -> float:
+    keep_prob = torch.full((), number, dtype=torch.float32, device='cpu')
+    wide = torch.promote_types(dtype, torch.float32)
+    return float(_probability(keep_prob, drop_scale, keep_prob.device, wide))
 
 
 def _probability(

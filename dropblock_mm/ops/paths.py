@@ -92,10 +92,11 @@ def _path_of(x: Tensor, plain: bool, draws: bool) -> Path:
 
 
 def _fast_path_of(x: Tensor, plain: bool, draws: bool) -> Path | None:
-    on_host = x.device.type in ('cpu', 'meta')
-    has_kernel = not on_host and x.dim() < 5 and fused.is_available(x.device)
-    if plain and x.device.type == 'cpu':
+    kind = x.device.type
+    if plain and kind == 'cpu':
         return sparse.drop
+    on_host = kind in ('cpu', 'meta')
+    has_kernel = not on_host and x.dim() < 5 and fused.is_available(x.device)
     if plain and has_kernel:
         return fused.drop
     return traced.drop if draws and (on_host or has_kernel) else None

@@ -13,8 +13,12 @@ from mmengine.runner import Runner
 from dropblock_mm.errors import RefusedError
 from dropblock_mm.runs.checkpoints.whole_files import DiskFullError
 from dropblock_mm.runs.libraries import of_another_build
+from dropblock_mm.runs.lost_files import LostFilesError
+from dropblock_mm.runs.lost_ranks import LostRankError
 
 EXIT_STATUS = 2
+# What ends a training that was right, and is no bug of it.
+_FROM_OUTSIDE = (DiskFullError, LostFilesError, LostRankError)
 
 
 def is_user_mistake(error: BaseException) -> bool:
@@ -30,8 +34,9 @@ def is_user_mistake(error: BaseException) -> bool:
 def one_message(unless: Callable[[], bool] = lambda: False) -> Iterator[None]:
     """End the program with status 2 and one message at a user's mistake.
 
-    All else is a bug and keeps its traceback. A full disk is a mistake at any time, and
-    so is a torchvision of another build.
+    All else is a bug and keeps its traceback. At any time a message ends it where a
+    disk is full, a folder or another process has gone, or torchvision is of another
+    build.
 
     Args:
         unless: Asked when something was raised; if it says True the exception
@@ -41,7 +46,7 @@ def one_message(unless: Callable[[], bool] = lambda: False) -> Iterator[None]:
         yield
     except Exception as error:
         environment = of_another_build(error)
-        always = isinstance(error, DiskFullError) or environment is not None
+        always = isinstance(error, _FROM_OUTSIDE) or environment
         if not always and (unless() or not is_user_mistake(error)):
             raise
         # Launchers start one process per GPU; one of them per machine speaks.

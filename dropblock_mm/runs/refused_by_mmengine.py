@@ -69,7 +69,8 @@ def _refusal(error: Exception, config: Mapping[str, Any]) -> RefusedError | None
                 _without_advice(text) + _places(text, config) + meant_by(text)
             )
     if isinstance(error, TypeError) and _is_of_the_config(text, config):
-        return RefusedTypeError(text + _places(text, config))
+        # Python's own messages end without a full stop.
+        return RefusedTypeError(f'{text.rstrip(".")}.{_places(text, config)}')
     return None
 
 

@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.visualization import BaseVisBackend
 
 from dropblock_mm.errors import MissingPackageError, RefusedError, RefusedStateError
+from dropblock_mm.runs.checkpoints.whole_files import is_disk_full
 from dropblock_mm.runs.type_names import bare_name, type_name
 
 
@@ -26,7 +27,8 @@ def naming_failed_backend(cfg: Config) -> Iterator[None]:
 
     Raises:
         MissingPackageError: The service's package is not installed.
-        RefusedStateError: Whatever else the backend raised, in its own words.
+        RefusedStateError: Whatever else the backend raised, in its own words; but a
+            full disk is no fault of a backend, and passes.
     """
     try:
         yield
@@ -34,7 +36,7 @@ def naming_failed_backend(cfg: Config) -> Iterator[None]:
         raise
     except Exception as error:
         backend = _backend_in(error.__traceback__)
-        if backend is None:
+        if backend is None or is_disk_full(error):
             raise
         kind = type(backend).__name__
         key = _key(cfg, kind)

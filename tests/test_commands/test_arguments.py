@@ -10,6 +10,8 @@ import pytest
 from dropblock_mm.commands import arguments
 from dropblock_mm.programs import PROGRAMS, module_of, typed
 
+MOST_WITHOUT_A_GROUP = 7
+
 
 def parse(*argv):
     parser = argparse.ArgumentParser()
@@ -98,14 +100,24 @@ def test_configs_and_fragments_complete(tmp_path, monkeypatch):
     assert {'auto', 'mine.py'} <= {*arguments.fragments_and_files('')}
 
 
+@pytest.fixture
+def parser_of(monkeypatch):
+    """A function that returns a command's parser, as a shell's question gets it."""
+
+    def parser(name):
+        asked = []
+        monkeypatch.setattr(arguments, 'complete', asked.append)
+        with pytest.raises(SystemExit):
+            importlib.import_module(module_of(name)).main(['--help'])
+        (found,) = asked
+        return found
+
+    return parser
+
+
 @pytest.mark.parametrize('name', PROGRAMS)
-def test_every_command_can_be_completed(name, monkeypatch):
-    asked = []
-    module = importlib.import_module(module_of(name))
-    monkeypatch.setattr(arguments, 'complete', asked.append)
-    with pytest.raises(SystemExit):
-        module.main(['--help'])
-    assert len(asked) == 1
+def test_every_command_can_be_completed(name, parser_of):
+    assert typed(name) in parser_of(name).description
 
 
 @pytest.mark.filterwarnings('default')
@@ -127,6 +139,13 @@ def test_every_command_shows_how_it_is_typed(name, capsys):
         importlib.import_module(module_of(name)).main(['--help'])
     said = capsys.readouterr().out
     assert f'{typed(name)} ' in said.partition('options:')[0].partition('\n\n')[2]
+
+
+@pytest.mark.parametrize('name', PROGRAMS)
+def test_help_is_in_groups_and_explains_every_option(name, parser_of):
+    parser = parser_of(name)
+    assert [action.dest for action in parser._actions if not action.help] == []
+    assert len(parser._optionals._group_actions) <= MOST_WITHOUT_A_GROUP
 
 
 @pytest.mark.parametrize('name', ['train', 'test', 'reproduce'])

@@ -251,4 +251,4 @@ def test_synchronized_norms_are_refused_on_cpus(refused, configs, monkeypatch):
 
 def test_a_typo_is_named(refused, configs):
     said = refused('train', configs[1], '--cfg-options', 'model.backbone.depht=18')
-    assert 'The config has model.backbone.depht=18.' in said
+    assert "'depht'. The config has model.backbone.depht=18." in said

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from dropblock_mm import inject_drop_block
 from dropblock_mm.analysis.sites.dry_run import build_on_meta
 from dropblock_mm.analysis.sites.stock_models import (
     backbones_of,
@@ -21,6 +22,8 @@ SPREAD = {
     'resnet/resnet18_8xb16_cifar10.py': 24,
     'mobilenet_v2/mobilenet-v2_8xb32_in1k.py': 62,
 }
+# They keep their stem in eval mode, also where no stage is frozen.
+STEM_IN_EVAL = {'Vig', 'PyramidVig'}
 
 
 def backbone_of(name):
@@ -37,8 +40,36 @@ def test_a_stock_backbone_is_served(name):
     assert len(sites) == SPREAD[name]
 
 
+@pytest.fixture
+def nothing_masked(monkeypatch):
+    """SparK's backbones need to know which parts of the images are masked."""
+    from mmpretrain.models.utils.sparse_modules import SparseHelper
+
+    monkeypatch.setattr(SparseHelper, '_cur_active', torch.ones(2, 1, 7, 7))
+
+
+def trained_whole(build, kind):
+    """Build a model, of which the stem is trained too."""
+    model = build()
+    if kind in STEM_IN_EVAL:
+        model._freeze_stages = lambda: None
+    return model
+
+
+@pytest.mark.parametrize('name', ['vig/vig-tiny_8xb128_in1k.py'])
+def test_a_stem_in_eval_mode_drops_nothing(name):
+    """mmpretrain's own, whatever frozen_stages is; the log shows that it is idle."""
+    model = builder('mmpretrain', backbone_of(name))()
+    assert model.frozen_stages == 0
+    sites = inject_drop_block(model, [dict(module='')], keep_prob=0.9)
+    model.train()
+    assert [s.module for s in sites if not s.layer.training] == [
+        f'stem.{i}' for i in (0, 3, 6, 9, 12)
+    ]
+
+
 @pytest.mark.nightly
-def test_every_stock_backbone_with_sites_is_served():
+def test_every_stock_backbone_with_sites_is_served(nothing_masked):
     found, problems, served = {}, [], 0
     for stock in stock_configs('mmpretrain'):
         for _, config in backbones_of(stock.model or {}):
@@ -54,7 +85,8 @@ def test_every_stock_backbone_with_sites_is_served():
         try:
             torch.manual_seed(0)
             # Some stages end with windows or kernels that need large maps.
-            check_is_served(build(), torch.randn(2, 3, 224, 224))
+            model = trained_whole(build, config['type'])
+            check_is_served(model, torch.randn(2, 3, 224, 224))
             served += 1
         except Exception as error:
             problems.append(f'{name}: {type(error).__name__}: {error}')

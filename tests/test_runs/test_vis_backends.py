@@ -1,5 +1,6 @@
 """A visualizer's backend that cannot start is one message, before training."""
 
+import errno
 import importlib.util
 
 import pytest
@@ -88,3 +89,13 @@ def test_what_is_said_is_one_line_and_never_empty(tmp_path, says, words):
 def test_what_no_backend_raised_passes():
     with pytest.raises(ConnectionError), naming_failed_backend(Config()):
         raise ConnectionError
+
+
+def test_a_full_disk_is_no_fault_of_a_backend(tmp_path, monkeypatch):
+    def full(self):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(FailingVisBackend, '_init_env', full)
+    with pytest.raises(OSError, match='No space') as found, naming_failed_backend({}):
+        FailingVisBackend(save_dir=str(tmp_path)).experiment  # noqa: B018
+    assert not isinstance(found.value, RefusedStateError)

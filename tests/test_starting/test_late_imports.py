@@ -18,12 +18,13 @@ def library(tmp_path, monkeypatch):
     package.mkdir(parents=True)
     (tmp_path / 'seldom/__init__.py').write_text('')
     (package / '__init__.py').write_text('def shout(word):\n    return word.upper()\n')
-    (package / 'things.py').write_text('class Thing:\n    size = 3\n')
+    (package / 'things.py').write_text("SIZES = {'a': 1}\nclass Thing:\n    size = 3\n")
     (tmp_path / 'late_user.py').write_text(
         textwrap.dedent(
             """
             import seldom
             import seldom.inner as inner
+            import seldom.inner.things as contents
             from seldom.inner import shout, things
             from seldom.inner.things import Thing
             """
@@ -71,6 +72,14 @@ def test_a_module_taken_from_a_package_shows_what_is_in_it(library):
     assert user.things.Thing.size == 3
     assert 'Thing' in dir(user.things)
     assert 'shout' in dir(user.inner)
+
+
+def test_what_a_module_holds_is_the_real_thing(library):
+    user = library()
+    assert 'seldom' not in sys.modules
+    assert user.contents.SIZES['a'] == 1
+    with pytest.raises(AttributeError, match='no_such'):
+        _ = user.contents.no_such
 
 
 def test_others_get_the_real_thing(library):

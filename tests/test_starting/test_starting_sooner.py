@@ -13,7 +13,7 @@ with starting_sooner():
     import mmdet.models, mmdet.datasets, mmdet.evaluation, mmengine.runner
     from mmengine.utils.dl_utils import collect_env
     version = collect_env().get('TorchVision')
-late = {'scipy', 'sklearn', 'sympy', 'matplotlib.pyplot', 'torchvision'}
+late = {'scipy', 'sklearn', 'matplotlib.pyplot', 'torchvision'}
 print(sorted(late & set(sys.modules)), version)
 from mmdet.models.task_modules.assigners import hungarian_assigner as module
 print(module.linear_sum_assignment([[1, 0], [0, 1]])[1].tolist())

@@ -4,6 +4,8 @@ Here it is killed at each step of saving; ``tools/dev/kill_and_resume.py`` kills
 random moments, and has a test of its own.
 """
 
+import os
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,14 +52,18 @@ class Run:
     def start(self, *argv, fault=None):
         argv = [str(self.config), '--work-dir', str(self.work_dir), *argv]
         argv += [*self.options]
-        output = self.work_dir.with_suffix('.txt')
-        return start_script(self.script, argv, output, fault)
+        return start_script(self.script, argv, self.output, fault)
+
+    @property
+    def output(self):
+        """What it prints, beside the config: the work dir may be on a full disk."""
+        return self.config.with_suffix('.txt')
 
     def to_the_end(self, *argv, fault=None, expected=0):
         """Return what it printed."""
         process = self.start(*argv, fault=fault)
         process.join()
-        said = self.work_dir.with_suffix('.txt').read_text()
+        said = self.output.read_text()
         assert process.exitcode == expected, said[-4000:]
         return said
 
@@ -196,3 +202,41 @@ def test_full_disk(make_run, whole_run):
     assert [*run.checkpoints()] == ['epoch_1.pth']
     assert not list(run.work_dir.glob('*.part'))
     assert check_resumed(run, whole) == 4
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A function that makes a disk of so many kilobytes, which only root may."""
+    disk = tmp_path / 'disk'
+    disk.mkdir()
+
+    def make(kilobytes):
+        command = ['mount', '-t', 'tmpfs', '-o', f'size={kilobytes}k', 'tmpfs', disk]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f'a small disk cannot be made here: {done.stderr.strip()}')
+        return disk
+
+    yield make
+    if os.path.ismount(disk):
+        subprocess.run(['umount', '-l', disk], check=True)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(
+    ('kilobytes', 'saved'), [(8, []), (1000, []), (2500, ['epoch_1.pth'])]
+)
+def test_a_really_full_disk(make_run, whole_run, small_disk, kilobytes, saved):
+    """Full before a line is written, at the first checkpoint, or at the second."""
+    run = make_run('disk')
+    run.work_dir = small_disk(kilobytes) / 'run'
+    said = run.to_the_end(expected=2)
+    assert 'Traceback' not in said
+    assert said.count('error: ') == 1
+    assert 'error: training stopped, a disk is full. ' in said
+    assert list(run.checkpoints()) == saved
+    assert not list(run.work_dir.glob('*.part'))
+    if saved:
+        command = ['mount', '-o', 'remount,size=9000k', run.work_dir.parent]
+        subprocess.run(command, check=True)
+        assert check_resumed(run, whole_run) == 4

@@ -114,3 +114,24 @@ def test_a_job_that_fails_is_kept_apart(run, tmp_path):
     content = json.loads((tmp_path / 'runs/sweep.json').read_text())
     assert [failed['how'] for failed in content['failed']] == ['status 1'] * 2
     assert 'batch_size' in (tmp_path / 'runs/none_seed0/output.log').read_text()
+
+
+@pytest.mark.parametrize(
+    ('command', 'options', 'arms'),
+    [
+        ('compare', ['--dropblock', 'resnet_c4c5'], ['none', 'resnet_c4c5']),
+        ('sweep', ['--keep-prob', '0.5', '1', '--block-size', '1'], None),
+    ],
+)
+def test_series_train_by_srun(run, tmp_path, command, options, arms):
+    series = [sys.executable, ROOT / f'tools/{command}.py', 'toy.py', '--seeds', '0']
+    slurm = ['--launcher', 'slurm', '--partition', 'local', '--gpus', '2']
+    more = ['--work-dir', 'runs', '--cfg-options', GLOO]
+    run(*series, *options, *slurm, *more)
+    content = json.loads((tmp_path / f'runs/{command}.json').read_text())
+    assert [run['state'] for run in content['runs']] == ['finished'] * 2
+    assert arms is None or [run['row'] for run in content['runs']] == arms
+    # Eight images, two a process: two iterations of two processes.
+    assert '[2/2]' in (tmp_path / 'runs/none_seed0/output.log').read_text()
+    # Nothing is left to do.
+    assert ' trains; ' not in run(*series, *options, *slurm, *more)

@@ -23,6 +23,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +34,7 @@ from dropblock_mm.commands.progress import progress
 BUILT = Path(__file__).resolve().parents[2] / 'docs' / 'en' / '_build' / 'html'
 WIDTHS = (1400, 390)
 MOST_LINES = 8  # of a cell in a table
+PATIENCE = 120  # seconds
 MOST_PIXELS = 16_000  # of a picture's height; Chromium takes no more in one
 
 # What is wrong on a page, in words. Something that scrolls by itself, or stands in
@@ -77,7 +79,6 @@ class Browser:
         target = self.ask('Target.createTarget', url='about:blank')['targetId']
         attached = self.ask('Target.attachToTarget', targetId=target, flatten=True)
         self._session = attached['sessionId']
-        self.ask('Page.enable')
 
     def ask(self, method: str, **params: Any) -> dict[str, Any]:
         """Send a command, and return its answer.
@@ -106,12 +107,18 @@ class Browser:
             mobile=width < 500,
         )
         self.ask('Page.navigate', url=page.as_uri())
-        next(m for m in self._messages() if m.get('method') == 'Page.loadEventFired')
+        until = time.monotonic() + PATIENCE
+        here = json.dumps(page.name)
+        loaded = f'document.readyState === "complete" && location.href.endsWith({here})'
+        while not self.value_of(loaded):
+            if time.monotonic() > until:
+                raise RuntimeError(f'{page} is not loaded after {PATIENCE} s')
+            time.sleep(0.02)
 
     def value_of(self, expression: str) -> Any:
         """Return the value of an expression in the page."""
         answer = self.ask('Runtime.evaluate', expression=expression, returnByValue=True)
-        return answer['result']['value']
+        return answer['result'].get('value')
 
     def photograph(self, width: int, height: int) -> bytes:
         """Return the page as a PNG."""

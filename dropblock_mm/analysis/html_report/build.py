@@ -47,17 +47,19 @@ def build_page(
     """
     page = Page(title, made)
     runs: list[RunFolder] = []
+    seen: set[Path] = set()  # of folders that are named, and stand in another too
     for path in paths:
-        before = len(page.sections)
+        before, whole = len(page.sections), path.resolve()
+        there_already = any(folder.is_relative_to(whole) for folder in seen)
         if path.is_file():
             page.sections.append(checkpoint_section(path))
         elif path.is_dir():
-            _add_folder(page, runs, path, path, DEEPEST, advance)
+            _add_folder(page, runs, path, path, DEEPEST, seen, advance)
         else:
             raise RefusedFileError(
                 f'{str(path)!r} does not exist. Give the --work-dir of a training.'
             )
-        if len(page.sections) == before:
+        if len(page.sections) == before and not there_already:
             raise RefusedFileError(
                 f'{str(path)!r} holds no run (*/vis_data), no series (*.json), no '
                 'checkpoint (*.pth) and no picture with its record (NAME.json). Give '
@@ -83,9 +85,13 @@ def _add_folder(
     path: Path,
     top: Path,
     depth: int,
+    seen: set[Path],
     advance: Callable[[str], object],
 ) -> None:
-    """Add what a folder is, or else what the folders in it are."""
+    """Add what a folder is, or else what the folders in it are, once."""
+    if path.resolve() in seen:
+        return
+    seen.add(path.resolve())
     name = str(path.relative_to(top.parent)) if path != top else path.name or str(path)
     page.sections += [series_section(file) for file in series_files(path)]
     if is_run(path):
@@ -102,7 +108,7 @@ def _add_folder(
         page.sections.append(pictures)
     for folder in sorted(path.iterdir()) if depth else ():
         if folder.is_dir():
-            _add_folder(page, runs, folder, top, depth - 1, advance)
+            _add_folder(page, runs, folder, top, depth - 1, seen, advance)
 
 
 def run_section(run: RunFolder) -> Section:

@@ -115,7 +115,7 @@ static void FOR(stream_row)(const Apply *apply, char *to, const char *from, Int 
 }
 #endif
 
-/* `n` units behind each other, whose bits are so too, or are one. */
+/* `n` units behind each other, whose bits are so too (step 1), or are one (step 0). */
 INLINE void FOR(apply_row)(const Apply *apply, Int out, Int x, Int n, Int bit, Int step) {
     const Int size = FOR(kernels)[apply->dtype].size;
     char *to = apply->out + out * size;
@@ -152,7 +152,7 @@ static void FOR(apply_planes)(void *context, int member, int members) {
         const Int unit = piece * PIECE, left = apply->units - unit;
         FOR(apply_row)(apply, image * o[0] + channel * o[1] + unit,
                        image * x[0] + channel * x[1] + unit, left < PIECE ? left : PIECE,
-                       image * b[0] + channel * b[1] + unit * b[2], b[2]);
+                       image * b[0] + channel * b[1] + unit * b[2], b[2] != 0);
         if (++piece < pieces) continue;
         piece = 0;
         if (++channel < apply->channels) continue;
@@ -187,6 +187,9 @@ INLINE void FOR(apply_slab)(const Apply *apply, Int image, Int unit, Int units,
                             Int channel, Int channels) {
     const Int *o = apply->out_steps, *x = apply->x_steps, *b = apply->bits;
     const int turns = b[1] && b[2];
+    /* Nothing lies between the units, nor between the bits of whole words. */
+    const int is_one_row = turns && o[2] == channels && x[2] == channels && channels % 64 == 0;
+    const Int stride = is_one_row ? channels / 64 : SLAB / 64 + 1;
     uint64_t turned[64 * (SLAB / 64 + 1)]; /* [units][words] */
     Apply of_slab = *apply;
     if (turns) {
@@ -197,15 +200,20 @@ INLINE void FOR(apply_slab)(const Apply *apply, Int image, Int unit, Int units,
                 rows[k] = word_at(apply->mask, image * b[0] + bit);
             }
             FOR(transpose)(rows);
-            for (Int k = 0; k < units; ++k) turned[k * (SLAB / 64 + 1) + word] = rows[k];
+            for (Int k = 0; k < units; ++k) turned[k * stride + word] = rows[k];
         }
         of_slab.mask = turned;
     }
+    if (is_one_row) {
+        FOR(apply_row)(&of_slab, image * o[0] + channel + unit * o[2],
+                       image * x[0] + channel + unit * x[2], units * channels, 0, 1);
+        return;
+    }
     for (Int k = 0; k < units; ++k) {
-        const Int bit = turns ? k * (SLAB + 64)
+        const Int bit = turns ? k * stride * 64
                               : image * b[0] + channel * b[1] + (unit + k) * b[2];
         FOR(apply_row)(&of_slab, image * o[0] + channel + (unit + k) * o[2],
-                       image * x[0] + channel + (unit + k) * x[2], channels, bit, b[1]);
+                       image * x[0] + channel + (unit + k) * x[2], channels, bit, b[1] != 0);
     }
 }
 

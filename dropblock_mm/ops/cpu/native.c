@@ -284,8 +284,8 @@ static PyObject *draw(PyObject *module, PyObject *args) {
     return mask ? PyLong_FromLongLong(draw.dropped) : PyErr_NoMemory();
 }
 
-/* The one number of a tensor, which torch's own way takes a microsecond to read or to
- * change: float_at(address) -> float, int_at(address) -> int. */
+/* float_at(address) -> float; of a tensor's one number, which torch's own way takes many
+ * times as long to read or to change */
 static PyObject *float_at(PyObject *module, PyObject *address) {
     (void)module;
     const Address at = PyLong_AsUnsignedLongLong(address);
@@ -293,15 +293,6 @@ static PyObject *float_at(PyObject *module, PyObject *address) {
     float value;
     memcpy(&value, AT(const char, at), sizeof value);
     return PyFloat_FromDouble(value);
-}
-
-static PyObject *int_at(PyObject *module, PyObject *address) {
-    (void)module;
-    const Address at = PyLong_AsUnsignedLongLong(address);
-    if (PyErr_Occurred()) return NULL;
-    Int value;
-    memcpy(&value, AT(const char, at), sizeof value);
-    return PyLong_FromLongLong(value);
 }
 
 /* add_at(address, number) -> None */
@@ -352,7 +343,6 @@ static PyMethodDef methods[] = {
     {"drop", drop, METH_VARARGS, NULL},
     {"draw", draw, METH_VARARGS, NULL},
     {"float_at", float_at, METH_O, NULL},
-    {"int_at", int_at, METH_O, NULL},
     {"add_at", add_at, METH_VARARGS, NULL},
     {"stream_from", stream_from, METH_VARARGS, NULL},
     {"use_threads", use_threads, METH_VARARGS, NULL},

@@ -81,11 +81,19 @@ if IS_BUILT and use_torchs_threads() and hasattr(os, 'register_at_fork'):
     os.register_at_fork(after_in_child=_use_one_thread)
 
 
-def number_in(tensor: Tensor) -> float:
-    """Return ``float(tensor)`` of a 0-dim tensor on the CPU without torch's detour."""
-    if tensor.dtype is torch.float32:
-        return _native.float_at(tensor.data_ptr())
-    return float(tensor)
+def number_in(rate: Tensor) -> float:
+    """See :func:`dropblock_mm.ops.cpu.torch_loops.number_in`."""
+    if rate.dtype is torch.float32 and rate.is_cpu and type(rate) is Tensor:
+        return _native.float_at(rate.data_ptr())
+    return float(rate)
+
+
+def add_to(count: Tensor, number: int) -> None:
+    """See :func:`dropblock_mm.ops.cpu.torch_loops.add_to`."""
+    if count.dtype is torch.int64 and count.is_cpu and type(count) is Tensor:
+        _native.add_at(count.data_ptr(), number)
+    else:
+        count.add_(number)
 
 
 def drop(

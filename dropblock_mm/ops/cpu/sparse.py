@@ -9,6 +9,7 @@ runs on torch's threads, and backward draws the same mask again instead of keepi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from dropblock_mm.ops.plan import Draw, Plan, draw_host_key
 
 # The two do the same, and draw the same masks from the same key.
 loops: Any = native if native.IS_BUILT else torch_loops
+add_to: Callable[[Tensor, int], None] = loops.add_to
 
 
 def drop(
@@ -36,6 +38,8 @@ def drop(
     """
     if seeds is not None:
         return drop_drawn(x, Draw.given(plan.geometry, seeds))
+    if isinstance(keep_prob, Tensor):
+        keep_prob = loops.number_in(keep_prob)
     gamma = plan.gamma(keep_prob)
     if gamma == 0.0:
         return x, x.numel()
@@ -58,7 +62,7 @@ def drop_drawn(
         tuple[Tensor, int]: A fresh Tensor[N, C, *size], and the number of units kept.
     """
     if x.requires_grad and torch.is_grad_enabled():
-        return _ScaleAndDrop.apply(x, draw, factor, divides)
+        return _scale_and_drop(x, draw, factor, divides)
     out, dropped = loops.drop(x, draw, factor, divides)
     return out, x.numel() - dropped
 
@@ -95,3 +99,7 @@ class _ScaleAndDrop(torch.autograd.Function):
         if ctx.how[0].seeds is not None:
             _ = ctx.saved_tensors  # refuses if they were changed
         return drop_drawn(grad, *ctx.how)[0], None, None, None
+
+
+# What Function.apply itself calls where torch.func transforms nothing, as here.
+_scale_and_drop = super(torch.autograd.Function, _ScaleAndDrop).apply

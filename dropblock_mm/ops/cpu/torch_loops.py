@@ -19,6 +19,16 @@ _WORD, _LEVELS = 64, 64
 _TWO_64 = 2.0**64
 
 
+def number_in(rate: Tensor) -> float:
+    """Return the number in Tensor[] on the CPU."""
+    return float(rate)
+
+
+def add_to(count: Tensor, number: int) -> None:
+    """Add to LongTensor[], which nothing follows, in place."""
+    count.add_(number)
+
+
 def drop(
     x: Tensor, draw: Draw, factor: float = 0.0, divides: bool = False
 ) -> tuple[Tensor, int]:

@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mmengine.logging import MMLogger
@@ -86,4 +86,5 @@ def _close_logs(folder: Path) -> None:
             path = getattr(handler, 'baseFilename', '')
             if path and Path(path).resolve().is_relative_to(below):
                 logger.removeHandler(handler)
-                handler.close()
+                with suppress(OSError):  # a full disk refuses the last line
+                    handler.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -90,12 +91,16 @@ def megabytes(size: int) -> str:
 def naming_full_disk(work_dir: str) -> Iterator[None]:
     """Say what to do when a disk fills up in training.
 
+    Of lines of the log that cannot be written nothing is said: logging prints a
+    traceback for each, and the next file that is written ends the training.
+
     Args:
         work_dir: The run's folder.
 
     Raises:
         DiskFullError: For every error of a full disk.
     """
+    says_more, logging.raiseExceptions = logging.raiseExceptions, False
     try:
         yield
     except OSError as error:
@@ -108,6 +113,8 @@ def naming_full_disk(work_dir: str) -> Iterator[None]:
             'and space for a second while it is replaced). Then the same command with '
             f'--resume goes on in {work_dir!r}.'
         ) from error
+    finally:
+        logging.raiseExceptions = says_more
 
 
 class WholeFiles(LocalBackend):

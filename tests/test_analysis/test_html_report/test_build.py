@@ -74,6 +74,13 @@ def test_runs_are_sorted_by_their_metric_and_drawn_together(run_folder):
     assert 'worse 0.3, better 0.6' in compared.alt
 
 
+def test_a_folder_stands_there_once(run_folder):
+    run = run_folder('a')
+    for paths in ([run, run.parent], [run.parent, run], [run, run]):
+        runs = [s for s in page_of(*paths).sections if s.kind == 'run']
+        assert len(runs) == 1
+
+
 def break_config(run):
     (run / 'config.py').write_text('model = dict(')
 

@@ -194,6 +194,23 @@ def test_rows_of_many_lines_that_begin_anywhere(variants, dtype, first):
         native.stream_from(before)
 
 
+@pytest.mark.parametrize('channels', [64, 128, 1024, 1100, 2048])
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize('block', [(2, 3), (9, 9)])
+def test_many_channels_behind_each_other(variants, streamed, channels, dtype, block):
+    """In slabs of channels, and as one row where nothing lies between units."""
+    draw = Draw.of(BlockGeometry((2, channels, 9, 9), block), 0.1, 7)
+    mask, dropped = torch_loops.draw_mask(draw)
+    x = torch.randn(mask.shape).to(dtype)
+    x = x.contiguous(memory_format=torch.channels_last)
+    expected = (x * 1.5).masked_fill(mask, 0)
+    for variant in variants:
+        native.use_instructions(variant)
+        out, count = native.drop(x, draw, 1.5)
+        assert count == dropped
+        assert torch.equal(out, expected)
+
+
 def test_a_large_output_goes_past_the_caches_alike(two_threads):
     draw = Draw.of(BlockGeometry((1, 3, 1000, 1000), (3, 3)), 0.01, 7)
     x = torch.randn(1, 3, 1000, 1000)

@@ -1,5 +1,8 @@
 """A refused run leaves the folder as it was, and never takes what is another's."""
 
+import errno
+import logging
+
 import pytest
 
 from dropblock_mm.errors import RefusedValueError
@@ -46,3 +49,17 @@ def test_what_is_no_refusal_leaves_all(tmp_path):
     with pytest.raises(KeyError), traces.gone_if_refused():
         raise KeyError('a bug')
     assert (tmp_path / 'run/20260101_120000').is_dir()
+
+
+def test_a_full_disk_does_not_keep_a_log_open(tmp_path, monkeypatch):
+    def refuse(self):
+        logging.Handler.close(self)
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    handler = logging.FileHandler(tmp_path / 'run.log')
+    logging.getLogger().addHandler(handler)
+    stream = handler.stream
+    monkeypatch.setattr(logging.FileHandler, 'close', refuse)
+    start_and_be_refused(tmp_path, Traces(str(tmp_path), 'a.py'))
+    assert handler not in logging.getLogger().handlers
+    stream.close()

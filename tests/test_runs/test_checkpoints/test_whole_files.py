@@ -1,4 +1,5 @@
 import errno
+import logging
 import os
 
 import pytest
@@ -82,3 +83,16 @@ def test_nothing_else_is(error):
     with pytest.raises(type(error)) as raised, naming_full_disk('runs/a'):
         raise error
     assert raised.value is error
+
+
+def test_the_log_is_silent_where_it_cannot_be_written(capsys):
+    """Logging would print a traceback for each of its lines."""
+    logger = logging.Logger('a')
+    with open('/dev/full', 'w') as file:
+        logger.addHandler(logging.StreamHandler(file))
+        with naming_full_disk('runs/a'):
+            logger.error('a line')
+        assert capsys.readouterr().err == ''
+        logger.error('another line')
+        assert 'No space left' in capsys.readouterr().err
+        os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())

@@ -6,7 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from dropblock_mm.runs.checkpoints.work_dir import LOCK, hold_work_dir
+from dropblock_mm.runs.checkpoints.work_dir import (
+    LOCK,
+    hold_work_dir,
+    refuse_held_work_dir,
+)
 
 HOLD = """
 import fcntl, sys
@@ -41,6 +45,23 @@ def test_a_second_training_is_refused_until_the_first_dies(held):
     other.kill()
     other.wait()
     assert hold(folder) == 'held'
+
+
+def test_one_that_is_held_is_refused_before_anything_is_written(held):
+    folder, other = held
+    with pytest.raises(ValueError, match=rf"--work-dir='{folder}': another training"):
+        refuse_held_work_dir(str(folder))
+    other.kill()
+    other.wait()
+    refuse_held_work_dir(str(folder))
+    with hold_work_dir(SimpleNamespace(work_dir=str(folder), rank=0)):
+        refuse_held_work_dir(str(folder))  # by this process itself
+
+
+def test_a_folder_in_which_nothing_was_trained(tmp_path):
+    refuse_held_work_dir(str(tmp_path / 'run'))
+    refuse_held_work_dir(str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_one_training_after_another(tmp_path):

@@ -173,12 +173,34 @@ def test_the_cuda_compiler_must_be_of_torchs_version(machine, tmp_path, release,
     nvcc.parent.mkdir()
     nvcc.write_text(f'#!/bin/sh\necho "Cuda tools, release {release}, V1"\n')
     nvcc.chmod(0o755)
+    put_headers(tmp_path / 'include', machine.CUDA_HEADERS)
     torch = {'torch': '2', 'gpu': True, 'cuda': '13.0', 'cuda_home': str(tmp_path)}
     if fits:
         machine.check_cuda(torch)
     else:
         with pytest.raises(machine.SetUpError, match=r'expected CUDA 13\.0'):
             machine.check_cuda(torch)
+
+
+def put_headers(folder, names):
+    folder.mkdir()
+    for name in names:
+        (folder / name).touch()
+
+
+def test_a_toolkit_without_the_libraries_headers_is_refused(
+    machine, tmp_path, monkeypatch
+):
+    monkeypatch.delenv('CPATH', raising=False)
+    (tmp_path / 'bin').mkdir()
+    (tmp_path / 'bin' / 'nvcc').symlink_to('/bin/true')
+    put_headers(tmp_path / 'include', ['cuda_runtime_api.h', 'cublas_v2.h'])
+    torch = {'torch': '2', 'gpu': True, 'cuda': '13.0', 'cuda_home': str(tmp_path)}
+    with pytest.raises(machine.SetUpError, match=r'lacks cusolverDn\.h, cusparse\.h;'):
+        machine.check_cuda(torch)
+    put_headers(tmp_path / 'more', ['cusolverDn.h', 'cusparse.h'])
+    monkeypatch.setenv('CPATH', f'/no/such:{tmp_path}/more')
+    machine.check_cuda(torch)
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def test_the_page_says_what_is_served_and_why_not(monkeypatch, tmp_path):
     lines = first.splitlines()
     assert lines[0] == 'mmdet and mmseg'
     assert re.match(r'Of the 8 configs of mmdet \S+ and mmseg \S+ 4 have', lines[2])
-    assert '| mmdet | ResNet | 3 | 2 | 24-64 | 8-16 | served |' in lines
+    assert '| mmdet | ResNet | 3 | 2 | 24\u201164 | 8\u201116 | served |' in lines
     assert '| mmdet | TridentResNet | 1 | 1 | 52 | 13 | served |' in lines
     (refusal,) = [line for line in lines if 'MixVisionTransformer' in line]
     assert refusal.endswith('| 0 | 0 | no site: its norms are LayerNorm |')

@@ -15,6 +15,8 @@ FREE_GB = 4
 GB_PER_COMPILER = 2.5
 NVIDIA, MEMORY = Path('/dev/nvidiactl'), Path('/proc/meminfo')
 CUDA = Path('/usr/local/cuda')
+# Of CUDA's libraries, included by torch's own headers: nvcc alone does not have them.
+CUDA_HEADERS = ('cuda_runtime_api.h', 'cublas_v2.h', 'cusolverDn.h', 'cusparse.h')
 
 
 class SetUpError(Exception):
@@ -139,3 +141,19 @@ def check_cuda(torch: dict) -> None:
             f'{nvcc} is of CUDA {release.group(1)}; expected CUDA {torch["cuda"]}, '
             f'as torch {torch["torch"]} was built with. {remedy}'
         )
+    missing = missing_cuda_headers(Path(torch['cuda_home']))
+    if missing:
+        raise SetUpError(
+            f'the CUDA toolkit {torch["cuda_home"]} lacks {", ".join(missing)}; '
+            f"expected the headers of CUDA's libraries, which torch's own include. "
+            f'{remedy}'
+        )
+
+
+def missing_cuda_headers(home: Path) -> list[str]:
+    """What nvcc finds neither in the toolkit nor where it is told to look."""
+    told = os.environ.get('CPATH', '').split(os.pathsep)
+    places = [home / 'include', *(Path(place) for place in told if place)]
+    return [
+        name for name in CUDA_HEADERS if not any((p / name).is_file() for p in places)
+    ]
