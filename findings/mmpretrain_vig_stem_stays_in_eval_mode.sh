@@ -8,8 +8,8 @@
 # their batch, but by mean 0 and variance 1, as they were initialised; its weights are
 # trained. A regulariser put there does nothing.
 #
-# Seen: with frozen_stages=0 none of the stem's norms are in training mode, all its parameters
-# get a gradient, and its running means are 0 after a step; the other norms train.
+# Seen: with frozen_stages=0 none of the stem's norms is in training mode, its parameters
+# get a gradient, and its running means are 0 after a step; all other norms train.
 # Installs pinned public packages in a temporary folder (6 GB), and fails if what they
 # do has changed.
 set -euo pipefail
