@@ -151,13 +151,13 @@ def environment_table(environment: dict[str, str]) -> str:
 
 
 def summary(sections: Sequence[Section]) -> str:
-    """Say in a few lines which gates failed, and what was not run."""
+    """Say in a list which gates failed, and what was not run."""
     gates = [g for section in sections for g in section.gates if not g.aim]
     failed = [g for g in gates if not g.passed]
-    lines = [f'{len(gates) - len(failed)} of {len(gates)} gates passed.']
-    lines += [f'FAIL {" | ".join(gate.cells()[1:])}' for gate in failed]
-    lines += [f'{s.name}: not run: {s.not_run}' for s in sections if s.not_run]
-    return '\n'.join(lines)
+    passed = f'{len(gates) - len(failed)} of {len(gates)} gates passed.'
+    lines = [f'- FAIL {" | ".join(gate.cells()[1:])}' for gate in failed]
+    lines += [f'- {s.name}: not run: {s.not_run}' for s in sections if s.not_run]
+    return '\n\n'.join([passed, *filter(None, ['\n'.join(lines)])])
 
 
 def is_good(sections: Sequence[Section]) -> bool:
