@@ -73,6 +73,7 @@ def test_a_cell_shows_what_it_printed_and_left(build, tmp_path):
     assert blocks[1] == 'read\nin here'
     assert blocks[3] == '4\n5'
     (picture,) = tree.findall(nodes.image)
+    assert isinstance(picture.parent, nodes.paragraph)  # which scrolls on a phone
     assert picture['alt'] == 'A dot'
     page = (tmp_path / 'out/index.html').read_text()
     assert '_images/dot.png' in page

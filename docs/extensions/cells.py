@@ -69,7 +69,8 @@ class Cell(SphinxDirective):
             found.append(_block('\n'.join(shown), 'text', 'cell-output'))
         if name := self.options.get('picture'):
             uri = self._left(folder, name, place)
-            found.append(nodes.image(uri=uri, alt=self.options.get('alt', name)))
+            picture = nodes.image(uri=uri, alt=self.options.get('alt', name))
+            found.append(nodes.paragraph('', '', picture))  # as in Markdown
         if name := self.options.get('download'):
             target = self._left(folder, name, place)
             link = addnodes.download_reference(

@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     first = args.paths[0]
     out = args.out or (first if first.is_dir() else first.parent) / 'report.html'
     with one_message():
-        with progress('runs', sum(map(count_runs, args.paths))) as advance:
+        with progress('runs', count_runs(args.paths)) as advance:
             page = build_page(args.paths, args.title, made, advance)
         content = render(page).encode()
         write_whole(content, out)

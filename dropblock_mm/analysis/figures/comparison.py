@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from dropblock_mm.analysis.comparison.arms import Arm, Comparison
 from dropblock_mm.analysis.figures.style import BLUE, GREY, ORANGE
@@ -23,6 +24,7 @@ def draw_comparison(comparison: Comparison) -> Figure:
     draw_gaps(panels[2], comparison)
     for panel in panels:
         panel.grid(axis='x', alpha=0.3)
+        panel.xaxis.set_major_locator(MaxNLocator(5, steps=(1, 2, 5, 10)))
         panel.spines[['top', 'right']].set_visible(False)
     return figure
 

@@ -72,11 +72,16 @@ def build_page(
     return page
 
 
-def count_runs(path: Path, depth: int = DEEPEST) -> int:
-    """Return how many runs :func:`build_page` finds in a folder."""
+def count_runs(paths: Sequence[Path]) -> int:
+    """Return how many runs :func:`build_page` finds in paths, each of them once."""
+    return len({run.resolve() for path in paths for run in _runs(path, DEEPEST)})
+
+
+def _runs(path: Path, depth: int) -> list[Path]:
+    """Return the folder itself, or the runs in it."""
     if is_run(path) or not path.is_dir():
-        return int(path.is_dir())
-    return sum(count_runs(p, depth - 1) for p in path.iterdir()) if depth else 0
+        return [path] if path.is_dir() else []
+    return [run for p in path.iterdir() for run in _runs(p, depth - 1)] if depth else []
 
 
 def _add_folder(

@@ -12,7 +12,7 @@ from dropblock_mm.analysis.figures.record import (
     NumberTable,
     write_record,
 )
-from dropblock_mm.analysis.html_report.build import build_page
+from dropblock_mm.analysis.html_report.build import build_page, count_runs
 from dropblock_mm.analysis.html_report.page import render
 from dropblock_mm.errors import RefusedFileError
 from dropblock_mm.testing.training_logs import made_up_rows
@@ -111,6 +111,7 @@ def test_a_folder_stands_there_once(run_folder):
     for paths in ([run, run.parent], [run.parent, run], [run, run]):
         runs = [s for s in page_of(*paths).sections if s.kind == 'run']
         assert len(runs) == 1
+        assert count_runs(paths) == 1
 
 
 def break_config(run):
