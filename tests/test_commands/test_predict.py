@@ -6,6 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
+from dropblock_mm.analysis.figures.predictions import short_names
 from dropblock_mm.analysis.figures.record import read_record
 
 
@@ -28,6 +29,12 @@ def test_models_predict_side_by_side(load_tool, small_run, data, tmp_path, libra
         assert drawn.size == (80, 64)
     keys = {'mmdet': 'bboxes', 'mmseg': 'shares', 'mmpretrain': 'class'}
     assert keys[library] in told['0000_0.png']
+
+
+def test_files_of_one_name_are_told_apart():
+    assert short_names(['a/1.png', 'b/2.png']) == ['1.png', '2.png']
+    assert short_names(['x/a/1.png', 'b/1.png']) == ['a/1.png', 'b/1.png']
+    assert short_names(['a/1.png', 'a/1.png']) == ['1.png', '1.png']
 
 
 def test_stock_inferencers_take_what_is_published(load_tool, small_run, data, tmp_path):

@@ -27,10 +27,11 @@ def draw_predictions(found: Mapping[str, Sequence[Prediction]]) -> Figure:
     size = (SIDE * columns, (SIDE * float(shape) + 0.35) * len(rows) + 0.3)
     figure = Figure(figsize=size, layout='constrained')
     panels = figure.subplots(len(rows), columns, squeeze=False)
-    for axes, row in zip(panels, rows, strict=True):
+    names = short_names([row[0].path for row in rows])
+    for axes, row, name in zip(panels, rows, names, strict=True):
         with Image.open(row[0].path) as image:
             axes[0].imshow(_small(np.asarray(image.convert('RGB'))))
-        axes[0].set_title(Path(row[0].path).name, fontsize=8)
+        axes[0].set_title(name, fontsize=8)
         for panel, prediction in zip(axes[1:], row, strict=True):
             panel.imshow(_small(prediction.drawn))
             panel.set_title(_short(prediction.told), fontsize=8)
@@ -39,6 +40,14 @@ def draw_predictions(found: Mapping[str, Sequence[Prediction]]) -> Figure:
     for panel in panels.flat:
         panel.set_axis_off()
     return figure
+
+
+def short_names(paths: Sequence[str]) -> list[str]:
+    """Return names of files, with their folders' where two files have one name."""
+    names = [Path(path).name for path in paths]
+    if len(set(names)) == len(set(paths)):
+        return names
+    return [str(Path(*Path(path).parts[-2:])) for path in paths]
 
 
 def _short(text: str) -> str:
@@ -55,9 +64,11 @@ def predictions_record(
     picture: Path, found: Mapping[str, Sequence[Prediction]], command: str
 ) -> FigureRecord:
     """Say in words what :func:`draw_predictions` shows, and of all images."""
+    shown = list(zip(*found.values(), strict=True))
+    names = short_names([row[0].path for row in shown])
     rows = [
-        [Path(row[0].path).name, *(prediction.told for prediction in row)]
-        for row in zip(*found.values(), strict=True)
+        [name, *(prediction.told for prediction in row)]
+        for name, row in zip(names, shown, strict=True)
     ]
     first = '; '.join(
         f'{name}: {predictions[0].told}' for name, predictions in found.items()
