@@ -76,6 +76,29 @@ class Grid:
         ]
 
 
+def check_grid(grid: Grid) -> None:
+    """Refuse a grid of one point, of which no curve can be drawn."""
+    points = {(block_size, rate) for block_size, rate, _ in grid.settings()}
+    if len(points) == 1:
+        ((block_size, rate),) = points
+        told = f'block {block_size}, keep_prob {rate:g}' if rate < 1 else 'keep_prob 1'
+        raise RefusedValueError(
+            f'the grid has one point, {told}: there is no curve to draw. Give more of '
+            '--keep-probs or --block-sizes.'
+        )
+
+
+def check_same_metric(points: Sequence[Point]) -> None:
+    """Refuse to draw models in one figure that are judged by different numbers."""
+    first, last = points[0], points[-1]
+    if last.metric != first.metric:
+        raise RefusedValueError(
+            f'{first.model} is judged by {first.metric} and {last.model} by '
+            f'{last.metric}, which no figure can compare. Give models of one task, or '
+            'another --out to each.'
+        )
+
+
 def targets_of(
     cfgs: Sequence[Config], fragment: str | None, model: nn.Module
 ) -> list[Target]:

@@ -43,7 +43,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     images = parser.add_argument_group('the images')
     images.add_argument(
-        '--images', nargs='+', type=Path, default=[], help='instead of the test data'
+        '--images',
+        nargs='+',
+        type=Path,
+        default=[],
+        help='images, or folders of them, instead of the test data',
     )
     images.add_argument(
         '--limit', type=positive, help='images of the test data at most'
@@ -88,6 +92,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         model_files,
         open_model,
     )
+    from dropblock_mm.analysis.trained.predictions import image_files
     from dropblock_mm.commands.progress import progress
     from dropblock_mm.runs.messages import one_message
 
@@ -96,12 +101,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         check_picture_name(args.out)
         files = [model_files(words) for words in args.model]
         check_names_differ(files)
+        paths = image_files(args.images)
         models = [open_model(file, args.cfg_options) for file in files]
         layers = [args.layer or usual_layer(model) for model in models]
         for model, layer in zip(models, layers, strict=True):
             find_layer(model.model, layer)
         target = class_named(models[0], args.label) if args.label else None
-        images = SameImages(models, args.images, args.limit)
+        images = SameImages(models, paths, args.limit)
         try:
             with progress('activation maps', len(images)) as advance:
                 for image in images.explain(target, args.layer, args.method):

@@ -13,11 +13,12 @@ joined.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from dropblock_mm.commands.arguments import command_parser, parse_known
+
+FORMATS = ('.png', '.svg', '.pdf', '.jpg')
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -42,15 +43,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line, plot, save."""
     args = parse_args(argv)
 
+    from dropblock_mm.analysis.figures.record import check_picture_name
     from dropblock_mm.analysis.figures.training import plot_training
-    from dropblock_mm.errors import RefusedError
+    from dropblock_mm.runs.messages import one_message
     from dropblock_mm.runs.training_log import read_training_log
 
     out = args.out or args.work_dir / 'training.png'
-    try:
+    with one_message():
+        check_picture_name(out, FORMATS)
         figure = plot_training(read_training_log(args.work_dir), args.metric)
-    except RefusedError as error:
-        sys.exit(f'plot_training: {error}')
+    out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out, dpi=120)
     print(f'wrote {out}')
 

@@ -104,6 +104,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     from dropblock_mm.analysis.robustness import (
         Grid,
+        check_grid,
+        check_same_metric,
         evaluate_points,
         known_points,
         targets_of,
@@ -114,6 +116,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         model_files,
         open_model,
     )
+    from dropblock_mm.analysis.trained.same_data import check_same_data
     from dropblock_mm.commands.progress import progress
     from dropblock_mm.runs.messages import one_message
 
@@ -123,6 +126,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         check_picture_name(args.out)
         files = [model_files(words) for words in args.model]
         check_names_differ(files)
+        check_grid(grid)
         models = [open_model(file, args.cfg_options) for file in files]
         what = what_is_asked(args, files)
         path = record_path(args.out)
@@ -135,11 +139,15 @@ def main(argv: Sequence[str] | None = None) -> None:
             m.name: [s for s in grid.settings() if (m.name, *s) not in done]
             for m in models
         }
+        loaders = []
+        if any(to_do.values()):
+            loaders = [build_test_loader(model) for model in models]
+            check_same_data(list(to_do), [loader.dataset for loader in loaders])
         with progress('evaluations', sum(map(len, to_do.values()))) as advance:
-            for model in models:
+            for model, loader in zip(models, loaders, strict=bool(loaders)):
                 settings = to_do[model.name]
-                loader = build_test_loader(model) if settings else None
                 for point in evaluate_points(model, loader, targets, settings):
+                    check_same_metric([*points, point])
                     points.append(point)
                     write(args.out, points, grid, what, command)
                     advance(

@@ -9,6 +9,7 @@ from dropblock_mm.data_checks.classifiers import classifier_problems
 from dropblock_mm.data_checks.entries import DataSetEntry, Inventory
 from dropblock_mm.data_checks.layouts import Look, layout_of
 from dropblock_mm.data_checks.metric_files import metric_problems
+from dropblock_mm.data_checks.metric_settings import setting_problems
 from dropblock_mm.runs.type_names import type_name
 
 # Of STDC: it predicts two classes of its own, borders and all else.
@@ -29,6 +30,7 @@ def disagreements(found: Inventory, looks: Sequence[Look], limit: int) -> Iterat
     seen = list(zip(found.data_sets, looks, strict=True))
     yield from found.flaws
     for metric in found.metrics:
+        yield from setting_problems(metric)
         yield from metric_problems(metric, seen, limit)
     heads = dict(_heads(found.model, 'model'))
     for entry, look in seen:

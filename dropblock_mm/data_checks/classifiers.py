@@ -35,6 +35,35 @@ def classifier_problems(
     yield from _of_folders(seen)
 
 
+def spare_outputs(
+    found: Inventory, seen: Sequence[tuple[DataSetEntry, Look]]
+) -> Iterator[str]:
+    """Tell of a head with more outputs than there are class folders.
+
+    mmpretrain trains it, and its own configs have the 1000 of ImageNet.
+
+    Args:
+        found: What the config says.
+        seen: Its data sets, with what was found in each.
+
+    Yields:
+        str: That, once for all data sets, under the key of the head.
+    """
+    head = found.model.get('head')
+    outputs = head.get('num_classes') if isinstance(head, Mapping) else None
+    for entry, look in seen:
+        if not look.labels or not layout_of(entry).folders_are_labels(entry):
+            continue
+        count = len(look.labels)
+        if isinstance(outputs, int) and outputs > count:
+            yield (
+                f'model.head.num_classes={outputs}: {entry.key} has {count} class '
+                f'folders. The other outputs are trained and never right: set it, '
+                f'and data_preprocessor.num_classes, to {count} unless they are meant.'
+            )
+        return
+
+
 def _of_loss(head: Mapping[str, Any], outputs: int) -> Iterator[str]:
     loss = head.get('loss')
     if not isinstance(loss, Mapping) or type_name(loss) != 'LabelSmoothLoss':

@@ -22,6 +22,7 @@ class Job:
         xml: The VOC file that states the size, read when the job is done.
         label_map: Path of its label map, if it has one.
         rule: What the label map's values mean.
+        label: The class of the whole image, if it has one.
     """
 
     image: str
@@ -30,6 +31,7 @@ class Job:
     xml: str = ''
     label_map: str = ''
     rule: LabelRule | None = None
+    label: str = ''
 
 
 @dataclass(frozen=True)

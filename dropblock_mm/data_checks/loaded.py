@@ -7,7 +7,7 @@ not know, are served here: the library has read the annotations, and names the f
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from mmengine.hooks import Hook
@@ -15,7 +15,10 @@ from mmengine.runner import Runner
 
 from dropblock_mm.data_checks.entries import is_remote
 from dropblock_mm.data_checks.file_ends import cut_short
+from dropblock_mm.data_checks.images import Loader, check_image
 from dropblock_mm.data_checks.inventory import is_local
+from dropblock_mm.data_checks.label_maps import LabelRule, check_label_map
+from dropblock_mm.data_checks.problems import Problem, tally
 from dropblock_mm.errors import RefusedValueError
 from dropblock_mm.programs import typed
 
@@ -77,7 +80,8 @@ def loaded_problems(dataset: Any, key: str) -> Iterator[str]:
         key (str): Under which the user finds it.
 
     Yields:
-        str: What is missing, empty or cut short, or that nothing is left to train on.
+        str: What is missing, or in the words of the thorough check what is empty or
+            cut short, or that nothing is left to train on.
     """
     if not hasattr(dataset, 'get_data_info') or not _reads_here(dataset):
         return
@@ -90,20 +94,28 @@ def loaded_problems(dataset: Any, key: str) -> Iterator[str]:
         )
         return
     sizes = _Sizes()
-    found = {path: sizes.of(path) for path in dict.fromkeys(_files(dataset))}
-    there = [path for path, size in found.items() if size]
-    for what, paths in (
-        ('missing', [path for path, size in found.items() if size is None]),
-        ('empty', [path for path, size in found.items() if size == 0]),
-        ('cut short, or no pictures', cut_short(there) if _speaks() else []),
-    ):
-        if paths:
-            named = ', '.join(map(repr, paths[:_NAMED]))
-            more = ', ...' if len(paths) > _NAMED else ''
-            yield (
-                f'{key}: {len(paths)} files are {what} ({named}{more}). Copy or '
-                'download them again, or take them out of the annotations.'
-            )
+    files = {path: what for what, path in _files(dataset)}
+    found = {path: sizes.of(path) for path in files}
+    absent = [path for path, size in found.items() if size is None]
+    if absent:
+        named = ', '.join(map(repr, absent[:_NAMED]))
+        more = ', ...' if len(absent) > _NAMED else ''
+        yield (
+            f'{key}: {len(absent)} files are missing ({named}{more}). Copy or '
+            'download them again, or take them out of the annotations.'
+        )
+    broken = [path for path, size in found.items() if size == 0]
+    broken += cut_short([p for p, size in found.items() if size]) if _speaks() else []
+    flaws = (flaw for path in broken for flaw in _flaws(path, files[path])[:1])
+    for finding in tally(flaws):
+        yield f'{key}: {finding.text}. {finding.kind.remedy}'
+
+
+def _flaws(path: str, what: str) -> Sequence[Problem]:
+    """Say of a file that cannot be decoded what the thorough check says of it."""
+    if what == 'img_path':
+        return check_image(path, None, Loader()).problems
+    return check_label_map(path, None, LabelRule(())).problems
 
 
 def nothing_to_learn(datasets: Iterable[Any]) -> list[str]:
@@ -150,14 +162,16 @@ def _speaks() -> bool:
     return os.environ.get('LOCAL_RANK', '0') == '0'
 
 
-def _files(dataset: Any) -> Iterator[str]:
-    """The local images, and the label maps of semantic segmentation."""
+def _files(dataset: Any) -> Iterator[tuple[str, str]]:
+    """The local images, and label maps of semantic segmentation, with their keys."""
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)
         # mmdet states a seg_map_path that no step may load; mmseg's is always loaded.
         keys = ('img_path', 'seg_map_path') if 'seg_fields' in info else ('img_path',)
-        paths: Iterable[Any] = (info.get(key) for key in keys)
-        yield from (p for p in paths if isinstance(p, str) and not is_remote(p))
+        for key in keys:
+            path = info.get(key)
+            if isinstance(path, str) and not is_remote(path):
+                yield key, path
 
 
 class _Sizes:

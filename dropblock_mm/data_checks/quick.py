@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from mmengine.config import Config
 
 from dropblock_mm.data_checks.agreement import disagreements
+from dropblock_mm.data_checks.classifiers import spare_outputs
 from dropblock_mm.data_checks.entries import DataSetEntry
 from dropblock_mm.data_checks.inventory import inventory
 from dropblock_mm.data_checks.json_files import PARSED_BYTES, forget_json
@@ -48,6 +49,8 @@ def check_data(cfg: Config, loops: Sequence[str]) -> None:
         problems += _errors(entry, look.problems)
         looks.append(look)
     problems += disagreements(found, looks, PARSED_BYTES)
+    for text in spare_outputs(found, list(zip(found.data_sets, looks, strict=True))):
+        _say(text)
     forget_json()  # training needs the memory
     if problems:
         raise refusal(problems)
@@ -83,12 +86,14 @@ def _worded(entry: DataSetEntry, finding: Finding) -> str:
 
 
 def _warn(entry: DataSetEntry, findings: Sequence[Finding]) -> None:
-    """Say in a line what is odd; one process of a machine speaks."""
-    if findings and os.environ.get('LOCAL_RANK', '0') == '0':
+    """Say in a line what is odd."""
+    if findings:
         counts = ', '.join(f'{found.count} {found.kind.title}' for found in findings)
         check = f'{typed("check-dataset")} CONFIG'
-        print(
-            f'warning: {entry.key}: {counts}. {check} names them.',
-            file=sys.stderr,
-            flush=True,
-        )
+        _say(f'{entry.key}: {counts}. {check} names them.')
+
+
+def _say(text: str) -> None:
+    """Warn on stderr; one process of a machine speaks."""
+    if os.environ.get('LOCAL_RANK', '0') == '0':
+        print(f'warning: {text}', file=sys.stderr, flush=True)

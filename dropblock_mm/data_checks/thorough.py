@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 from dropblock_mm.data_checks import images, label_maps
 from dropblock_mm.data_checks.agreement import disagreements
+from dropblock_mm.data_checks.classifiers import spare_outputs
+from dropblock_mm.data_checks.duplicates import copies, in_two_classes, shared_images
 from dropblock_mm.data_checks.entries import DataSetEntry
 from dropblock_mm.data_checks.inventory import inventory
 from dropblock_mm.data_checks.jobs import Job, Outcome, do
@@ -24,14 +26,7 @@ from dropblock_mm.data_checks.problems import (
     warning,
 )
 
-TWICE = warning('images that are listed twice', 'They are seen twice as often.')
-SHARED = warning(
-    'images of training that evaluation uses too', 'Its results are too good.'
-)
-COPIED = warning(
-    'images of evaluation that are copies of images of training',
-    'Its results are too good. Remove them from one of the two.',
-)
+ODD = warning('settings that may not be meant', 'Training takes them as they are.')
 KEPT_EXAMPLES = 100
 ALL_BYTES = 2**63
 _CHUNK = 16
@@ -94,11 +89,13 @@ def check_datasets(
             merged.append(same)
         same.add(entry.key, look.problems)
         forget_json()
-    flaws = list(disagreements(found, looks, ALL_BYTES))
+    flaws = [(UNUSABLE, text) for text in disagreements(found, looks, ALL_BYTES)]
+    seen_in = list(zip(found.data_sets, looks, strict=True))
+    flaws += [(ODD, text) for text in spare_outputs(found, seen_in)]
     forget_json()
     reports = [one.report() for one in merged]
     if flaws:
-        findings = tally(((UNUSABLE, flaw) for flaw in flaws), KEPT_EXAMPLES)
+        findings = tally(flaws, KEPT_EXAMPLES)
         settings = DatasetReport(['settings'], 'config', findings=findings)
         reports.insert(0, settings)
     return reports
@@ -133,8 +130,10 @@ class _Merged:
             return
         bars.begin(entry.key, len(jobs))
         values: set[int] = set()
+        labelled: dict[bytes, Job] = {}
         for job, outcome in zip(jobs, outcomes(jobs, workers), strict=True):
             self.opened += copies(job.image, outcome.digest, entry.loop, seen)
+            self.opened += in_two_classes(job, outcome.digest, labelled)
             self.opened += [p for p in outcome.problems if p[0] not in _COUNTED]
             values |= outcome.values
             bars.advance()
@@ -170,47 +169,6 @@ def mirrored_as_turned(problems: Sequence[Problem]) -> list[Problem]:
         (images.UPRIGHT if kind is images.MIRRORED else kind, path)
         for kind, path in problems
     ]
-
-
-def shared_images(
-    jobs: Sequence[Job], loop: str, seen: dict[str, str]
-) -> Iterator[Problem]:
-    """Compare with the images met before, and add these to ``seen``; follow links."""
-    met: set[str] = set()
-    folders: dict[str, str] = {}
-    for job in jobs:
-        path = _real(job.image, folders)
-        if path in met:
-            yield TWICE, job.image
-        elif seen.get(path, loop) == 'train' != loop:
-            yield SHARED, job.image
-        met.add(path)
-        seen.setdefault(path, loop)
-
-
-def copies(
-    path: str, digest: bytes, loop: str, seen: dict[str, str]
-) -> Iterator[Problem]:
-    """Compare an image's bytes with those of training, and add them to ``seen``.
-
-    That one file is in both is told by its path.
-    """
-    if not digest:
-        return
-    real, key = os.path.realpath(path), digest.hex()
-    original = seen.setdefault(key, real if loop == 'train' else '')
-    if original not in ('', real) and loop != 'train':
-        yield COPIED, f'{path} of {original}'
-
-
-def _real(path: str, folders: dict[str, str]) -> str:
-    """Follow links; those of a folder once, for asking the system takes long."""
-    folder, name = os.path.split(path)
-    if folder not in folders:
-        folders[folder] = os.path.realpath(folder)
-    if os.path.islink(path):
-        return os.path.realpath(path)
-    return os.path.join(folders[folder], name)
 
 
 def outcomes(jobs: Sequence[Job], workers: int) -> Iterator[Outcome]:

@@ -2,9 +2,11 @@
 
 MMEngine raises built-in errors, and Python itself the one about an argument that a
 constructor does not have. Which of them the user's config is to blame for is told by
-what they say, compared with the config, and never by where they were raised: a class
-that the config names, given an argument that the config names, is the config's fault;
-the same error of a call that the config knows nothing of is a bug, and passes.
+what they say, compared with the config: a class that the config names, given an
+argument that the config names, is the config's fault; the same error of a call that
+the config knows nothing of is a bug, and passes. What a class refuses in words of its
+own, or by an assertion without any, is told by who wrote it: see
+:mod:`dropblock_mm.runs.refused_by_classes`.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import Any
 from mmengine.config import Config
 
 from dropblock_mm.errors import RefusedError, RefusedTypeError, RefusedValueError
+from dropblock_mm.runs.refused_by_classes import refusing_class
 from dropblock_mm.runs.registered_names import meant_by
 from dropblock_mm.runs.type_names import type_name
 
@@ -71,7 +74,60 @@ def _refusal(error: Exception, config: Mapping[str, Any]) -> RefusedError | None
     if isinstance(error, TypeError) and _is_of_the_config(text, config):
         # Python's own messages end without a full stop.
         return RefusedTypeError(f'{text.rstrip(".")}.{_places(text, config)}')
+    return _of_a_lack(error, config) or _by_a_class(error, config)
+
+
+def _of_a_lack(error: Exception, config: Mapping[str, Any]) -> RefusedValueError | None:
+    """Name the part of the config that has no such key, if the error is of that."""
+    found = {key.rstrip('.'): part for key, part in _dicts(config)}
+    for part, key, example, words in _TAKEN_FOR_GIVEN:
+        lacks = part in found and key not in found[part]
+        if lacks and said(error) == words:
+            return RefusedValueError(
+                f'{part} has no {key}, which every run needs. Give it, say '
+                f'{part}=dict({example}).'
+            )
     return None
+
+
+# Where MMEngine takes a key for given: an example of it, and what is said without it.
+_TAKEN_FOR_GIVEN = (
+    *(
+        (
+            f'{loop}_dataloader',
+            'dataset',
+            "dataset=dict(type='CocoDataset', ...)",
+            "object of type 'NoneType' has no len()",
+        )
+        for loop in ('train', 'val', 'test')
+    ),
+    ('optim_wrapper.optimizer', 'type', "type='SGD'", 'type'),
+)
+# Classes of which a config need not give the names.
+_IMPLIED = {
+    'EpochBasedTrainLoop': 'train_cfg',
+    'IterBasedTrainLoop': 'train_cfg',
+    'ValLoop': 'val_cfg',
+    'TestLoop': 'test_cfg',
+}
+
+
+def _by_a_class(
+    error: Exception, config: Mapping[str, Any]
+) -> RefusedValueError | None:
+    """Word the refusal of a class that the config names, with all it was given."""
+    typed = [(key, part) for key, part in _dicts(config) if 'type' in part]
+    implied = {n for n, key in _IMPLIED.items() if isinstance(config.get(key), Mapping)}
+    refused = refusing_class(error, {type_name(part) for _, part in typed} | implied)
+    if refused is None:
+        return None
+    name, said_by_it = refused
+    keys = [key.rstrip('.') or 'the config' for key, p in typed if type_name(p) == name]
+    keys = keys or [_IMPLIED[name]]
+    return RefusedValueError(
+        f'{name} refuses what it is given in {" or ".join(keys[:3])}: {said_by_it}. '
+        'Change or take out the argument that this is about.'
+    )
 
 
 def said(error: BaseException) -> str:

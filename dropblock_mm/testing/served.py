@@ -134,8 +134,9 @@ def train_once(model: nn.Module, images: Tensor) -> set[str]:
         # convolutions read beyond the map for offsets that are not finite.
         if is_norm(module) and getattr(module, 'eps', 0.0) > 0.0:
             module.train()
-    loss = torch.stack([out.square().mean() for out in tensors_in(model(images))])
-    loss.sum().backward()
+    loss = torch.stack([out.square().mean() for out in tensors_in(model(images))]).sum()
+    if loss.requires_grad:  # else all of it is frozen, as where a head alone is trained
+        loss.backward()
     return {name for name, p in model.named_parameters() if p.grad is not None}
 
 

@@ -4,6 +4,9 @@ import signal
 
 import pytest
 
+from dropblock_mm.reproduction.carrying import Carrier
+from dropblock_mm.testing.small_models import write_images, write_model
+
 
 @pytest.fixture(autouse=True)
 def same_signals():
@@ -13,3 +16,44 @@ def same_signals():
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    """A folder of six images, with annotations of all kinds."""
+    root = tmp_path_factory.mktemp('data')
+    write_images(root / 'set')
+    return root / 'set'
+
+
+@pytest.fixture(scope='module')
+def small_run(tmp_path_factory, data):
+    """A function that makes the folder of a library's run, of random weights."""
+    root, made = tmp_path_factory.mktemp('runs'), {}
+
+    def make(library, seed=0):
+        pytest.importorskip(library)
+        key = f'{library}_{seed}'
+        if key not in made:
+            made[key] = write_model(root / key, library, data, seed)
+        return str(made[key])
+
+    return make
+
+
+@pytest.fixture
+def interrupted_at(monkeypatch):
+    """A function that has Ctrl-C pressed where the command starts its N-th training."""
+
+    def press(number):
+        start, begun = Carrier.start, []
+
+        def started(carrier, command):
+            begun.append(command)
+            if len(begun) == number:
+                raise KeyboardInterrupt
+            return start(carrier, command)
+
+        monkeypatch.setattr(Carrier, 'start', started)
+
+    return press

@@ -50,10 +50,19 @@ def compare(load_tool, tmp_path, capsys):
     return run
 
 
-def test_a_comparison_is_made_and_goes_on(compare, config, fragment, tmp_path):
+def test_a_comparison_is_made_and_goes_on(
+    compare, config, fragment, interrupted_at, tmp_path
+):
     arms = [config, '--dropblock', fragment(), '--gap-images', '4']
+    interrupted_at(3)  # none: training, its evaluation on training images; strong
+    status, said = compare(*arms, '--seeds', '0')
+    assert status == 130, said
+    assert 'interrupted; the same command goes on: ' in said
+    content = json.loads((tmp_path / 'work/compare.json').read_text())
+    assert [run['state'] for run in content['runs']] == ['finished', 'not started']
     status, said = compare(*arms, '--seeds', '0')
     assert status == 0, said
+    assert said.count('finished before') == 1
     content = json.loads((tmp_path / 'work/compare.json').read_text())
     plain, strong = content['arms']
     assert (plain['name'], strong['name']) == ('none', 'strong')
@@ -80,6 +89,10 @@ def test_a_comparison_is_made_and_goes_on(compare, config, fragment, tmp_path):
     status, said = compare(*arms, '--seeds', '1', '--epochs', '2')
     assert status == 2
     assert 'train_cfg.max_epochs: 1 before, 2 now' in said
+    fewer = ['--cfg-options', 'train_dataloader.dataset.length=4']
+    status, said = compare(*arms, '--seeds', '0', *fewer)
+    assert status == 2
+    assert 'train_dataloader.dataset.length' in said, 'other data'
 
 
 def test_what_cannot_be_compared_is_refused_before_training(

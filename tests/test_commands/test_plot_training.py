@@ -28,6 +28,10 @@ def test_from_the_command_line(plot, run_tool, work_dir):
     assert len(np.unique(np.asarray(picture.convert('L')))) > 20
 
 
-def test_a_wrong_folder_is_one_clear_message(plot, tmp_path):
-    with pytest.raises(SystemExit, match=r'^plot_training: work_dir='):
-        plot.main([str(tmp_path)])
+def test_a_wrong_folder_is_one_clear_message(refused, tmp_path):
+    assert refused('plot_training', str(tmp_path)).startswith('work_dir=')
+
+
+def test_it_is_written_into_a_new_folder(plot, work_dir, tmp_path):
+    plot.main([str(work_dir), '--out', str(tmp_path / 'new/a.svg')])
+    assert (tmp_path / 'new/a.svg').stat().st_size > 1000

@@ -1,35 +1,12 @@
 """The commands that take trained models, from the command line to their files."""
 
 import json
-import shutil
 
 import pytest
 import torch
 from PIL import Image
 
 from dropblock_mm.analysis.figures.record import read_record
-from dropblock_mm.testing.small_models import write_images, write_model
-
-
-@pytest.fixture(scope='module')
-def data(tmp_path_factory):
-    root = tmp_path_factory.mktemp('data')
-    write_images(root / 'set')
-    return root / 'set'
-
-
-@pytest.fixture(scope='module')
-def small_run(tmp_path_factory, data):
-    root, made = tmp_path_factory.mktemp('runs'), {}
-
-    def make(library, seed=0):
-        pytest.importorskip(library)
-        key = f'{library}_{seed}'
-        if key not in made:
-            made[key] = write_model(root / key, library, data, seed)
-        return str(made[key])
-
-    return make
 
 
 @pytest.mark.parametrize('library', ['mmdet', 'mmseg', 'mmpretrain'])
@@ -109,30 +86,6 @@ def test_robustness_goes_on_where_it_was_interrupted(
         ['2', '0.8'],
         ['2', '1'],
     ]
-    load_tool('robustness').main([*words, '--keep-probs', '1'])
-    assert len(calls) == 6, 'a grid of one point that is known'
+    load_tool('robustness').main([*words, '--keep-probs', '0.8'])
+    assert len(calls) == 6, 'a smaller grid, of points that are known'
     assert out.is_file()
-
-
-def test_bad_input_is_one_message(refused, small_run, data, tmp_path):
-    run, image = small_run('mmpretrain'), str(data / 'images/0.png')
-    other = small_run('mmseg')
-    (tmp_path / 'broken.png').write_text('no image')
-    (tmp_path / 'empty').mkdir()
-    broken, empty = str(tmp_path / 'broken.png'), str(tmp_path / 'empty')
-    assert 'cannot be read as an image' in refused('predict', broken, '--model', run)
-    assert 'holds no images' in refused('predict', empty, '--model', run)
-    assert 'no config' in refused('predict', image, '--model', empty)
-    said = refused(
-        'predict', image, '--model', f'{run}/config.py', f'{other}/epoch_1.pth'
-    )
-    assert 'of another model' in said
-    said = refused('activation_maps', '--model', run, '--layer', 'backbone.layer9')
-    assert 'Did you mean' in said
-    said = refused('activation_maps', '--model', run, '--images', broken)
-    assert 'cannot be read as an image' in said
-    assert 'two models are called' in refused(
-        'robustness', '--model', run, '--model', run
-    )
-    shutil.copy(f'{run}/config.py', tmp_path / 'empty/config.py')
-    assert 'no checkpoint' in refused('robustness', '--model', empty)

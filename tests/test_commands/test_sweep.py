@@ -29,7 +29,14 @@ def sweep(load_tool, tmp_path, capsys):
     return run
 
 
-def test_a_sweep_is_made_and_goes_on(sweep, config, tmp_path):
+def test_a_sweep_is_made_and_goes_on(sweep, config, interrupted_at, tmp_path):
+    interrupted_at(2)  # with the first training at work
+    status, said = sweep(config, *GRID, '--at-once', '2')
+    assert status == 130, said
+    assert 'interrupted; the same command goes on: ' in said
+    content = json.loads((tmp_path / 'work/sweep.json').read_text())
+    states = [run['state'] for run in content['runs']]
+    assert states == ['not started', 'not started']
     status, said = sweep(config, *GRID, '--at-once', '2')
     assert status == 0, said
     content = json.loads((tmp_path / 'work/sweep.json').read_text())

@@ -6,16 +6,19 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.registry import DATASETS
 from PIL import Image
 
 from dropblock_mm.data_checks.agreement import disagreements
+from dropblock_mm.data_checks.duplicates import COPIED, OTHER_CLASS, SHARED
 from dropblock_mm.data_checks.inventory import inventory
 from dropblock_mm.data_checks.layouts import image_folders as kinds
 from dropblock_mm.data_checks.layouts import layout_of
 from dropblock_mm.data_checks.problems import UNUSABLE, tally
-from dropblock_mm.data_checks.thorough import COPIED, SHARED, check_datasets
+from dropblock_mm.data_checks.quick import check_data
+from dropblock_mm.data_checks.thorough import ODD, check_datasets
 
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif')
 
@@ -235,6 +238,38 @@ def test_copies_in_two_splits(root):
     (finding,) = val.findings
     assert (finding.kind, finding.count) == (COPIED, 1)
     assert str(copied) in finding.examples[0]
+
+
+def test_copies_in_two_classes(root):
+    """Of one split, by folders or by a list; in one class a copy does no harm."""
+    content = (root / 'train/cat/train0.jpg').read_bytes()
+    for name in ('cat', 'dog'):
+        (root / 'train' / name / 'copy.jpg').write_bytes(content)
+    (root / 'list.txt').write_text('cat/train0.jpg 0\ncat/copy.jpg 0\ndog/copy.jpg 1\n')
+    for cfg in (config(root), config(root, ann_file='list.txt')):
+        (report,) = check_datasets(cfg, ['train'], 0, Bars())
+        (finding,) = report.findings
+        assert (finding.kind, finding.count) == (OTHER_CLASS, 1)
+        assert finding.examples[0].startswith(f'{root}/train/dog/copy.jpg of ')
+    cfg['train_dataloader']['dataset']['with_label'] = False
+    (root / 'list.txt').write_text('cat/copy.jpg\ndog/copy.jpg\n')
+    assert check_datasets(cfg, ['train'], 0, Bars())[0].findings == []
+
+
+def test_a_head_with_more_outputs_than_class_folders(root, capsys):
+    """As stock configs have them; both checks say it, once for all splits."""
+    cfg = config(root, ('train', 'val')) | dict(model=dict(head=dict(num_classes=1000)))
+    settings, *others = check_datasets(cfg, ['train', 'val'], 0, Bars())
+    (finding,) = settings.findings
+    assert (finding.kind, finding.count) == (ODD, 1)
+    assert finding.examples[0].startswith('model.head.num_classes=1000: train_datal')
+    assert [report.findings for report in others] == [[], []]
+    check_data(Config(cfg), ['train', 'val'])
+    assert capsys.readouterr().err == f'warning: {finding.examples[0]}\n'
+    cfg['model']['head']['num_classes'] = 2
+    check_data(Config(cfg), ['train', 'val'])
+    assert len(check_datasets(cfg, ['train', 'val'], 0, Bars())) == 2
+    assert capsys.readouterr().err == ''
 
 
 def test_images_beside_the_folders(root):

@@ -393,6 +393,14 @@ VALUES = {
 }
 CONFIGS = {
     'one metric twice': (dict(changes=[two_metrics]), 'val_evaluator.1: its results'),
+    'a metric that there is not': (
+        dict(changes=[lambda c: c.val_evaluator.update(metric='bbx')]),
+        "val_evaluator.metric='bbx': CocoMetric knows bbox, segm",
+    ),
+    'a smallest size of text': (
+        dict(changes=[of_loop('train', filter_cfg=dict(min_size='32'))]),
+        "train_dataloader.dataset.filter_cfg.min_size='32': not a number",
+    ),
     'two prefixes': (dict(changes=[two_metrics_with_prefixes]), ''),
     'names of mmdet 2': (dict(changes=[old_classes]), 'Name it classes.'),
     'fewer classes to evaluate': (
@@ -442,7 +450,17 @@ OBJECT = """<object><name>cat</name>{difficult}<bndbox><xmin>5</xmin><ymin>5</ym
 PLAIN = OBJECT.format(difficult='')
 
 
-def voc(root, *, names='a\nb\n', objects=PLAIN, last=PLAIN, lost='', moved=(), head=''):
+def voc(
+    root,
+    *,
+    names='a\nb\n',
+    objects=PLAIN,
+    last=PLAIN,
+    lost='',
+    moved=(),
+    head='',
+    **options,
+):
     save_image(root / 'JPEGImages/a.jpg')
     save_image(root / 'JPEGImages/b.jpg')
     (root / 'Annotations').mkdir()
@@ -460,7 +478,7 @@ def voc(root, *, names='a\nb\n', objects=PLAIN, last=PLAIN, lost='', moved=(), h
         data_root=str(root),
         ann_file='names.txt',
         data_prefix=dict(sub_data_root=''),
-        metainfo=dict(classes=CLASSES),
+        **dict(metainfo=dict(classes=CLASSES)) | options,
     )
     return Config(dict(default_scope='mmdet', train_dataloader=dict(dataset=dataset)))
 
@@ -504,6 +522,17 @@ VOC = {
         'hardly an object is left to learn',
     ),
     'no objects': (dict(objects='', last=''), 'no object is annotated'),
+    'small boxes ignored in training': (dict(filter_cfg=dict(bbox_min_size=4)), ''),
+    'small boxes ignored in evaluation': (
+        dict(filter_cfg=dict(bbox_min_size=4), test_mode=True),
+        'train_dataloader.dataset.filter_cfg.bbox_min_size=4: it ignores small boxes',
+    ),
+    'a size of text': (
+        dict(filter_cfg=dict(bbox_min_size='4')),
+        "filter_cfg.bbox_min_size='4': not a number",
+    ),
+    'a filter that is no dict': (dict(filter_cfg=True), 'filter_cfg=True: not a dict'),
+    'no classes': (dict(metainfo=None), 'XMLDataset has no classes of its own'),
     'no XML encoding': (
         dict(objects='', head='<?xml version="1.0" encoding="x"?>'),
         'not XML',
@@ -527,14 +556,18 @@ def segmentation(root, *, names='a\nb\n', lost='', suffix='.jpg', **options):
         ann_file='names.txt',
         data_prefix=dict(img_path='images', seg_map_path='maps'),
         img_suffix=suffix,
-        metainfo=dict(classes=CLASSES),
-        **options,
+        **dict(metainfo=dict(classes=CLASSES)) | options,
     )
     return Config(dict(default_scope='mmseg', train_dataloader=dict(dataset=dataset)))
 
 
 SEGMENTATION = {
     'sound': (dict(), ''),
+    'no classes to train on': (dict(metainfo=None), ''),
+    'no classes to evaluate on': (
+        dict(metainfo=None, test_mode=True),
+        'BaseSegDataset has no classes of its own',
+    ),
     'no map': (dict(lost='maps/b.png'), 'names 1 label maps'),
     'no image': (dict(lost='images/b.jpg'), 'names 1 images'),
     'an empty line': (dict(names='a\n\nb\n'), 'names.txt, line 2'),

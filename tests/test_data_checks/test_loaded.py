@@ -1,10 +1,14 @@
+import io
 import os
 from types import SimpleNamespace
 
 import pytest
 from mmcv.transforms import LoadImageFromFile
 from mmengine.dataset import BaseDataset, ConcatDataset, RepeatDataset
+from PIL import Image
 
+from dropblock_mm.data_checks.images import Loader, check_image
+from dropblock_mm.data_checks.label_maps import LabelRule, check_label_map
 from dropblock_mm.data_checks.loaded import (
     check_loaded_data,
     innermost,
@@ -50,8 +54,7 @@ def test_missing_and_empty_files(paths, tmp_path):
     missing, empty = problems(infos)
     assert missing.startswith('train_dataloader: 2 files are missing')
     assert 'b.jpg' in missing
-    assert '1 files are empty' in empty
-    assert 'c.jpg' in empty
+    assert empty.startswith(f'train_dataloader: 1 images of 0 bytes ({paths[2]})')
 
 
 @pytest.mark.parametrize('local_rank', ['0', '1'])
@@ -63,9 +66,24 @@ def test_files_that_are_cut_short(paths, monkeypatch, local_rank):
     found = problems([dict(img_path=path) for path in paths])
     if local_rank == '0':
         (said,) = found
-        assert f'1 files are cut short, or no pictures ({paths[1]!r})' in said
+        assert f'1 images that cannot be decoded ({paths[1]}: not an image)' in said
     else:
         assert found == []
+
+
+def test_damaged_files_in_the_words_of_the_thorough_check(tmp_path):
+    whole = io.BytesIO()
+    Image.new('L', (40, 40), 7).save(whole, 'PNG')
+    half, page = str(tmp_path / 'half.png'), str(tmp_path / 'page.jpg')
+    for path, content in ((half, whole.getvalue()[:60]), (page, b'<html>404</html>')):
+        with open(path, 'wb') as file:
+            file.write(content)
+    infos = [dict(img_path=page, seg_map_path=half, seg_fields=[])]
+    of_image, of_map = problems(infos)
+    ((kind, text),) = check_image(page, None, Loader()).problems
+    assert of_image == f'train_dataloader: 1 {kind.title} ({text}). {kind.remedy}'
+    ((kind, text),) = check_label_map(half, None, LabelRule(())).problems
+    assert of_map == f'train_dataloader: 1 {kind.title} ({text}). {kind.remedy}'
 
 
 def test_label_maps_of_segmentation(paths):

@@ -63,17 +63,17 @@ def runs(tmp_path_factory):
     try:
         first = train(folder, 2)
         files = [path.name for path in folder.glob('*.pth')]
-        return first, files, train(folder, 3, resume=True)
+        rows = logged(first)  # a run of the same second logs into the same file
+        return first, rows, files, train(folder, 3, resume=True)
     finally:
         torch.serialization.clear_safe_globals()
         torch.serialization.add_safe_globals(before)
 
 
 def test_layers_drop_and_follow_the_schedule(runs):
-    first, _, _ = runs
+    first, rows, _, _ = runs
     layers = [m for m in first.model.modules() if isinstance(m, ScheduledDrop)]
     assert {type(layer).__name__ for layer in layers} == {'DropBlock2d', 'DropPath'}
-    rows = logged(first)
     expected = [1 - 0.5 * step / 7 for step in range(8)]
     assert [row['keep_prob'] for row in rows] == pytest.approx(expected)
     assert rows[0]['effective_keep_rate'] == 1
@@ -81,13 +81,13 @@ def test_layers_drop_and_follow_the_schedule(runs):
 
 
 def test_one_whole_checkpoint_of_the_plain_model_is_kept(runs):
-    first, files, _ = runs
+    first, _, files, _ = runs
     assert files == ['epoch_2.pth']
     assert list(first.model.state_dict()) == list(toy_classifier().state_dict())
 
 
 def test_a_resumed_run_goes_on_where_it_was(runs):
-    _, _, second = runs
+    *_, second = runs
     rows = logged(second)
     assert [row['keep_prob'] for row in rows][-4:] == pytest.approx(
         [1 - 0.5 * step / 11 for step in range(8, 12)]

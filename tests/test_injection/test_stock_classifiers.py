@@ -56,6 +56,17 @@ def trained_whole(build, kind):
     return model
 
 
+@pytest.mark.parametrize(
+    'name', ['barlowtwins/benchmarks/resnet50_8xb32-linear-coslr-100e_in1k.py']
+)
+def test_a_backbone_that_is_frozen_as_a_whole(name):
+    """A head alone is trained on it; nothing is dropped, and nothing fails."""
+    model = builder('mmpretrain', without(backbone_of(name)))()
+    sites, _ = check_is_served(model, torch.randn(2, 3, 64, 64))
+    assert sites
+    assert all(site.frozen for site in sites)
+
+
 @pytest.mark.parametrize('name', ['vig/vig-tiny_8xb128_in1k.py'])
 def test_a_stem_in_eval_mode_drops_nothing(name):
     """mmpretrain's own, whatever frozen_stages is; the log shows that it is idle."""

@@ -171,8 +171,8 @@ def test_a_truncated_image_ends_training_at_once(coco, refused, tmp_path):
     whole = encoded(picture())
     config = coco({'whole.jpg': whole, 'cut.jpg': whole[: len(whole) // 2]})
     said = refused('train', str(config), '--work-dir', str(tmp_path / 'run'))
-    assert '1 files are cut short, or no pictures (' in said
-    assert "images/cut.jpg')" in said
+    assert '1 images that cannot be decoded (' in said
+    assert 'images/cut.jpg: image file is truncated' in said
     assert 'Copy or download them again' in said
 
 
@@ -202,7 +202,7 @@ def test_a_missing_image_ends_training_at_once(
     assert 'images/b.jpg' in said
     if large:
         assert '1 files are missing' in said
-        assert '1 files are empty' in said
+        assert '1 images of 0 bytes' in said
         assert 'images/c.jpg' in said
 
 

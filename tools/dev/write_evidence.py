@@ -19,6 +19,7 @@ import json
 import math
 import re
 import statistics
+import textwrap
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -127,8 +128,21 @@ def filled(page: str) -> str:
 def section(name: str) -> str:
     """Return tables and sentences of what is kept under a name."""
     kept = json.loads((FOLDER / f'{name}.json').read_text(encoding='utf-8'))
-    parts = [f'```shell\n{kept["command"]}\n```', *_TOLD[kept['kind']](kept)]
+    command = folded(kept['command'])
+    parts = [f'```shell\n{command}\n```', *_TOLD[kept['kind']](kept)]
     return '\n\n'.join(part for part in parts if part)
+
+
+def folded(command: str) -> str:
+    """Return a command in lines that a page has room for."""
+    lines = textwrap.wrap(
+        command,
+        80,
+        break_long_words=False,
+        break_on_hyphens=False,
+        subsequent_indent='    ',
+    )
+    return ' \\\n'.join(lines)
 
 
 def _tell_comparison(kept: Mapping[str, Any]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +23,10 @@ from dropblock_mm.analysis.trained.images import (
     user_pipeline,
 )
 from dropblock_mm.analysis.trained.models import TrainedModel, build_test_loader
+from dropblock_mm.analysis.trained.same_data import check_same_image, check_same_length
 from dropblock_mm.analysis.trained.truth import Truth
-from dropblock_mm.errors import RefusedValueError
+
+INSTEAD = ', or give images: --images FILE...'
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,10 @@ class SameImages:
         limit: int | None = None,
     ) -> None:
         self.models, self.paths = models, list(paths)
+        self.names = [model.name for model in models]
         self.pipelines = [user_pipeline(m) for m in models] if paths else []
         self.datasets = [] if paths else [build_test_loader(m).dataset for m in models]
-        _check_same_length(models, self.datasets)
+        check_same_length(self.names, self.datasets, INSTEAD)
         total = len(self.datasets[0]) if self.datasets else len(self.paths)
         number = min(limit or total, total)
         self.indices = [i * total // number for i in range(number)]
@@ -87,7 +89,7 @@ class SameImages:
         """
         for index in self.indices:
             examples = [self._example(i, index) for i in range(len(self.models))]
-            _check_same_image(self.models, [e.path for e in examples])
+            check_same_image(self.names, [e.path for e in examples], INSTEAD)
             first, *others = zip(self.models, examples, strict=True)
             base = explain(*first, target, layer, method)
             wanted = target or (base.target if base else None)
@@ -101,30 +103,6 @@ class SameImages:
             return own_example(self.pipelines[model], self.paths[index])
         library = self.models[model].library
         return example_of_test(self.datasets[model], index, library)
-
-
-def _check_same_length(models: Sequence[TrainedModel], datasets: Sequence[Any]) -> None:
-    lengths = {len(dataset) for dataset in datasets}
-    if len(lengths) > 1:
-        told = ', '.join(
-            f'{m.name} {len(d)}' for m, d in zip(models, datasets, strict=True)
-        )
-        raise RefusedValueError(
-            f'the models have different test data: {told} images. Compare models that '
-            'were trained on the same data, or give images: --images FILE...'
-        )
-    if lengths == {0}:
-        raise RefusedValueError('the test data have no images.')
-
-
-def _check_same_image(models: Sequence[TrainedModel], paths: Sequence[str]) -> None:
-    for model, path in zip(models, paths, strict=True):
-        if os.path.realpath(path) != os.path.realpath(paths[0]):
-            raise RefusedValueError(
-                f'the models have different test data: where {models[0].name} has '
-                f'{paths[0]!r}, {model.name} has {path!r}. Compare models that were '
-                'trained on the same data, or give images: --images FILE...'
-            )
 
 
 @dataclass(frozen=True)

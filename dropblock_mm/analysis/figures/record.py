@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,15 +84,19 @@ def record_path(picture: Path) -> Path:
     return picture.with_suffix('.json')
 
 
-def check_picture_name(path: Path) -> Path:
+def check_picture_name(path: Path, ends: Sequence[str] = PICTURES) -> Path:
     """Refuse a picture that cannot be written, before minutes of work for it.
+
+    Args:
+        path: The picture.
+        ends: What its name may end in.
 
     Raises:
         RefusedValueError: Its ending is of no kind of picture.
     """
-    if path.suffix.lower() not in PICTURES:
+    if path.suffix.lower() not in ends:
         raise RefusedValueError(
-            f'--out {str(path)!r}: give a file that ends in {" or ".join(PICTURES)}.'
+            f'--out {str(path)!r}: give a file that ends in {" or ".join(ends)}.'
         )
     return path
 

@@ -198,18 +198,23 @@ def _facts_of_weights(weights: Any) -> dict[str, str]:
 
 
 def summary_tables(runs: Sequence[RunFolder]) -> list[NumberTable]:
-    """List the runs by metric, a table for each, the best first."""
+    """List the runs, a table for each metric and data set, the best first."""
     headings = ['run', 'model', 'DropBlock', 'at the end', 'at best', 'units kept']
     tables = []
-    for metric in dict.fromkeys(run.metric for run in runs):
+    kinds = dict.fromkeys((run.metric, run.data if run.metric else '') for run in runs)
+    for metric, data in kinds:
         lines = []
-        for run in (run for run in runs if run.metric == metric):
+        for run in runs:
+            if run.metric != metric or (metric and run.data != data):
+                continue
             ends = [run.values[-1], max(run.values)] if run.values else []
             numbers = [f'{value:.4g}' for value in ends]
             kept = '' if run.keep_rate is None else f'{run.keep_rate:.4f}'
             facts = [run.facts.get(key, '?') for key in ('model', 'DropBlock')]
             lines.append([run.name, *facts, *(numbers or ['', '']), kept])
         title = f'Runs by {metric}' if metric else 'Runs that were not evaluated'
+        if [name for name, _ in kinds].count(metric) > 1:
+            title += f' on {data or "data that are not known"}'
         table = NumberTable(title, headings, lines)
         tables.append(table.sorted(3, descending=True) if metric else table)
     return tables

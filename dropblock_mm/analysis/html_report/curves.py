@@ -87,12 +87,22 @@ def _numbers_by_epoch(run: RunFolder) -> NumberTable:
 
 
 def compared_picture(runs: list[RunFolder]) -> InlinePicture | None:
-    """Draw the metric of all runs that share one; None for fewer than two."""
-    metrics = [run.metric for run in runs if run.metric]
-    shared = max(set(metrics), key=metrics.count, default=None)
-    drawn = [run for run in runs if run.metric == shared and run.log]
+    """Draw the metric of all runs that share it and the data; None for one alone."""
+    kinds = [(run.metric, run.data) for run in runs if run.metric]
+    shared, held_on = max(kinds, key=kinds.count, default=(None, ''))
+    alike = [run for run in runs if run.metric == shared and run.log]
+    drawn = [run for run in alike if run.data == held_on]
     if shared is None or len(drawn) < 2:
         return None
+    notes = [
+        'One run each, unless a series says otherwise: a difference may be chance.'
+    ]
+    notes += [
+        f'Not drawn, for it was evaluated on other data: {run.name} '
+        f'({run.data or "not known"}).'
+        for run in alike
+        if run.data != held_on
+    ]
     with house_style():
         figure = Figure(figsize=(7, 3.6), layout='constrained')
         panel = figure.subplots()
@@ -112,5 +122,5 @@ def compared_picture(runs: list[RunFolder]) -> InlinePicture | None:
         'png',
         f'{shared} over the iterations; at the end: {ends}.',
         [table.sorted(1, descending=True)],
-        ['One run each, unless a series says otherwise: a difference may be chance.'],
+        notes,
     )

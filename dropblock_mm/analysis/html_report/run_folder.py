@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dropblock_mm.analysis.html_report.written_config import (
+    data_name,
     facts_of,
     part,
     read_written_config,
@@ -58,6 +59,14 @@ class RunFolder:
             return self.log.metric() if self.log else None
         except RefusedError:
             return None
+
+    @property
+    def data(self) -> str:
+        """What it is evaluated on, as far as its config tells."""
+        loader = part(self.config, 'val_dataloader') or part(
+            self.config, 'test_dataloader'
+        )
+        return data_name(loader) if loader else self.facts.get('data', '')
 
     @property
     def values(self) -> list[float]:

@@ -124,7 +124,8 @@ class Layout:
 
     def look(self, entry: DataSetEntry, limit: int) -> Look:
         """Look at all but pictures: the same for the quick and the thorough check."""
-        flaws = [*class_flaws(entry), *self.paths(entry, limit)]
+        flaws = [*class_flaws(entry), *filter_flaws(entry)]
+        flaws = flaws or list(self.paths(entry, limit))
         if flaws:
             return Look(tuple((UNUSABLE, flaw) for flaw in flaws))
         files = self.files(entry, limit)
@@ -170,6 +171,26 @@ def class_flaws(entry: DataSetEntry) -> Iterator[str]:
             f'{entry.key}.metainfo.classes={classes!r}: neither a file of names nor '
             f'a tuple of them. For one class write ({classes!r},).'
         )
+
+
+def filter_flaws(entry: DataSetEntry) -> Iterator[str]:
+    """Data sets compare sizes with what ``filter_cfg`` says, whatever that is."""
+    filters = entry.options.get('filter_cfg')
+    if filters is None:
+        return
+    if not isinstance(filters, Mapping):
+        yield (
+            f'{entry.key}.filter_cfg={filters!r}: not a dict. Give one, say '
+            'dict(filter_empty_gt=True).'
+        )
+        return
+    for name in ('min_size', 'bbox_min_size'):
+        size = filters.get(name)
+        if size is not None and not isinstance(size, (int, float)):
+            yield (
+                f'{entry.key}.filter_cfg.{name}={size!r}: not a number. Give the '
+                'pixels that a side must have, or leave it out.'
+            )
 
 
 def annotation_file_flaws(

@@ -93,11 +93,7 @@ class ImageFoldersLayout(Layout):
         folder = _image_folder(entry)
         if folder is None:
             return {}
-        if entry.annotations:
-            named = [name for name, _ in _listed(entry)]
-            return {'images': [os.path.join(folder, name) for name in named]}
-        parts = [os.path.join(folder, name) for name in _class_folders(entry, folder)]
-        return {'images': [p for part in parts for p in _images(entry, part)]}
+        return {'images': [path for path, _ in _labelled(entry, folder)]}
 
     def contents(
         self, entry: DataSetEntry, files: Mapping[str, Sequence[str]], limit: int
@@ -127,15 +123,28 @@ class ImageFoldersLayout(Layout):
         return not entry.annotations and bool(entry.options.get('with_label'))
 
     def jobs(self, entry: DataSetEntry) -> Iterator[Job]:
-        """Give each image."""
-        for path in self.files(entry, 0)['images']:
-            yield Job(path, self.loader(entry))
+        """Give each image, with the name or the number of its class."""
+        folder, loader = _image_folder(entry), self.loader(entry)
+        for path, label in _labelled(entry, folder) if folder is not None else ():
+            yield Job(path, loader, label=label)
 
 
 def _image_folder(entry: DataSetEntry) -> str | None:
     """The folder of all images; None if it is not on this disk."""
     prefix = entry.folders.get('img_path') or entry.root
     return prefix.path if prefix else None
+
+
+def _labelled(entry: DataSetEntry, folder: str) -> list[tuple[str, str]]:
+    """The images, each with the name of its folder or else its label in the list."""
+    if entry.annotations:
+        listed = _listed(entry)
+        return [(os.path.join(folder, name), label or '') for name, label in listed]
+    return [
+        (path, name)
+        for name in _class_folders(entry, folder)
+        for path in _images(entry, os.path.join(folder, name))
+    ]
 
 
 def _class_folders(entry: DataSetEntry, folder: str) -> list[str]:

@@ -56,6 +56,12 @@ class SegmentationLayout(Layout):
     def paths(self, entry: DataSetEntry, limit: int) -> Iterator[str]:
         """Look also for a step that denies what the data set says."""
         yield from super().paths(entry, limit)
+        if entry.options.get('test_mode') and entry.classes is None:
+            yield (
+                f'{entry.key}.metainfo.classes: {entry.type} has no classes of its '
+                'own, and with test_mode=True it must have some. Set '
+                'metainfo=dict(classes=(...)) to the names of the labels.'
+            )
         own = entry.options.get('reduce_zero_label')
         step = entry.steps.get('LoadAnnotations', {}).get('reduce_zero_label')
         if step is not None and bool(step) != bool(own):

@@ -26,6 +26,23 @@ class VocLayout(Layout):
     finder = 'XMLDataset'
     heads = re.compile(r'(^|\.)(bbox|mask)_head(\.\d+)?$')
 
+    def paths(self, entry: DataSetEntry, limit: int) -> Iterator[str]:
+        """Look also for what the class asserts, without a word of why."""
+        yield from super().paths(entry, limit)
+        smallest = (entry.options.get('filter_cfg') or {}).get('bbox_min_size')
+        if smallest is not None and entry.options.get('test_mode'):
+            yield (
+                f'{entry.key}.filter_cfg.bbox_min_size={smallest!r}: it ignores small '
+                f'boxes in training, and the data set has {entry.key}.test_mode=True, '
+                'with which every box is evaluated on. Take bbox_min_size out of '
+                'filter_cfg here.'
+            )
+        if entry.layout == self.finder and entry.classes is None:
+            yield (
+                f'{entry.key}.metainfo.classes: {entry.type} has no classes of its '
+                'own. Set metainfo=dict(classes=(...)) to the names in the XML files.'
+            )
+
     def files(self, entry: DataSetEntry, limit: int) -> Mapping[str, list[str]]:
         """Name the XML file and the image of each name in the list."""
         if entry.annotations is None:

@@ -74,6 +74,38 @@ def test_runs_are_sorted_by_their_metric_and_drawn_together(run_folder):
     assert 'worse 0.3, better 0.6' in compared.alt
 
 
+def test_runs_on_other_data_are_not_compared(run_folder):
+    folders = [run_folder(name) for name in ('a', 'b', 'other', 'unknown')]
+    config = folders[2] / 'config.py'
+    config.write_text(config.read_text().replace('<scenes>', 'cars'))
+    (folders[3] / 'config.py').unlink()
+    page = page_of(*folders)
+    scenes, cars, unknown = page.summary
+    assert [row[0] for row in scenes.rows] == ['a', 'b']
+    assert scenes.caption == 'Runs by coco/bbox_mAP on CocoDataset in data/<scenes>/'
+    assert cars.caption == 'Runs by coco/bbox_mAP on CocoDataset in data/cars/'
+    assert unknown.caption.endswith('on data that are not known')
+    (compared,) = page.pictures
+    assert compared.title == 'coco/bbox_mAP of 2 runs'
+    assert compared.notes[1:] == [
+        'Not drawn, for it was evaluated on other data: other (CocoDataset in '
+        'data/cars/).',
+        'Not drawn, for it was evaluated on other data: unknown (not known).',
+    ]
+    assert page_of(folders[0], folders[2]).pictures == []
+
+
+def test_runs_are_told_apart_by_what_they_are_evaluated_on(run_folder):
+    more = run_folder('more_to_train_on')
+    config = more / 'config.py'
+    config.write_text(
+        config.read_text().replace('<scenes>', 'more')
+        + "val_dataloader = dict(dataset=dict(data_root='data/<scenes>/',\n"
+        "                                    type='mmdet.CocoDataset'))\n"
+    )
+    assert len(page_of(run_folder('less'), more).summary) == 1
+
+
 def test_a_folder_stands_there_once(run_folder):
     run = run_folder('a')
     for paths in ([run, run.parent], [run.parent, run], [run, run]):

@@ -1,7 +1,7 @@
 """Dumped configs are read as data: nothing in them runs."""
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mmengine.config import Config
 
@@ -53,6 +53,8 @@ def test_what_is_cut_short_is_refused(tmp_path, text):
         read_written_config(path)
 
 
+# A busy machine is no mistake of the test's.
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.dictionaries(
         st.sampled_from(

@@ -111,6 +111,7 @@ def test_a_part_that_is_over_says_to_run_it_again(
         raise SetUpError('the compiler said no')
 
     monkeypatch.setattr(bench_build, 'adopt_orphans', lambda: None)
+    monkeypatch.setattr(bench_build.signal, 'signal', lambda *args: None)
     monkeypatch.setattr(bench_build, 'build_kind', refused)
     folder = ['--folder', str(tmp_path)]
     monkeypatch.setattr(sys, 'argv', ['bench_build', *folder, '--minutes', '0'])

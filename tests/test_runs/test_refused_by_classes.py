@@ -1,0 +1,100 @@
+"""Classes that refuse; pytest is to leave the assertions: PYTEST_DONT_REWRITE."""
+
+import pytest
+from mmengine.registry import HOOKS, Registry
+
+from dropblock_mm.errors import RefusedError
+from dropblock_mm.runs.refused_by_mmengine import refusing_what_mmengine_refuses
+
+THINGS = Registry('thing', locations=['tests'])
+
+
+@THINGS.register_module()
+class PickyOfTests:
+    """Refuses by itself, in each of the ways that libraries have."""
+
+    def __init__(self, how):
+        if how == 'assert':
+            assert how != 'assert'
+        assert how != 'words', f'how={how} is not for me.'
+        if how == 'raise':
+            raise KeyError(
+                f'how should be another, but got {how}.',
+            )
+        if how == 'below':
+            self.read()
+        if how == 'bug below':
+            self.stumble()
+        if how == 'raised below':
+            self.complain()
+        if how == 'python':
+            int('x')
+
+    def read(self):
+        assert not self.stumble.__doc__
+
+    def stumble(self):
+        """Fail by a mistake of its own."""
+        return {}['no such']
+
+    def complain(self):
+        raise ValueError('this class says no')
+
+
+def refusal(how):
+    config = dict(data=[dict(type='PickyOfTests', how=how)])
+    with refusing_what_mmengine_refuses(config):
+        THINGS.build(config['data'][0])
+
+
+@pytest.mark.parametrize(
+    ('how', 'said'),
+    [
+        ('assert', "it asserts how != 'assert' ("),
+        ('words', 'how=words is not for me ('),
+        ('raise', 'how should be another, but got raise ('),
+        ('below', 'it asserts not self.stumble.__doc__ ('),
+    ],
+)
+def test_a_class_that_refuses_is_named(how, said):
+    with pytest.raises(RefusedError) as refused:
+        refusal(how)
+    text = str(refused.value)
+    assert text.startswith('PickyOfTests refuses what it is given in data.0: ')
+    assert said in text
+    assert "test_refused_by_classes.py', line " in text
+
+
+@pytest.mark.parametrize(
+    ('how', 'kind'),
+    [('bug below', KeyError), ('raised below', ValueError), ('python', ValueError)],
+)
+def test_bugs_pass(how, kind):
+    with pytest.raises(kind) as bug:
+        refusal(how)
+    assert not isinstance(bug.value, RefusedError)
+
+
+def test_a_class_that_the_config_does_not_name_passes():
+    with (
+        pytest.raises(AssertionError),
+        refusing_what_mmengine_refuses(dict(hook=dict(type='Hook'))),
+    ):
+        THINGS.build(dict(type='PickyOfTests', how='assert'))
+
+
+def test_nothing_is_refused_once_training_began():
+    with (
+        pytest.raises(AssertionError),
+        refusing_what_mmengine_refuses(dict(type='PickyOfTests'), unless=lambda: True),
+    ):
+        THINGS.build(dict(type='PickyOfTests', how='assert'))
+
+
+def test_mmengines_own_hooks_are_such_classes():
+    hook = dict(type='EMAHook', begin_iter=-1)
+    with (
+        pytest.raises(RefusedError, match=r'EMAHook refuses .* custom_hooks\.0: '),
+        refusing_what_mmengine_refuses(dict(custom_hooks=[hook])),
+    ):
+        HOOKS.build(hook)
