@@ -25,3 +25,4 @@ napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 myst_enable_extensions = ['colon_fence', 'dollarmath']
 myst_heading_anchors = 3
+smartquotes_action = 'qe'  # options keep both of their hyphens
