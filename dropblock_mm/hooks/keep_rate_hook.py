@@ -20,6 +20,7 @@ from dropblock_mm.injection.report import (
 )
 from dropblock_mm.layers import ScheduledDrop
 from dropblock_mm.layers.schedules import KeepProbCurve
+from dropblock_mm.ops.arguments import names_unknown_arguments
 from dropblock_mm.registry import HOOKS
 
 
@@ -41,6 +42,7 @@ class KeepRateHook(Hook):
     # After the hooks that add it, before LoggerHook.
     priority = 'HIGH'
 
+    @names_unknown_arguments
     def __init__(self) -> None:
         self.sites: list[Site] = []
         self.groups: dict[str, list[ScheduledDrop]] = {}

@@ -133,6 +133,11 @@ def _parse_target(
         raise RefusedTypeError(
             f"{key}={given!r} is not a dict. Write dict(module='backbone.layer4')."
         )
+    odd = next((name for name in given if not isinstance(name, str)), '')
+    if not isinstance(odd, str):
+        raise RefusedTypeError(
+            f'{key}: the key {odd!r} is not a string. Give module, and options by name.'
+        )
     rest = dict(given)
     layer = checked_layer(rest.pop('layer', base.layer), f'{key}.layer')
     own = [f.name for f in fields(Target) if f.name not in ('key', 'options')]

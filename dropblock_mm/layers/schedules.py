@@ -208,7 +208,7 @@ def check_schedule(name: Any) -> str:
     Raises:
         ValueError: If there is none of that name.
     """
-    if name not in SCHEDULES:
+    if not isinstance(name, str) or name not in SCHEDULES:
         raise RefusedValueError(
             f'schedule={name!r} is not one of {", ".join(map(repr, SCHEDULES))}.'
         )
@@ -223,7 +223,7 @@ def check_interval(begin: Any, end: Any, unit: Any) -> None:
         ValueError: If the unit is unknown, a value is negative or not finite, a
             fraction exceeds 1, or the end is not after the beginning.
     """
-    if unit not in UNITS:
+    if not isinstance(unit, str) or unit not in UNITS:
         raise RefusedValueError(
             f'unit={unit!r} is not one of {", ".join(map(repr, UNITS))}.'
         )
