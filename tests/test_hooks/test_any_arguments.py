@@ -81,7 +81,8 @@ def said_of(kind, arguments):
     return None
 
 
-@settings(max_examples=400, deadline=None)
+# The same examples in every run: what a search finds becomes an example above.
+@settings(max_examples=400, deadline=None, derandomize=True)
 @given(hooks())
 @example(('DropBlockInjectionHook', dict(targets=[{None: None}])))
 @example(('KeepRateHook', dict(interval=3)))
