@@ -119,6 +119,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             print(f'interrupted; going on with {len(found)} images', file=sys.stderr)
     names = [model.name for model in models]
     report, shown = spread_report(names, found), to_show(found, args.show)
+    shown = [images.with_pixels(image) for image in shown]
     with house_style():
         save_picture(draw_grid(shown, names, models[0].classes), args.out)
     told = ' and '.join(dict.fromkeys(layers))

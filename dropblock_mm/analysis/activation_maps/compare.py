@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from dropblock_mm.analysis.activation_maps.explain import explain
 from dropblock_mm.analysis.activation_maps.explanation import Explanation
@@ -20,6 +22,7 @@ from dropblock_mm.analysis.figures.record import NumberTable
 from dropblock_mm.analysis.trained.images import (
     example_of_test,
     own_example,
+    pixels_of,
     user_pipeline,
 )
 from dropblock_mm.analysis.trained.models import TrainedModel, build_test_loader
@@ -36,10 +39,16 @@ class ImageMaps:
     Args:
         path: Of the image.
         maps: In the models' order; None where a model found nothing to explain.
+        index: Of the image, among those that are looked at.
+        seen: What each model was given, as :func:`.pixels_of` has it; a map covers
+            that. None where it covers the whole image, and empty before it is asked
+            for: pixels of many images are not to be kept.
     """
 
     path: str
     maps: list[Explanation | None]
+    index: int = 0
+    seen: Sequence[np.ndarray | None] = ()
 
     @property
     def comparable(self) -> bool:
@@ -96,7 +105,15 @@ class SameImages:
             maps = [base]
             for other in others:
                 maps.append(explain(*other, wanted, layer, method) if wanted else None)
-            yield ImageMaps(examples[0].path, maps)
+            yield ImageMaps(examples[0].path, maps, index)
+
+    def with_pixels(self, image: ImageMaps) -> ImageMaps:
+        """Return an image's maps with what each model was given."""
+        seen = [
+            pixels_of(self._example(place, image.index), model.library)
+            for place, model in enumerate(self.models)
+        ]
+        return replace(image, seen=seen)
 
     def _example(self, model: int, index: int) -> Any:
         if self.paths:

@@ -31,7 +31,7 @@ def to_show(images: Sequence[ImageMaps], number: int) -> list[ImageMaps]:
 def draw_grid(
     images: Sequence[ImageMaps], names: Sequence[str], classes: Sequence[str]
 ) -> Figure:
-    """Draw each image, and beside it the map of each model over it.
+    """Draw each image, and beside it each model's map over what the model was given.
 
     Args:
         images: What :func:`to_show` picked.
@@ -45,8 +45,10 @@ def draw_grid(
     for axes, image in zip(panels, images, strict=True):
         photo = _open(image.path)
         _draw_target(axes[0], photo, image, classes)
-        for panel, found in zip(axes[1:], image.maps, strict=True):
-            _draw_map(panel, photo, found)
+        given = [photo if s is None else Image.fromarray(s) for s in image.seen]
+        below = given or [photo] * len(image.maps)
+        for panel, part, found in zip(axes[1:], below, image.maps, strict=True):
+            _draw_map(panel, part, found)
     for panel, name in zip(panels[0], ('image', *names), strict=True):
         above = panel.get_title()
         panel.set_title(f'{name}\n{above}' if above else name, fontsize=9)

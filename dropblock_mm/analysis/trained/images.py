@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from mmengine.dataset import Compose
 from PIL import Image
 
@@ -83,6 +84,25 @@ def example_of_test(dataset: Any, index: int, library: str) -> Example:
     """
     item, info = dataset[index], dataset.get_data_info(index)
     return Example(str(info['img_path']), item, _truth(item, info, library))
+
+
+def pixels_of(example: Example, library: str) -> np.ndarray | None:
+    """Return what a classifier was given of an image, which is often a part of it.
+
+    Args:
+        example: The image.
+        library: Of the model.
+
+    Returns:
+        ByteArray[H, W, 3], in the pipeline's order of colours; None where the pipeline
+        hands on no bytes, and for detectors and segmentors, whose maps are for the
+        whole image.
+    """
+    inputs = example.item['inputs']
+    whole = library != 'mmpretrain' or getattr(inputs, 'dtype', None) != torch.uint8
+    if whole or inputs.dim() != 3 or len(inputs) != 3:
+        return None
+    return inputs.permute(1, 2, 0).cpu().numpy()
 
 
 def _truth(item: Any, info: Mapping[str, Any], library: str) -> Truth | None:

@@ -1,11 +1,14 @@
 """Maps of small models of each library, alone and side by side."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.structures import InstanceData
+from PIL import Image
 
 from dropblock_mm.analysis.activation_maps import (
     compare,
@@ -15,7 +18,9 @@ from dropblock_mm.analysis.activation_maps import (
 )
 from dropblock_mm.analysis.activation_maps.compare import SameImages, spread_report
 from dropblock_mm.analysis.activation_maps.explanation import Explanation
+from dropblock_mm.analysis.figures.activation_maps import draw_grid
 from dropblock_mm.analysis.trained.models import model_files, open_model
+from dropblock_mm.analysis.trained.same_data import check_same_image
 from dropblock_mm.analysis.trained.truth import Truth
 from dropblock_mm.errors import RefusedValueError
 
@@ -147,7 +152,30 @@ def test_models_of_other_data_are_not_compared(opened, small_run):
     with pytest.raises(RefusedValueError, match='different test data'):
         SameImages([opened('mmpretrain'), other])
     with pytest.raises(RefusedValueError, match='different test data: where'):
-        compare._check_same_image([opened('mmdet'), other], ['a', 'b'])
+        check_same_image(['one', 'other'], ['a', 'b'], '')
+
+
+def test_a_classifiers_map_is_drawn_over_what_it_was_given(opened):
+    images = SameImages([opened('mmpretrain')], limit=1)
+    (found,) = images.explain(None, None)
+    image = images.with_pixels(found)
+    inputs = images.datasets[0][0]['inputs']
+    (seen,) = image.seen
+    assert (seen == inputs.permute(1, 2, 0).numpy()).all()
+    cut = replace(image, seen=[seen[:20, :30]])
+    panel = draw_grid([cut], ['model'], []).axes[1]
+    assert {tuple(shown.get_extent()) for shown in panel.images} == {(0, 30, 20, 0)}
+
+
+def test_a_detectors_map_is_drawn_over_the_whole_image(opened):
+    images = SameImages([opened('mmdet')], limit=1)
+    (found,) = images.explain(None, None)
+    image = images.with_pixels(found)
+    assert image.seen == [None]
+    with Image.open(image.path) as photo:
+        size = photo.size
+    panel = draw_grid([image], ['model'], []).axes[1]
+    assert tuple(panel.images[0].get_extent()) == (0, size[0], size[1], 0)
 
 
 def maps(*values, right=True):
