@@ -94,10 +94,27 @@ def _add_folder(
     advance: Callable[[str], object],
 ) -> None:
     """Add what a folder is, or else what the folders in it are, once."""
-    if path.resolve() in seen:
+    if path.resolve() not in seen:
+        seen.add(path.resolve())
+        inner = str(path.relative_to(top.parent))
+        name = inner if path != top else path.name or str(path)
+        _add_content(page, runs, path, name, advance)
+    if is_run(path) or not depth:
         return
-    seen.add(path.resolve())
-    name = str(path.relative_to(top.parent)) if path != top else path.name or str(path)
+    # Those of a folder that was seen too: it may have been as deep as one looks.
+    for folder in sorted(path.iterdir()):
+        if folder.is_dir():
+            _add_folder(page, runs, folder, top, depth - 1, seen, advance)
+
+
+def _add_content(
+    page: Page,
+    runs: list[RunFolder],
+    path: Path,
+    name: str,
+    advance: Callable[[str], object],
+) -> None:
+    """Add what lies in a folder itself."""
     page.sections += [series_section(file) for file in series_files(path)]
     if is_run(path):
         run = read_run(path, name)
@@ -111,9 +128,6 @@ def _add_folder(
     add_pictures(pictures, path)
     if pictures.pictures or pictures.missing:
         page.sections.append(pictures)
-    for folder in sorted(path.iterdir()) if depth else ():
-        if folder.is_dir():
-            _add_folder(page, runs, folder, top, depth - 1, seen, advance)
 
 
 def run_section(run: RunFolder) -> Section:

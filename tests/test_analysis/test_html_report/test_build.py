@@ -114,6 +114,16 @@ def test_a_folder_stands_there_once(run_folder):
         assert count_runs(paths) == 1
 
 
+def test_a_folder_at_the_greatest_depth_can_be_named_too(run_folder, tmp_path):
+    deep = tmp_path / 'top/one/two'
+    deep.mkdir(parents=True)
+    run_folder('a').rename(deep / 'a')
+    run_folder('b').rename(deep.parent / 'b')
+    paths = tmp_path / 'top', deep
+    assert [s.kind for s in page_of(*paths).sections].count('run') == 2
+    assert count_runs(paths) == 2
+
+
 def break_config(run):
     (run / 'config.py').write_text('model = dict(')
 
