@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
+
+
+_caught: set[signal.Signals] = set()
+
+
+def _leave_to_the_system() -> None:
+    """In a forked process, let the signals end it as they end any other.
+
+    Pools end their workers by SIGTERM. One that raises instead, in the middle of giving
+    back a lock, leaves the others waiting for it for ever.
+    """
+    for number in _caught:
+        signal.signal(number, signal.SIG_DFL)
+    _caught.clear()
+
+
+os.register_at_fork(after_in_child=_leave_to_the_system)
 
 
 class StoppedError(KeyboardInterrupt):
@@ -38,9 +56,11 @@ def stopped_by_schedulers() -> Iterator[None]:
     ]
     for number in numbers:
         signal.signal(number, _stop)
+    _caught.update(numbers)
     try:
         yield
     finally:
+        _caught.difference_update(numbers)
         for number in numbers:
             signal.signal(number, signal.SIG_DFL)
 

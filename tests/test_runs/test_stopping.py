@@ -1,7 +1,9 @@
 """What a scheduler sends before it kills ends a training as Ctrl-C does."""
 
+import multiprocessing
 import os
 import signal
+import time
 
 import pytest
 
@@ -32,6 +34,27 @@ def test_both_are_heard_inside_alone(number):
     assert stopped.value.status == 128 + number
     assert isinstance(stopped.value, KeyboardInterrupt)
     assert signal.getsignal(number) is signal.SIG_DFL
+
+
+def wait_for_a_signal(ready):
+    ready.set()
+    time.sleep(60)
+
+
+@pytest.mark.parametrize('number', SENT)
+def test_what_is_forked_ends_as_others_do(number):
+    """A worker of a pool that raised might never give back a lock."""
+    forking = multiprocessing.get_context('fork')
+    ready = forking.Event()
+    with stopped_by_schedulers():
+        worker = forking.Process(target=wait_for_a_signal, args=(ready,))
+        worker.start()
+        assert ready.wait(30)
+        os.kill(worker.pid, number)
+        worker.join(30)
+        assert worker.exitcode == -number
+        with pytest.raises(StoppedError):
+            send(number)  # still heard here
 
 
 def test_what_nohup_ignores_is_ignored():
