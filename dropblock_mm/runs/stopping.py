@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
-
 _caught: set[signal.Signals] = set()
 
 
