@@ -72,7 +72,9 @@ def test_the_page_shows_what_is_printed():
             keep_prob=0.9, block_size=7, feature_size=size, gamma_scale=scale
         )
         height, width = size
-        line = f'{height} x {width}  block 7  gamma {gamma:.3g}  keeps {keeps:.4f}'
+        scaled = '' if scale == 1 else f'gamma_scale {scale}  '
+        place = f'{height} x {width}  block_size 7  {scaled}'
+        line = f'{place}gamma {gamma:.3g}  keeps {keeps:.4f}'
         assert line in text
         assert height * stride == 640
 

@@ -161,9 +161,7 @@ def run_array(
             if series.progress[run.config].state is not State.FINISHED
         ]
         given = [job_arguments(argv, run.name, array.gpus) for run in waiting]
-        jobs = (
-            executor.map_array(carry_out, [name] * len(given), given) if given else []
-        )
+        jobs = submitted(executor, name, given) if given else []
         active = list(zip(waiting, jobs, strict=True))
         for run, job in active:
             series.say(f'{run}: job {job.job_id}')
@@ -186,6 +184,29 @@ def run_array(
             series.write_report()
     series.conclude(failed)
     return failed
+
+
+def submitted(executor: Any, name: str, given: Sequence[list[str]]) -> list[Any]:
+    """Submit the array.
+
+    Args:
+        executor: submitit's.
+        name: The command's.
+        given: The arguments of each job.
+
+    Raises:
+        RefusedStateError: Slurm does not take it.
+    """
+    from submitit.core.utils import FailedJobError
+
+    try:
+        return executor.map_array(carry_out, [name] * len(given), given)
+    except FailedJobError as error:
+        raise RefusedStateError(
+            f'--array: sbatch did not take the jobs: {str(error).strip()}. Is this a '
+            'machine that submits to Slurm, and is --partition right? Nothing was '
+            'started.'
+        ) from error
 
 
 def ended(active: Sequence[tuple[Run, Any]]) -> list[tuple[Run, Any]]:

@@ -107,6 +107,8 @@ def hold(lock: object, ready: Path) -> None:
         ready: A file that is made when it has begun.
     """
     os.setsid()
+    # A shell's background commands ignore it, and what they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         ready.touch()
         while True:  # pause() would miss a signal that comes just before it

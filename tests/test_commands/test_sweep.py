@@ -1,5 +1,6 @@
 """The sweep over a grid, as a user types it."""
 
+import importlib.util
 import json
 
 import pytest
@@ -54,7 +55,15 @@ def test_a_sweep_is_made_and_goes_on(sweep, config, interrupted_at, tmp_path):
     assert said.count('finished before') == 2
 
 
-def test_what_is_no_grid_is_refused_before_training(sweep, config, tmp_path):
+def test_what_is_no_grid_is_refused_before_training(
+    sweep, config, tmp_path, monkeypatch
+):
+    there = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        'find_spec',
+        lambda name, *given: None if name == 'submitit' else there(name, *given),
+    )
     for argv, expected in {
         ('--keep-prob', '0.9'): 'the grid has one point, dropblock-c4c5-keep0.9',
         ('--keep-prob', '1'): 'the grid has one point, none',

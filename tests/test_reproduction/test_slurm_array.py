@@ -92,3 +92,14 @@ def test_a_job_that_fails_leaves_an_error(monkeypatch):
     assert slurm_array.carry_out('sweep', ['0']) == 'done'
     with pytest.raises(RuntimeError, match='ended with 2'):
         slurm_array.carry_out('sweep', ['2'])
+
+
+def test_what_slurm_does_not_take_is_one_message(part, refusal):
+    utils = pytest.importorskip('submitit.core.utils', reason='needs submitit')
+
+    class Executor:
+        def map_array(self, *given):
+            raise utils.FailedJobError('sbatch: error: invalid partition\n')
+
+    with pytest.raises(refusal, match=r'the jobs: sbatch: error: invalid partition\.'):
+        part('slurm_array').submitted(Executor(), 'sweep', [['a']])

@@ -47,7 +47,8 @@ def make_env(tmp_path):
 
     def run(**variables):
         environment = {**os.environ, 'PYTHON': sys.executable, **variables}
-        environment.pop('PYTHONPATH', None)
+        for name in ('PYTHONPATH', 'MAKELEVEL', 'MAKEFLAGS', 'MFLAGS'):
+            environment.pop(name, None)
         command = ['make', '--no-print-directory', 'env']
         return subprocess.run(
             command, env=environment, cwd=tmp_path, capture_output=True, text=True

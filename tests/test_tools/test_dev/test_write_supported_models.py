@@ -59,7 +59,7 @@ def test_the_page_says_what_is_served_and_why_not(monkeypatch, tmp_path):
     # A kind with settings of both sorts is counted setting by setting.
     assert re.search(r'Of the 5 configs of mmpretrain \S+ 3 have a .* 1 one\n', second)
     (mixed,) = [line for line in second.splitlines() if '| RepVGG |' in line]
-    assert mixed.startswith('| mmpretrain | RepVGG | 2 | 2 | 0-')
+    assert mixed.startswith('| mmpretrain | RepVGG | 2 | 2 | 0\u2011')
     reason = 'none of its modules is a norm of feature maps'
     assert mixed.endswith(f'| served, 1 not: {reason} |')
     assert second.endswith('| 1 | MMEngine does not read it (RuntimeError) |\n')
