@@ -212,3 +212,14 @@ def label_map_files(tmp_path) -> tuple[Path, Path]:
         Image.fromarray(truth).save(folder / f'SegmentationClass/{name}.png')
         Image.fromarray(np.full((6, 8), 1, np.uint8)).save(predictions / f'{name}.png')
     return folder, predictions
+
+
+def pytest_runtest_setup() -> None:
+    """Take logs that an earlier test closed off MMEngine's logger, which writes on."""
+    logging = sys.modules.get('mmengine.logging')
+    if logging is None:
+        return
+    logger = logging.MMLogger.get_current_instance()
+    for handler in [h for h in logger.handlers if hasattr(h, 'baseFilename')]:
+        if handler.stream is None:
+            logger.removeHandler(handler)
