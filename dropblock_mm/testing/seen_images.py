@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,13 @@ from dropblock_mm.testing.toy import TOY_CONFIG, ToyClassifier, ToyImages, toy_r
 
 IMAGES = 8
 ITERATIONS = 12
-TIMES = 'processor_time.json'
+BEGAN = 'began_{}'  # a file for each iteration, from 0
 
 # 3 epochs of 4 iterations, each of 2 images; keep_prob changes at every one of them.
 SEEN_CONFIG = f"""{TOY_CONFIG.replace('testing.toy', 'testing.seen_images')}
 model = dict(type='dropblock_mm.SeenClassifier')
 train_dataloader['dataset'] = dict(type='dropblock_mm.NumberedImages', length={IMAGES})
-custom_hooks = [dict(type='dropblock_mm.ProcessorTimeHook')]
+custom_hooks = [dict(type='dropblock_mm.IterationsHook')]
 """
 SEEN_BY_ITERATION = f"""{SEEN_CONFIG}
 train_cfg = dict(type='IterBasedTrainLoop', max_iters={ITERATIONS})
@@ -58,16 +57,20 @@ class SeenClassifier(ToyClassifier):
 
 
 @HOOKS.register_module()
-class ProcessorTimeHook(Hook):
-    """Writes when training began and when it ended, in seconds of processor time."""
+class IterationsHook(Hook):
+    """Writes a file when an iteration begins, with the seconds of the one before."""
 
     priority = 'LOWEST'
 
     def before_train(self, runner: Runner) -> None:
         """Note the time."""
-        self.began = time.process_time()
+        self.began = time.monotonic()
 
-    def after_train(self, runner: Runner) -> None:
-        """Write both."""
-        times = [self.began, time.process_time()]
-        Path(runner.work_dir, TIMES).write_text(json.dumps(times), encoding='utf-8')
+    def before_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None
+    ) -> None:
+        """Write the file, whole when it is there."""
+        last, self.began = self.began, time.monotonic()
+        path = Path(runner.work_dir, BEGAN.format(runner.iter))
+        path.with_suffix('.new').write_text(str(self.began - last), encoding='utf-8')
+        path.with_suffix('.new').rename(path)

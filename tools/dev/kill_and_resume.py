@@ -6,17 +6,17 @@ Usage::
 
 Toy trainings of 12 iterations, by epochs and by iterations in turn, are ended by
 ``kill -9`` somewhere between their first iteration and their last checkpoint. Moments
-are counted in the processor time of the process that is killed, so that a busy machine
-changes nothing. Each is resumed by the command that started it, with ``--resume``. Then
-keep_prob, the learning rate and the images of every iteration have to be those of a
-training that was left alone, in the logs of both parts; every checkpoint has to be
-whole, and none that was saved may be lost. The exit status is 1 if one is not so.
+are counted in iterations, and in shares of the time of the last one, so that a busy
+machine changes nothing. Each is resumed by the command that started it, with
+``--resume``. Then keep_prob, the learning rate and the images of every iteration have
+to be those of a training that was left alone, in the logs of both parts; every
+checkpoint has to be whole, and none that was saved may be lost. The exit status is 1
+if one is not so.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import sys
 import tempfile
@@ -32,10 +32,10 @@ import torch
 from dropblock_mm.runs.training_log import read_rows
 from dropblock_mm.testing.processes import start_script
 from dropblock_mm.testing.seen_images import (
+    BEGAN,
     ITERATIONS,
     SEEN_BY_ITERATION,
     SEEN_CONFIG,
-    TIMES,
 )
 
 SCRIPT = Path(__file__).resolve().parents[2] / 'tools/train.py'
@@ -157,21 +157,21 @@ def compare(training: Training, left: Left, before: int, whole: Training) -> lis
     return faults
 
 
-def kill(process: BaseProcess, seconds: float) -> bool:
-    """Kill a process when it has used so much processor time.
+def kill(process: BaseProcess, work_dir: Path, moment: float) -> bool:
+    """Kill a training in its iteration ``int(moment)``, from 0, or behind it.
+
+    What is left of ``moment`` is half of the delay, in times of the iteration before: a
+    checkpoint that is saved after an iteration is hit too.
 
     Returns:
         bool: Whether it had not ended before.
     """
-    clock = (~int(process.pid or 0) << 3) | 2  # of the system, for a process's time
-    while process.exitcode is None:
-        try:
-            if time.clock_gettime(clock) >= seconds:
-                process.kill()
-                break
-        except OSError:  # it has ended
-            break
+    began = work_dir / BEGAN.format(int(moment))
+    while process.exitcode is None and not began.exists():
         time.sleep(OFTEN)
+    if process.exitcode is None:
+        time.sleep(2 * (moment % 1) * float(began.read_text(encoding='utf-8')))
+        process.kill()
     process.join()
     return process.exitcode == -9
 
@@ -192,28 +192,25 @@ class Trials:
         self.whole.start().join()
         if len(self.whole.rows()) != ITERATIONS:
             raise RuntimeError(self.whole.output.read_text(encoding='utf-8'))
-        times = (self.whole.work_dir / TIMES).read_text(encoding='utf-8')
-        self.began, self.ended = json.loads(times)
 
     def _new(self) -> Training:
         self.number += 1
         return Training(self.folder / str(self.number), self.config, self.every)
 
     def trial(self, moment: float) -> Left:
-        """Kill one at a share of its time, and resume it.
+        """Kill one after a share of its iterations, and resume it.
 
         Returns:
             Left: With the faults of what follows, too.
 
         Raises:
-            RuntimeError: None was killed: all were faster than the one left alone.
+            RuntimeError: None was killed: all had ended before.
         """
-        seconds = self.began + moment * (self.ended - self.began)
-        for _ in range(ATTEMPTS):
+        for attempt in range(ATTEMPTS):
             training = self._new()
-            if kill(training.start(), seconds):
+            earlier = max(moment - attempt / ATTEMPTS, 0.0)
+            if kill(training.start(), training.work_dir, earlier * ITERATIONS):
                 break
-            seconds -= (self.ended - self.began) / ATTEMPTS
         else:
             raise RuntimeError(training.output.read_text(encoding='utf-8'))
         left, before = look(training), len(training.rows())
@@ -231,12 +228,12 @@ def trials(folder: Path, times: int, seed: int) -> Iterator[tuple[str, float, Le
     """Kill and resume so many trainings of both loops in turn.
 
     Yields:
-        tuple: The loop, the moment as a share of its time, and what came of it.
+        tuple: The loop, the moment as a share of its iterations, and what came of it.
     """
     chance = random.Random(seed)
     loops = [Trials(folder, name) for name, *_ in LOOPS]
     for number in range(times):
-        # One in each of equal parts of the time.
+        # One in each of equal parts of the training.
         moment = (number + chance.random()) / times
         loop = loops[number % len(loops)]
         yield loop.name, moment, loop.trial(moment)
