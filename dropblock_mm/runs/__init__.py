@@ -12,6 +12,7 @@ from dropblock_mm.runs.settings import (
     save_whole_checkpoints,
     set_resume,
     set_work_dir,
+    whole_model,
 )
 from dropblock_mm.runs.type_names import library_of, type_name
 
@@ -29,4 +30,5 @@ __all__ = [
     'set_resume',
     'set_work_dir',
     'type_name',
+    'whole_model',
 ]

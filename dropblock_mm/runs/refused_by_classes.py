@@ -11,8 +11,8 @@ import ast
 import inspect
 import textwrap
 import traceback
-from collections.abc import Collection, Iterator
-from types import FrameType, TracebackType
+from collections.abc import Collection
+from types import FrameType
 
 # With what libraries refuse an argument, if they do not assert.
 _IN_WORDS = (KeyError, RuntimeError, TypeError, ValueError)
@@ -34,7 +34,7 @@ def refusing_class(
         tuple: The bare name of the class, and what it says, or the condition that it
         asserts, with file and line. None if no class of the config refused.
     """
-    steps = list(_steps(error.__traceback__))
+    steps = list(traceback.walk_tb(error.__traceback__))
     if not steps:
         return None
     frame, line = steps[-1]
@@ -55,11 +55,6 @@ def refusing_class(
         return None
     place = f'{frame.f_code.co_filename!r}, line {line}'
     return owner, f'{_said(error, statement)} ({place})'
-
-
-def _steps(trace: TracebackType | None) -> Iterator[tuple[FrameType, int]]:
-    """Each frame from the outermost, with the line it was left at."""
-    yield from traceback.walk_tb(trace)
 
 
 def _statement(frame: FrameType, line: int) -> ast.Assert | ast.Raise | None:

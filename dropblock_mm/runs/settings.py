@@ -86,6 +86,15 @@ def merge_options(
             ) from error
 
 
+def whole_model(cfg: Config) -> dict[str, Any]:
+    """Return the model's config, with the preprocessor that may stand beside it.
+
+    As MMEngine's runner puts them together: mmpretrain's configs have it there.
+    """
+    beside = cfg.get('data_preprocessor')
+    return {**({'data_preprocessor': beside} if beside else {}), **cfg.model}
+
+
 def require(cfg: Config, *keys: str) -> None:
     """Refuse a config that lacks what a command needs.
 

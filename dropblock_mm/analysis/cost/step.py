@@ -20,6 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from dropblock_mm import InjectionHook, KeepProbScheduleHook, ScheduledDrop
 from dropblock_mm.analysis.sites.stock_models import builder
 from dropblock_mm.injection import inject_targets
+from dropblock_mm.runs.settings import whole_model
 from dropblock_mm.runs.type_names import library_of, type_name
 
 # Steps behind the one that is counted, which already warms up.
@@ -87,12 +88,6 @@ def measure(
     memory = torch.cuda.max_memory_allocated() / 2**30 if device == 'cuda' else None
     tflop = flop / batch_size / 1e12
     return Step(tflop, seconds, core_seconds, batch_size, sites, memory)
-
-
-def whole_model(cfg: Config) -> dict[str, Any]:
-    """Return the model's config, with the preprocessor that may stand beside it."""
-    beside = cfg.get('data_preprocessor')
-    return {**({'data_preprocessor': beside} if beside else {}), **cfg.model}
 
 
 def add_drop_block(model: nn.Module, cfg: Config) -> int:

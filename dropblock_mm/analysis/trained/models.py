@@ -147,9 +147,7 @@ def open_model(files: ModelFiles, options: Mapping[str, Any]) -> TrainedModel:
     runs.require(cfg, 'model')
     if cfg.get('default_scope'):
         init_default_scope(cfg.default_scope)
-    if cfg.get('data_preprocessor'):
-        # As MMEngine's runner does: mmpretrain's configs have it beside the model.
-        cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
+    cfg.model = runs.whole_model(cfg)
     turn_channels_last(cfg)
     said = f'checkpoint {files.checkpoint!r}'
     read_checkpoint(files.checkpoint, said)

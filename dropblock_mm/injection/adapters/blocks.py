@@ -266,10 +266,10 @@ def _conv_of(block: nn.Module, norm_name: str) -> str:
 
 def branch_place(block: Any, slot: str = '') -> Place:
     """Place of the end of the branch: after the last module before the sum."""
-    return Place(block, 'branch', 'branch', after=_last_ofbranch_place(block, slot))
+    return Place(block, 'branch', 'branch', after=_last_of_branch(block, slot))
 
 
-def _last_ofbranch_place(block: Any, slot: str) -> nn.Module:
+def _last_of_branch(block: Any, slot: str) -> nn.Module:
     left_out = (slot, *_STOCHASTIC_DEPTH)
     parts = {name: p for name, p in parts_of(block).items() if name not in left_out}
     plugins = getattr(block, 'after_conv3_plugin_names', None)  # mmdet's and mmseg's
