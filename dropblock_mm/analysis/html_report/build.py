@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,8 @@ def build_page(
         if path.is_file():
             page.sections.append(checkpoint_section(path))
         elif path.is_dir():
-            _add_folder(page, runs, path, path, DEEPEST, seen, advance)
+            for folder in _new_folders(path, seen):
+                _add_content(page, runs, folder, _name(folder, path), advance)
         else:
             raise RefusedFileError(
                 f'{str(path)!r} does not exist. Give the --work-dir of a training.'
@@ -74,37 +75,31 @@ def build_page(
 
 def count_runs(paths: Sequence[Path]) -> int:
     """Return how many runs :func:`build_page` finds in paths, each of them once."""
-    return len({run.resolve() for path in paths for run in _runs(path, DEEPEST)})
+    found = [folder for path in paths for folder in _folders(path)]
+    return len({folder.resolve() for folder in found if is_run(folder)})
 
 
-def _runs(path: Path, depth: int) -> list[Path]:
-    """Return the folder itself, or the runs in it."""
-    if is_run(path) or not path.is_dir():
-        return [path] if path.is_dir() else []
-    return [run for p in path.iterdir() for run in _runs(p, depth - 1)] if depth else []
-
-
-def _add_folder(
-    page: Page,
-    runs: list[RunFolder],
-    path: Path,
-    top: Path,
-    depth: int,
-    seen: set[Path],
-    advance: Callable[[str], object],
-) -> None:
-    """Add what a folder is, or else what the folders in it are, once."""
-    if path.resolve() not in seen:
-        seen.add(path.resolve())
-        inner = str(path.relative_to(top.parent))
-        name = inner if path != top else path.name or str(path)
-        _add_content(page, runs, path, name, advance)
-    if is_run(path) or not depth:
+def _folders(path: Path, depth: int = DEEPEST) -> Iterator[Path]:
+    """Yield a folder and those in it, but none of a run's own."""
+    if not path.is_dir():
         return
-    # Those of a folder that was seen too: it may have been as deep as one looks.
-    for folder in sorted(path.iterdir()):
-        if folder.is_dir():
-            _add_folder(page, runs, folder, top, depth - 1, seen, advance)
+    yield path
+    for folder in sorted(path.iterdir()) if depth and not is_run(path) else ():
+        yield from _folders(folder, depth - 1)
+
+
+def _new_folders(path: Path, seen: set[Path]) -> Iterator[Path]:
+    """Yield those of :func:`_folders` that were not seen, and note them."""
+    for folder in _folders(path):
+        if folder.resolve() not in seen:
+            seen.add(folder.resolve())
+            yield folder
+
+
+def _name(folder: Path, top: Path) -> str:
+    """Name a folder by its path from the one that was given, that included."""
+    inner = str(folder.relative_to(top.parent))
+    return inner if folder != top else top.name or str(top)
 
 
 def _add_content(
