@@ -11,55 +11,32 @@ The paper has no such experiment. docs/en/evidence.md has what came out.
 """
 
 _base_ = [
+    '../_base_/models/resnet18_small.py',
     '../_base_/datasets/clothing_96.py',
     '../_base_/schedules/sgd_100e_small.py',
     '../_base_/classification_runtime.py',
 ]
 
 model = dict(
-    type='ImageClassifier',
     backbone=dict(
-        type='ResNet',
-        depth=18,
-        base_channels=32,
-        stem_channels=32,
-        num_stages=4,
-        out_indices=(3,),
-        style='pytorch',
+        type='ResNet', base_channels=32, stem_channels=32, zero_init_residual=True
     ),
-    neck=dict(type='GlobalAveragePooling'),
-    head=dict(
-        type='LinearClsHead',
-        num_classes=10,
-        in_channels=256,
-        loss=dict(type='CrossEntropyLoss', loss_weight=1.0),
-        topk=(1, 5),
-    ),
+    head=dict(in_channels=256),
 )
 channels_last = True
 
 train_pipeline = _base_.train_pipeline
 train_pipeline[1].crop_ratio_range = (0.5, 1.0)
-images = dict(
-    type='CustomDataset',
-    data_root='data/clothing/',
-    data_prefix='train',
-    pipeline=_base_.test_pipeline,
+few = dict(
+    type='dropblock_mm.FewImages',
+    number=600,
+    dataset={**_base_.train_dataloader.dataset, 'pipeline': train_pipeline},
 )
+unseen = _base_.test_dataloader.dataset
 train_dataloader = dict(
     num_workers=0,
     persistent_workers=False,
-    dataset=dict(
-        _delete_=True,
-        type='dropblock_mm.FewImages',
-        number=600,
-        dataset=dict(
-            type='CustomDataset',
-            data_root='data/clothing/',
-            data_prefix='train',
-            pipeline=train_pipeline,
-        ),
-    ),
+    dataset=dict(_delete_=True, **few),
 )
 val_dataloader = dict(
     num_workers=0,
@@ -72,9 +49,9 @@ val_dataloader = dict(
                 type='dropblock_mm.FewImages',
                 number=600,
                 others=True,
-                dataset=images,
+                dataset={**unseen, 'data_prefix': 'train'},
             ),
-            {**images, 'data_prefix': 'test'},
+            unseen,
         ],
     ),
 )

@@ -1,11 +1,6 @@
 """SpatialDropout, of whole channels, at the sites and keep rate of dropblock.py."""
 
-_base_ = './dropblock.py'
+_base_ = './dropout.py'
 
 custom_hooks = _base_.custom_hooks
-custom_hooks[0] = dict(
-    type='dropblock_mm.InjectionHook',
-    layer='SpatialDropout',
-    where='both',
-    targets=custom_hooks[0].targets,
-)
+custom_hooks[0].layer = 'SpatialDropout'
