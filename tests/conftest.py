@@ -17,6 +17,7 @@ from mmengine.registry import DATASETS, MODELS, DefaultScope
 from PIL import Image
 
 from dropblock_mm.testing.processes import Fault, start_script
+from dropblock_mm.testing.small_models import write_model
 from dropblock_mm.testing.toy import ToyImages, toy_classifier
 
 MODELS.register_module(name='TestToyClassifier', module=toy_classifier, force=True)
@@ -48,9 +49,31 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope='session')
+def runs_of():
+    """A function that makes small models of random weights, as runs leave them."""
+
+    def runs_of(root, images):
+        made = {}
+
+        def make(library, seed=0):
+            pytest.importorskip(library)
+            key = f'{library}_{seed}'
+            if key not in made:
+                made[key] = write_model(root / key, library, images, seed)
+            return made[key]
+
+        return make
+
+    return runs_of
+
+
 def pytest_configure() -> None:
     # The tensors of the tests are so small that threads only get in their way.
     torch.set_num_threads(1)
+
+
+SAFE_GLOBALS = torch.serialization.get_safe_globals()
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +81,8 @@ def as_in_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget what a command sets for all that follows: scope, and safe loading."""
     monkeypatch.setattr(DefaultScope, '_instance_dict', OrderedDict())
     monkeypatch.delenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', raising=False)
+    torch.serialization.clear_safe_globals()
+    torch.serialization.add_safe_globals(SAFE_GLOBALS)
 
 
 TOY_CONFIG = """
@@ -87,16 +112,13 @@ def toy_config(tmp_path):
 @pytest.fixture
 def load_tool(monkeypatch):
     """A function that imports a command; what it changes is undone."""
-    safe_globals = torch.serialization.get_safe_globals()
     monkeypatch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '0')
     monkeypatch.setenv('LOCAL_RANK', '0')
 
     def load(name):
         return importlib.import_module(f'dropblock_mm.commands.{name}')
 
-    yield load
-    torch.serialization.clear_safe_globals()
-    torch.serialization.add_safe_globals(safe_globals)
+    return load
 
 
 @pytest.fixture
@@ -212,14 +234,3 @@ def label_map_files(tmp_path) -> tuple[Path, Path]:
         Image.fromarray(truth).save(folder / f'SegmentationClass/{name}.png')
         Image.fromarray(np.full((6, 8), 1, np.uint8)).save(predictions / f'{name}.png')
     return folder, predictions
-
-
-def pytest_runtest_setup() -> None:
-    """Take logs that an earlier test closed off MMEngine's logger, which writes on."""
-    logging = sys.modules.get('mmengine.logging')
-    if logging is None:
-        return
-    logger = logging.MMLogger.get_current_instance()
-    for handler in [h for h in logger.handlers if hasattr(h, 'baseFilename')]:
-        if handler.stream is None:
-            logger.removeHandler(handler)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import subprocess
 import time
 from collections.abc import Collection, Sequence
@@ -125,6 +126,8 @@ def executor_for(series: Series, array: Array) -> Any:
             '--array needs the package submitit, which is not installed: pip install '
             'submitit. Without it take --launcher slurm, one job after the other.'
         )
+    # Setting up its logger would close the log files of the whole process.
+    os.environ.setdefault('SUBMITIT_LOG_LEVEL', 'NOCONFIG')
     import submitit
 
     folder = series.work_dir / FOLDER

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dropblock_mm.testing.small_models import write_images, write_model
+from dropblock_mm.testing.small_models import write_images
 
 
 @pytest.fixture(scope='session')
@@ -15,15 +15,6 @@ def small_images(tmp_path_factory):
 
 
 @pytest.fixture(scope='session')
-def small_run(tmp_path_factory, small_images):
+def small_run(tmp_path_factory, small_images, runs_of):
     """A function that returns the folder of a run, made once."""
-    root, made = tmp_path_factory.mktemp('small_runs'), {}
-
-    def make(library, seed=0):
-        pytest.importorskip(library)
-        key = f'{library}_{seed}'
-        if key not in made:
-            made[key] = write_model(root / key, library, small_images, seed)
-        return made[key]
-
-    return make
+    return runs_of(tmp_path_factory.mktemp('small_runs'), small_images)

@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from dropblock_mm.reproduction.carrying import Carrier
-from dropblock_mm.testing.small_models import write_images, write_model
+from dropblock_mm.testing.small_models import write_images
 
 
 @pytest.fixture(autouse=True)
@@ -27,18 +27,10 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def small_run(tmp_path_factory, data):
+def small_run(tmp_path_factory, data, runs_of):
     """A function that makes the folder of a library's run, of random weights."""
-    root, made = tmp_path_factory.mktemp('runs'), {}
-
-    def make(library, seed=0):
-        pytest.importorskip(library)
-        key = f'{library}_{seed}'
-        if key not in made:
-            made[key] = write_model(root / key, library, data, seed)
-        return str(made[key])
-
-    return make
+    make = runs_of(tmp_path_factory.mktemp('runs'), data)
+    return lambda library, seed=0: str(make(library, seed))
 
 
 @pytest.fixture

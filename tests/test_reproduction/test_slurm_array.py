@@ -1,6 +1,8 @@
 """What Slurm is asked for, and what a job does."""
 
+import os
 import subprocess
+import sys
 
 import pytest
 
@@ -103,3 +105,30 @@ def test_what_slurm_does_not_take_is_one_message(part, refusal):
 
     with pytest.raises(refusal, match=r'the jobs: sbatch: error: invalid partition\.'):
         part('slurm_array').submitted(Executor(), 'sweep', [['a']])
+
+
+# What is closed stays closed, so this needs a process in which nothing was imported.
+LOG_BEFORE_AND_AFTER = """
+import contextlib, logging, pathlib, types
+from dropblock_mm.errors import RefusedStateError
+from dropblock_mm.reproduction import slurm_array
+
+log = logging.getLogger('mmengine')
+log.addHandler(logging.FileHandler('log.txt', 'w'))
+log.warning('before')
+series = types.SimpleNamespace(work_dir=pathlib.Path('work'), at_once=1)
+with contextlib.suppress(RefusedStateError):  # there may be no Slurm
+    slurm_array.executor_for(series, slurm_array.Array('p'))
+log.warning('after')
+"""
+
+
+def test_the_log_files_of_the_process_stay_open(tmp_path, repo_root):
+    pytest.importorskip('submitit', reason='needs submitit')
+    subprocess.run(
+        [sys.executable, '-c', LOG_BEFORE_AND_AFTER],
+        env={**os.environ, 'PYTHONPATH': str(repo_root)},
+        cwd=tmp_path,
+        check=True,
+    )
+    assert (tmp_path / 'log.txt').read_text() == 'before\nafter\n'
