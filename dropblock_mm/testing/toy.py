@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.evaluator import BaseMetric
+from mmengine.hooks import Hook
 from mmengine.model import BaseModel
-from mmengine.registry import METRICS
+from mmengine.registry import HOOKS, METRICS
 from mmengine.runner import Runner
 from torch import Tensor, nn
 from torch.utils.data import Dataset
@@ -53,6 +55,23 @@ val_dataloader = dict(
 val_cfg = dict()
 val_evaluator = dict(type='ToyAccuracy')
 """
+
+
+@HOOKS.register_module()
+class HeldHook(Hook):
+    """Holds a training back until a file is there, so that it can be interrupted.
+
+    Args:
+        file: The file.
+    """
+
+    def __init__(self, file: str) -> None:
+        self.file = Path(file)
+
+    def before_train(self, runner: Runner) -> None:
+        """Wait."""
+        while not self.file.exists():
+            time.sleep(0.01)
 
 
 @METRICS.register_module()

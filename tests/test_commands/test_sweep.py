@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from pathlib import Path
 
 import pytest
 
@@ -31,6 +32,9 @@ def sweep(load_tool, tmp_path, capsys):
 
 
 def test_a_sweep_is_made_and_goes_on(sweep, config, interrupted_at, tmp_path):
+    go_on = tmp_path / 'go_on'
+    held = f"custom_hooks = [dict(type='HeldHook', file='{go_on}')]\n"
+    Path(config).write_text(Path(config).read_text() + held)
     interrupted_at(2)  # with the first training at work
     status, said = sweep(config, *GRID, '--at-once', '2')
     assert status == 130, said
@@ -38,6 +42,7 @@ def test_a_sweep_is_made_and_goes_on(sweep, config, interrupted_at, tmp_path):
     content = json.loads((tmp_path / 'work/sweep.json').read_text())
     states = [run['state'] for run in content['runs']]
     assert states == ['not started', 'not started']
+    go_on.touch()
     status, said = sweep(config, *GRID, '--at-once', '2')
     assert status == 0, said
     content = json.loads((tmp_path / 'work/sweep.json').read_text())

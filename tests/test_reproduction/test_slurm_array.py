@@ -96,7 +96,9 @@ def test_a_job_that_fails_leaves_an_error(monkeypatch):
         slurm_array.carry_out('sweep', ['2'])
 
 
-def test_what_slurm_does_not_take_is_one_message(part, refusal):
+def test_what_slurm_does_not_take_is_one_message(part, refusal, monkeypatch):
+    # Imported as it comes, it would close the logs of the tests after this one.
+    monkeypatch.setenv('SUBMITIT_LOG_LEVEL', 'NOCONFIG')
     utils = pytest.importorskip('submitit.core.utils', reason='needs submitit')
 
     class Executor:
