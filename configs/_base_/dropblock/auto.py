@@ -14,11 +14,7 @@ How, on any config with a convolutional ``backbone``::
 or in a config of yours, as one of several ``_base_`` (see README.md here).
 """
 
-custom_hooks = [
-    dict(
-        type='dropblock_mm.DropBlockInjectionHook',
-        block_size=7,
-        targets='auto',
-    ),
-    dict(type='dropblock_mm.KeepProbScheduleHook', keep_prob=0.9),
-]
+_base_ = './resnet_c4c5.py'
+
+custom_hooks = _base_.custom_hooks
+custom_hooks[0].targets = 'auto'

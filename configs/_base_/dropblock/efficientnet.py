@@ -13,14 +13,10 @@ How, on any config with an EfficientNet of mmdet's or mmpretrain's called ``back
 or in a config of yours, as one of several ``_base_`` (see README.md here).
 """
 
-custom_hooks = [
-    dict(
-        type='dropblock_mm.DropBlockInjectionHook',
-        block_size=7,
-        targets=[
-            dict(module='backbone.layers.4', gamma_scale=0.25),
-            dict(module='backbone.layers.5'),
-        ],
-    ),
-    dict(type='dropblock_mm.KeepProbScheduleHook', keep_prob=0.9),
+_base_ = './resnet_c4c5.py'
+
+custom_hooks = _base_.custom_hooks
+custom_hooks[0].targets = [
+    dict(module='backbone.layers.4', gamma_scale=0.25),
+    dict(module='backbone.layers.5'),
 ]

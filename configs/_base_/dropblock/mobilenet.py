@@ -13,14 +13,10 @@ How, on any config with a MobileNetV2 called ``backbone``::
 or in a config of yours, as one of several ``_base_`` (see README.md here).
 """
 
-custom_hooks = [
-    dict(
-        type='dropblock_mm.DropBlockInjectionHook',
-        block_size=7,
-        targets=[
-            dict(module=r'backbone\.layer[45]', gamma_scale=0.25),
-            dict(module=r'backbone\.layer[67]'),
-        ],
-    ),
-    dict(type='dropblock_mm.KeepProbScheduleHook', keep_prob=0.9),
+_base_ = './resnet_c4c5.py'
+
+custom_hooks = _base_.custom_hooks
+custom_hooks[0].targets = [
+    dict(module=r'backbone\.layer[45]', gamma_scale=0.25),
+    dict(module=r'backbone\.layer[67]'),
 ]
