@@ -46,7 +46,8 @@ def inventory(config: Mapping[str, Any], loops: Iterable[str]) -> Inventory:
     """
     scope = str(config.get('default_scope') or 'mmengine')
     made = tuple(_made_folders(config))
-    ignored = _ignored_label(config.get('model'))
+    model = config.get('model') or {}
+    ignored = _ignored_label(model)
     data_sets: list[DataSetEntry] = []
     metrics: list[MetricEntry] = []
     flaws: list[str] = []
@@ -61,7 +62,6 @@ def inventory(config: Mapping[str, Any], loops: Iterable[str]) -> Inventory:
         evaluator = config.get(f'{loop}_evaluator')
         metrics += _metrics(evaluator, loop, found, made)
         flaws += evaluator_flaws(evaluator, loop, loader)
-    model = config.get('model') or {}
     return Inventory(tuple(data_sets), tuple(metrics), model, tuple(flaws))
 
 

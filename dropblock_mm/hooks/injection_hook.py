@@ -12,8 +12,12 @@ from mmengine.runner import Runner
 from torch import nn
 
 from dropblock_mm.errors import RefusedValueError
-from dropblock_mm.hooks.keep_rate_hook import is_training, log_keep_rates
-from dropblock_mm.hooks.schedule_hook import KeepProbScheduleHook, names_the_hook
+from dropblock_mm.hooks.rate_hooks import (
+    KeepProbScheduleHook,
+    is_training,
+    log_keep_rates,
+    names_the_hook,
+)
 from dropblock_mm.injection import (
     Defaults,
     Site,

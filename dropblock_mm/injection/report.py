@@ -1,8 +1,7 @@
-"""Tables of sites, as text and for notebooks, and what the sites do on their maps."""
+"""Tables of sites, and of what they do on their maps."""
 
 from __future__ import annotations
 
-import html
 import inspect
 import itertools
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
 from dropblock_mm.layers import ScheduledDrop
+from dropblock_mm.layers.schedules import KeepProbCurve
 
 if TYPE_CHECKING:
     from dropblock_mm.injection.sites import Site
@@ -34,14 +34,6 @@ def format_sites(sites: Sequence[Site]) -> str:
         sites: What :func:`~dropblock_mm.inject` returned.
     """
     return format_table(title_of(sites), *rows_of(sites))
-
-
-def html_of(sites: Sequence[Site]) -> str:
-    """Return the table of :func:`format_sites` for a notebook."""
-    header, rows = rows_of(sites)
-    lines = [_html_row('th', header), *(_html_row('td', row) for row in rows)]
-    table = ''.join(lines) if rows else ''
-    return f'<p>{html.escape(title_of(sites))}</p><table>{table}</table>'
 
 
 def title_of(sites: Sequence[Site]) -> str:
@@ -101,10 +93,6 @@ def format_table(
     rule = ' ' + '─' * (sum(widths) + 3 * len(widths) - 1)
     head, *body = (f'  {line}'.rstrip() for line in lines)
     return '\n'.join([title, '', head, rule, *body])
-
-
-def _html_row(tag: str, cells: Sequence[str]) -> str:
-    return f'<tr>{"".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells)}</tr>'
 
 
 def _default_of(layer: ScheduledDrop, option: str) -> Any:
@@ -256,3 +244,55 @@ def covering_warning(lines: list[list[Line]]) -> str:
         'block_size or a keep_prob nearer to 1, leave them out, or train with larger '
         'images.'
     )
+
+
+def idle_warning(sites: Sequence[Site]) -> str:
+    """Name the sites whose layer has seen nothing; '' if there is none."""
+    idle = [site for site in sites if not site.layer.seen_units]
+    if not idle:
+        return ''
+    names = ', '.join(f'{site.module} ({site.place.name})' for site in idle[:_NAMED])
+    more = f' and {len(idle) - _NAMED} more' if len(idle) > _NAMED else ''
+    frozen = sum(not site.layer.training for site in idle)
+    kinds = dict.fromkeys(site.layer.display_name() for site in idle)
+    return (
+        f'{" and ".join(kinds)} did nothing at {len(idle)} of {len(sites)} '
+        f'sites in the first iteration: {names}{more}. {frozen} of them are in '
+        'eval mode, as in a stage that frozen_stages freezes; the rest were not '
+        'called.'
+    )
+
+
+def tell_of_maps(
+    maps: FirstMaps, curve: KeepProbCurve | None, last: int
+) -> tuple[str, str]:
+    """Return a table of what the layers do at the end of training, and a warning.
+
+    Args:
+        maps: Those of the first iteration.
+        curve: The schedule of the training, if it has one.
+        last: Number of its last iteration.
+    """
+
+    def final_keep_prob(layer: ScheduledDrop) -> float:
+        own = layer.final_keep_prob
+        if curve is not None and curve.interval is not None:
+            return curve.keep_prob_at(last, own)
+        return 1.0 if own is None else own
+
+    lines = lines_of(maps, final_keep_prob)
+    title = (
+        f'{title_of(maps.sites)}: {_in_words(curve, last)}. Maps of the first '
+        'iteration; what is kept of them, and gamma, are those at the end of training.'
+    )
+    return format_lines(title, maps.sites, lines), covering_warning(lines)
+
+
+def _in_words(curve: KeepProbCurve | None, last: int) -> str:
+    """Say how keep_prob moves in a training, whose last iteration is given."""
+    if curve is None or curve.interval is None:
+        return 'constant keep_prob, without a schedule'
+    begin, end = curve.interval.begin, curve.interval.end
+    moves = f'keep_prob {curve.start_keep_prob:g} -> {curve.keep_prob:g}'
+    when = f'iterations {begin:,} to {end:,}' + (f' of {last:,}' if end < last else '')
+    return f'{moves}, {curve.schedule}, {when}'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import itertools
 import re
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from torch.fx import GraphModule
 from dropblock_mm.errors import RefusedValueError
 from dropblock_mm.injection.places import Place, Undo
 from dropblock_mm.injection.refusals import no_match_message, no_site_message
-from dropblock_mm.injection.report import format_sites, html_of
+from dropblock_mm.injection.report import format_sites, rows_of, title_of
 from dropblock_mm.injection.targets import Target
 from dropblock_mm.injection.walk import is_beneath, named_modules, walk
 from dropblock_mm.layers import ScheduledDrop
@@ -57,7 +58,10 @@ class Sites(list[Site]):
         return format_sites(self)
 
     def _repr_html_(self) -> str:
-        return html_of(self)
+        header, rows = rows_of(self)
+        lines = [_html_row('th', header), *(_html_row('td', row) for row in rows)]
+        table = ''.join(lines) if rows else ''
+        return f'<p>{html.escape(title_of(self))}</p><table>{table}</table>'
 
     @overload
     def __getitem__(self, index: SupportsIndex) -> Site: ...
@@ -69,6 +73,10 @@ class Sites(list[Site]):
         """Return a site, or some of them with the same way of showing."""
         found = super().__getitem__(index)
         return Sites(found) if isinstance(index, slice) else found
+
+
+def _html_row(tag: str, cells: Sequence[str]) -> str:
+    return f'<tr>{"".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells)}</tr>'
 
 
 def inject_targets(model: nn.Module, targets: Sequence[Target]) -> Sites:
@@ -211,3 +219,41 @@ def _check_no_site_twice(planned: Sequence[_Plan]) -> None:
                 f'{plan.module} ({type(place.owner).__name__}) has two places named '
                 f'{place.name!r}. Give each place of a block a name of its own.'
             )
+
+
+def named_groups(layers: Sequence[ScheduledDrop]) -> dict[str, list[ScheduledDrop]]:
+    """Group layers by target, under names that any logger takes.
+
+    A target's name is its path, or what is readable of its regular expression; the
+    layer and a number are added where two targets would have the same.
+    """
+    groups: dict[tuple[Any, ...], list[ScheduledDrop]] = {}
+    for layer in layers:
+        key = (layer.target, type(layer), layer.final_keep_prob)
+        groups.setdefault(key, []).append(layer)
+    short = [readable_name(target) for target, *_ in groups]
+    names: list[str] = []
+    for (_, kind, _), name in zip(groups, short, strict=True):
+        full = name if short.count(name) == 1 else f'{name}.{kind.__name__}'
+        numbered = [full, *(f'{full}_{n}' for n in range(2, len(groups) + 2))]
+        names.append(next(n for n in numbered if n not in names))
+    return dict(zip(names, groups.values(), strict=True))
+
+
+def readable_name(target: str | None) -> str:
+    r"""Turn a target's ``module`` into letters, digits and ``_.-``.
+
+    Loggers take names for paths and refuse what regular expressions are made of.
+    There is no slash in it: mmdet's analyze_logs.py takes such names for metrics.
+
+    Examples:
+        >>> readable_name('backbone.layer[34]')
+        'backbone.layer_34'
+        >>> readable_name(r'bbox_head\.(cls|reg)_convs')
+        'bbox_head.cls_reg_convs'
+    """
+    if target is None:
+        return 'plugins'
+    text = re.sub(r'[^A-Za-z0-9_.-]+', '_', target.replace('\\.', '.'))
+    text = re.sub(r'_*\.[_.]*', '.', re.sub('_+', '_', text))
+    return text.strip('_.-') or 'model'

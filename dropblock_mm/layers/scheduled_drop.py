@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, fx, nn
 
-from dropblock_mm.errors import RefusedTypeError, RefusedValueError
-from dropblock_mm.layers.rate_and_counts import RateAndCounts
+from dropblock_mm.errors import RefusedTypeError
+from dropblock_mm.layers.counts import count_units
+from dropblock_mm.layers.names import introduce
 from dropblock_mm.ops.arguments import (
     DROP_RATE_NAMES,
     check_gamma_scale,
@@ -19,14 +19,25 @@ from dropblock_mm.ops.arguments import (
     keep_prob_instead,
     names_unknown_arguments,
 )
+from dropblock_mm.ops.cpu.sparse import add_to
 from dropblock_mm.ops.paths import is_plain_on_host, refuse_recording
-from dropblock_mm.ops.torch_private import is_recomputing
+from dropblock_mm.ops.torch_private import (
+    ToldOfConversion,
+    buffers_of,
+    is_compiling,
+    is_recomputing,
+    is_transformed,
+)
 
-# Every regulariser by its name, as `layer=...` of a target names it.
-LAYERS: dict[str, type[ScheduledDrop]] = {}
+# Half precision would round the rate.
+_BUFFERS = {
+    'keep_prob': torch.float32,
+    'kept_units': torch.int64,
+    'seen_units': torch.int64,
+}
 
 
-class ScheduledDrop(RateAndCounts):
+class ScheduledDrop(ToldOfConversion):
     """A regulariser that keeps units with a probability; the identity in eval mode.
 
     A new one derives from this class, implements :meth:`drop` and
@@ -36,10 +47,12 @@ class ScheduledDrop(RateAndCounts):
     a page about it, "A regulariser of your own".
 
     It has no parameters and only non-persistent buffers, so a model's state_dict is
-    the same with and without it. ``keep_prob`` is the rate of now, and ``kept_units``
-    and ``seen_units`` count the units of every forward pass in training mode, a
-    recomputed pass not again; see
-    :class:`~dropblock_mm.layers.rate_and_counts.RateAndCounts`.
+    the same with and without it. ``keep_prob`` is the rate of now, in a buffer so that
+    a schedule neither recompiles a compiled model nor comes between a forward pass and
+    its recomputation under activation checkpointing. A plain number beside it is what
+    was asked for: whatever happens to the buffer (``to_empty``, the meta device, half
+    precision), it is filled from that again. ``kept_units`` and ``seen_units`` count
+    the units of every forward pass in training mode, a recomputed pass not again.
 
     Tracers of ``torch.fx`` see one node, in either mode: the layer itself.
 
@@ -57,25 +70,16 @@ class ScheduledDrop(RateAndCounts):
 
     where = 'conv'
 
-    if TYPE_CHECKING:  # as in RateAndCounts
+    # TorchScript reads annotations of a class, and cannot read those in quotes.
+    if TYPE_CHECKING:
+        keep_prob: Tensor
+        kept_units: Tensor
+        seen_units: Tensor
         __jit_unused_properties__: ClassVar[list[str]]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        known = LAYERS.get(cls.__name__)
-        if known is not None and _is_ours(known) and not _is_ours(cls):
-            raise RefusedValueError(
-                f'{cls.__name__!r} is the name of a layer of dropblock_mm, and targets '
-                'name layers by it. Give your class another name.'
-            )
-        if not cls.__name__.startswith('_'):
-            LAYERS[cls.__name__] = cls
-        own = vars(cls).get('__init__')
-        if own is not None and _takes_known_names(own):
-            cls.__init__ = names_unknown_arguments(own)  # type: ignore[method-assign]
-        # TorchScript compiles every property that is not named here.
-        names = [n for c in cls.__mro__ for n, v in vars(c).items() if _is_property(v)]
-        cls.__jit_unused_properties__ = names
+        introduce(cls)
 
     @names_unknown_arguments
     def __init__(
@@ -86,7 +90,12 @@ class ScheduledDrop(RateAndCounts):
         in_channels: int | None = None,
     ) -> None:
         final = None if keep_prob is None else check_keep_prob(keep_prob)
-        super().__init__(1.0 if final is None else final)
+        super().__init__()
+        self._rate = 1.0 if final is None else final
+        for name in _BUFFERS:
+            self.register_buffer(name, self._new_buffer(name), persistent=False)
+        # Memory that others make for a meta tensor holds anything.
+        self._awaits_values = _has_no_values(self.keep_prob)
         self.target: str | None = None  # set by injection; names it in logs
         self.final_keep_prob = final
         self.drop_scale = check_gamma_scale(drop_scale, 'drop_scale')
@@ -154,18 +163,27 @@ class ScheduledDrop(RateAndCounts):
             return self._one_node(x)
         if not self.training:
             return x
-        if is_plain_on_host(x) and self.is_usable_on_host():
-            # Training on the CPU, where every microsecond of each site counts.
-            rate = self._buffers['keep_prob']
-            out, kept = self.drop(x, rate)  # type: ignore[arg-type]
-            if not is_recomputing():
-                self.count_on_host(x, kept)
-            return out
+        if is_plain_on_host(x):
+            held = buffers_of(self)
+            if self._is_usable_on_host(held['keep_prob']):
+                return self._drop_on_host(x, held)
         refuse_recording(type(self).__name__)
-        self.make_usable(x.device)
+        self._make_usable(x.device)
         out, kept = self.drop(x, self.keep_prob)
         if not is_recomputing():
-            self.count(x, kept)
+            count_units(self.kept_units, self.seen_units, x, kept)
+        return out
+
+    def _drop_on_host(self, x: Tensor, held: Mapping[str, Tensor]) -> Tensor:
+        """Drop in training on the CPU, where every microsecond of each site counts."""
+        out, kept = self.drop(x, held['keep_prob'])
+        if is_recomputing():
+            return out
+        if type(kept) is int:
+            add_to(held['kept_units'], kept)
+            add_to(held['seen_units'], x.numel())
+        else:
+            count_units(held['kept_units'], held['seen_units'], x, kept)
         return out
 
     def _one_node(self, x: Any) -> Any:
@@ -174,9 +192,6 @@ class ScheduledDrop(RateAndCounts):
         The traced module then holds the layer itself, which follows its mode and its
         schedule. A tracer takes modules of torch alone for leaves, and would record
         one branch of every condition in others.
-
-        Args:
-            x: Proxy of the layer's input, of a ``torch.fx`` tracer.
         """
         path = x.tracer.path_of_module(self)
         return x.tracer.create_proxy('call_module', path, (x,), {})
@@ -200,34 +215,93 @@ class ScheduledDrop(RateAndCounts):
         if name in DROP_RATE_NAMES or (
             name == 'keep_prob' and not isinstance(value, Tensor)
         ):
+            is_rate = name == 'keep_prob'
+            way = f'({value!r})' if is_rate else f': {keep_prob_instead(name, value)}'
             raise RefusedTypeError(
                 f'{type(self).__name__}.{name} = {value!r} would change nothing. '
-                f'{_right_way(name, value)}'
+                f'Call set_keep_prob{way}.'
             )
         super().__setattr__(name, value)
 
+    # ---- the buffers, which keep their word
 
-def _is_property(value: Any) -> bool:
-    return isinstance(value, property)
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Notice buffers without values: ``torch.load`` can put them on meta."""
+        super().__setstate__(state)
+        self._awaits_values = self._awaits_values or _has_no_values(self.keep_prob)
 
+    def set_keep_prob(self, keep_prob: float) -> None:
+        """Set the probability of keeping a unit, in [0, 1], from now on."""
+        self._rate = check_keep_prob(keep_prob)
+        self._make_usable(self.keep_prob.device)
+        self.keep_prob.fill_(self._rate)
 
-def _takes_known_names(init: Callable[..., Any]) -> bool:
-    """Tell a constructor without ``*args`` and ``**kwargs``, and not decorated yet."""
-    kinds = {p.kind for p in inspect.signature(init).parameters.values()}
-    any_names = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
-    return not (kinds & any_names or hasattr(init, '__wrapped__'))
+    def reset_count(self) -> None:
+        """Start counting kept and seen units from zero."""
+        self._make_usable(self.keep_prob.device)
+        self.kept_units.zero_()
+        self.seen_units.zero_()
 
+    def reset_parameters(self) -> None:
+        """Give the buffers what was asked for; FSDP calls it after ``to_empty``."""
+        for name in _BUFFERS:
+            setattr(self, name, self._new_buffer(name, self.keep_prob.device))
+        self._awaits_values = _has_no_values(self.keep_prob)
 
-def _is_ours(layer: type) -> bool:
-    return layer.__module__.startswith('dropblock_mm.')
+    def _is_usable_on_host(self, rate: Tensor) -> bool:
+        """Tell whether the rate is an ordinary tensor on the CPU, as almost always."""
+        if type(rate) is not Tensor or self._awaits_values:
+            return False
+        return rate.is_cpu and not rate.is_inference()
 
+    def converted(self, before: Mapping[str, Tensor]) -> None:
+        """Let ``to``, ``half``, ``to_empty`` and the like choose the device alone."""
+        ours = {name: before[name] for name in _BUFFERS}
+        self._place(ours, self.keep_prob.device)
 
-def _right_way(name: str, value: Any) -> str:
-    """Say how to set the rate that was assigned to an attribute."""
-    if name == 'keep_prob':
-        return f'Call set_keep_prob({value!r}).'
-    return f'Call set_keep_prob: {keep_prob_instead(name, value)}.'
+    def _make_usable(self, device: torch.device) -> None:
+        """See to buffers that others put in place, without the values or elsewhere."""
+        rate = self.keep_prob
+        lacks_values = self._awaits_values and device.type != 'meta'
+        if not (lacks_values or rate.device != device or _is_frozen(rate)):
+            return
+        if type(rate) is Tensor and not is_transformed(rate):
+            self._place({name: getattr(self, name) for name in _BUFFERS}, device)
+
+    def _place(self, buffers: Mapping[str, Tensor], device: torch.device) -> None:
+        """Have the buffers on a device: with the rate that was asked for, and counts.
+
+        On the meta device they have no values; what comes from there is made anew.
+        """
+        for name, buffer in buffers.items():
+            is_empty = self._awaits_values or buffer.is_meta
+            if is_empty and device.type != 'meta':
+                placed = self._new_buffer(name, device)
+            elif buffer.device == device and not _is_frozen(buffer):
+                placed = buffer
+            else:
+                with torch.inference_mode(False):
+                    placed = buffer.clone().to(device)
+            setattr(self, name, placed)
+        self._awaits_values = device.type == 'meta'
+
+    def _new_buffer(self, name: str, device: torch.device | None = None) -> Tensor:
+        value = self._rate if name == 'keep_prob' else 0
+        with torch.inference_mode(False):  # such tensors could not be written later
+            return torch.full((), value, dtype=_BUFFERS[name], device=device)
 
 
 def _short(value: Any) -> str:
     return f'{value:g}' if isinstance(value, float) else str(value)
+
+
+def _is_frozen(buffer: Tensor) -> bool:
+    """Tell a tensor that was made in inference mode, and cannot be written outside."""
+    if is_compiling():  # compilers cannot ask
+        return False
+    return buffer.is_inference() and not torch.is_inference_mode_enabled()
+
+
+def _has_no_values(buffer: Tensor) -> bool:
+    """Tell a tensor on the meta device, or a fake one."""
+    return buffer.is_meta or type(buffer) is not Tensor

@@ -97,7 +97,7 @@ def _probability_on_host(
 ) -> float:
     """Return the number in what :func:`_probability` returns."""
     if isinstance(keep_prob, Tensor) and keep_prob.dtype is torch.float32:
-        number = sparse.loops.number_in(keep_prob)
+        number = sparse.number_in(keep_prob)
         return number if drop_scale == 1.0 else _scaled(number, drop_scale, dtype)
     wide = torch.promote_types(dtype, torch.float32)
     return float(_probability(keep_prob, drop_scale, torch.device('cpu'), wide))

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 # torch.compiler has it since 2.3; before, compilers cannot be told.
@@ -156,6 +156,41 @@ def beneath_transforms() -> contextlib.AbstractContextManager[Any]:
     except ImportError:
         return contextlib.nullcontext()
     return temporarily_clear_interpreter_stack()
+
+
+def buffers_of(module: nn.Module) -> Mapping[str, Tensor]:
+    """Return a module's own buffers by name.
+
+    A module looks for attributes there after everything else, which takes longer than
+    counting what a layer drops. Without the private name they are collected.
+    """
+    held: Any = vars(module).get('_buffers')
+    return dict(module.named_buffers(recurse=False)) if held is None else held
+
+
+class ToldOfConversion(nn.Module):
+    """A module that is told when its buffers are moved, cast or emptied.
+
+    ``to``, ``half``, ``to_empty`` and the like are many public methods, a parent's
+    reach its parts by none of them, and other libraries call what they have in common.
+    Without the private name nothing is told, and buffers that were cast or emptied stay
+    so.
+    """
+
+    def _apply(
+        self, fn: Callable[[Tensor], Tensor], *args: Any, **kwargs: Any
+    ) -> ToldOfConversion:
+        before = dict(buffers_of(self))
+        super()._apply(fn, *args, **kwargs)
+        self.converted(before)
+        return self
+
+    def converted(self, before: Mapping[str, Tensor]) -> None:
+        """Do what is to be done after a conversion.
+
+        Args:
+            before: The buffers as they were.
+        """
 
 
 def _never(*_: Any) -> bool:

@@ -20,7 +20,7 @@ from dropblock_mm.analysis.trained.models import (
     open_model,
 )
 from dropblock_mm.errors import RefusedValueError
-from dropblock_mm.hooks.keep_rate_hook import scheduled_layers
+from dropblock_mm.hooks.rate_hooks import scheduled_layers
 
 
 @pytest.fixture(scope='module')

@@ -22,8 +22,7 @@ MAX_ITERS = 8  # of a toy run: 2 epochs of 4 iterations
 @pytest.fixture
 def safe_globals():
     """Let torch's safe loading read MMEngine's checkpoints, in this test."""
-    with torch.serialization.safe_globals(mmengine_globals()):
-        yield
+    torch.serialization.add_safe_globals(mmengine_globals())
 
 
 def injection(*targets, **options):

@@ -8,7 +8,7 @@ from mmengine.optim import OptimWrapper
 from torch.utils.data import Dataset
 
 from dropblock_mm import ScheduledDrop
-from dropblock_mm.hooks.keep_rate_hook import is_training
+from dropblock_mm.hooks.rate_hooks import is_training
 from dropblock_mm.testing.toy import ToyImages, toy_classifier, toy_runner
 
 HOOKS = [

@@ -1,8 +1,11 @@
+import pytest
 from mmseg.models.backbones import ResNetV1c
 from torch import nn
 
 from dropblock_mm import inject, inject_drop_block
 from dropblock_mm.injection import format_sites
+from dropblock_mm.injection.sites import named_groups, readable_name
+from dropblock_mm.layers import DropBlock2d, Dropout, DropPath
 from dropblock_mm.testing.toy import toy_classifier
 from dropblock_mm.testing.toy_blocks import BasicBlock
 
@@ -95,3 +98,54 @@ def test_a_notebook_shows_the_table():
     assert page.startswith('<p>DropBlock at 6 sites</p><table><tr><th>module</th>')
     assert page.count('<tr>') == 7
     assert '<td>backbone.layer4.1</td><td>conv2</td><td>7</td>' in page
+
+
+# ---- names of targets in logs
+
+
+@pytest.mark.parametrize(
+    ('target', 'name'),
+    [
+        ('backbone.layer4', 'backbone.layer4'),
+        ('backbone.layer[34]', 'backbone.layer_34'),
+        (r'backbone\.layer3\.[1-9]', 'backbone.layer3.1-9'),
+        (r'bbox_head\.(cls|reg)_convs', 'bbox_head.cls_reg_convs'),
+        ('backbone.*', 'backbone'),
+        (r'.*\.conv\d+', 'conv_d'),
+        ('', 'model'),
+        ('.*', 'model'),
+        (None, 'plugins'),
+    ],
+)
+def test_a_regular_expression_gets_a_readable_name(target, name):
+    assert readable_name(target) == name
+
+
+def layer(kind, target, keep_prob=None, **options):
+    made = kind(keep_prob=keep_prob, **options)
+    made.target = target
+    return made
+
+
+def test_names_that_would_be_the_same_are_told_apart():
+    layers = [
+        layer(DropBlock2d, 'neck', block_size=3),
+        layer(Dropout, 'neck'),
+        layer(Dropout, 'neck'),
+        layer(Dropout, 'neck', 0.5),
+        layer(DropPath, 'a[bc]'),
+        layer(DropPath, 'a(bc)'),
+        layer(DropPath, 'plugins'),
+        layer(DropPath, None),
+    ]
+    groups = named_groups(layers)
+    assert {name: len(group) for name, group in groups.items()} == {
+        'neck.DropBlock2d': 1,
+        'neck.Dropout': 2,
+        'neck.Dropout_2': 1,
+        'a_bc.DropPath': 1,
+        'a_bc.DropPath_2': 1,
+        'plugins.DropPath': 1,
+        'plugins.DropPath_2': 1,
+    }
+    assert [one for group in groups.values() for one in group] == layers

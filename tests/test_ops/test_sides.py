@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import dropblock_mm
 from dropblock_mm import drop_block_1d, drop_block_2d, drop_block_3d, expected_keep_rate
-from dropblock_mm.ops import cpu, dense, drop_block_with_count
+from dropblock_mm.ops import dense, drop_block_with_count
 from dropblock_mm.ops.cpu import native, sparse, torch_loops
 from dropblock_mm.ops.plan import BlockGeometry, Draw
 from dropblock_mm.ops.rates import clamp_block, seed_grid
@@ -87,9 +87,9 @@ def test_both_loops_drop_the_same(case, shared_mask, keep_prob, seed):
     shape, block_size = case
     outputs = []
     x = torch.randn(shape)
-    for loops in (native, torch_loops):
+    for in_c in (True, False):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sparse, 'loops', loops)
+            patch.setattr(sparse, 'in_c', in_c)
             torch.manual_seed(seed)
             outputs.append(
                 FUNCTIONS[len(shape) - 2](
@@ -301,7 +301,7 @@ def test_torchvisions_drops_as_much(dims, block_size):
 def test_functions_are_public():
     for dims, function in FUNCTIONS.items():
         assert getattr(dropblock_mm, f'drop_block_{dims}d') is function
-    assert {cpu.native, cpu.torch_loops} >= {sparse.loops}
+    assert sparse.in_c is native.IS_BUILT
 
 
 def test_every_position_of_a_small_volume_is_hit():

@@ -202,3 +202,55 @@ def test_beneath_transforms_a_tensor_from_outside_can_be_changed(monkeypatch):
     monkeypatch.setitem(sys.modules, 'torch._functorch.pyfunctorch', None)
     with pytest.raises(RuntimeError, match='mutate'):
         torch.func.grad(add)(torch.ones(2))
+
+
+# ---- modules
+
+
+class Told(torch_private.ToldOfConversion):
+    """Notes what it is told."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer('rate', torch.tensor(0.9), persistent=False)
+        self.told = []
+
+    def converted(self, before):
+        self.told.append((before['rate'].dtype, self.rate.dtype))
+
+
+def test_a_part_is_told_of_its_parents_conversions():
+    part = Told()
+    parent = torch.nn.Sequential(torch.nn.Sequential(part))
+    parent.half()
+    parent.to(torch.float64)
+    parent.to_empty(device='cpu')
+    half, single, double = torch.float16, torch.float32, torch.float64
+    assert part.told == [(single, half), (half, double), (double, double)]
+
+
+def test_buffers_are_found_with_and_without_the_private_name():
+    part = torch.nn.Module()
+    part.register_buffer('rate', torch.tensor(0.9))
+    part.inner = torch.nn.BatchNorm2d(2)
+    assert torch_private.buffers_of(part)['rate'] is part.rate
+    del part._buffers
+    part.named_buffers = lambda recurse: iter([('rate', recurse)])
+    assert torch_private.buffers_of(part) == {'rate': False}
+
+
+def own_names(file):
+    """Names that a file asks of objects, or gives to methods."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.ClassDef):
+            yield from (part.name for part in node.body if hasattr(part, 'name'))
+
+
+def test_no_other_file_uses_what_is_private_in_a_module():
+    module = torch.nn.Module()
+    private = {n for n in [*dir(module), *vars(module)] if n[0] == '_' != n[1]}
+    found = {str(f): private.intersection(own_names(f)) for f in FILES}
+    assert not {file: names for file, names in found.items() if names}
+    assert '_apply' in private.intersection(own_names(Path(torch_private.__file__)))

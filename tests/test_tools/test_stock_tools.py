@@ -139,15 +139,12 @@ def train(root, text, **names):
     (root / 'data/all.json').write_text(json.dumps(coco))
     config = root / f'{root.name}.py'
     config.write_text((text + OURS).format(root=f'{root}/data/', **names))
-    safe = torch.serialization.get_safe_globals()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '0')
         patch.setenv('LOCAL_RANK', '0')
         patch.setattr(DefaultScope, '_instance_dict', OrderedDict())
         command = importlib.import_module('dropblock_mm.commands.train')
         command.main([str(config), '--work-dir', str(root / 'run')])
-    torch.serialization.clear_safe_globals()
-    torch.serialization.add_safe_globals(safe)
 
 
 @pytest.fixture(scope='module')

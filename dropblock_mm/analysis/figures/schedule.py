@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from dropblock_mm.analysis.figures.record import FigureRecord, NumberTable
 from dropblock_mm.analysis.schedule import ScheduleCurves, StageCurve
-from dropblock_mm.hooks.keep_rate_hook import readable_name
+from dropblock_mm.injection.sites import readable_name
 from dropblock_mm.runs.training_log import TrainingLog
 
 LOGGED = 'target_keep_rate.'

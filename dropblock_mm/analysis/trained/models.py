@@ -153,7 +153,8 @@ def open_model(files: ModelFiles, options: Mapping[str, Any]) -> TrainedModel:
     read_checkpoint(files.checkpoint, said)
     content = torch.load(files.checkpoint, map_location='cpu', weights_only=True)
     with refusing_what_mmengine_refuses(cfg):
-        model = MODELS.build(Config(without(cfg.model.to_dict(), WEIGHTS))._cfg_dict)
+        plain = Config({'model': without(cfg.model.to_dict(), WEIGHTS)})
+        model = MODELS.build(plain.model)
     load_weights(model, weights_of(content), said, files.config)
     meta = content.get('meta') if isinstance(content, Mapping) else None
     known = (meta or {}).get('dataset_meta') or {}

@@ -9,18 +9,21 @@ runs on torch's threads, and backward draws the same mask again instead of keepi
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from dropblock_mm.ops.cpu import native, torch_loops
-from dropblock_mm.ops.plan import Draw, Plan, draw_host_key
+from dropblock_mm.ops.plan import BlockGeometry, Draw, Plan, draw_host_key, packed
 
-# The two do the same, and draw the same masks from the same key.
-loops: Any = native if native.IS_BUILT else torch_loops
-add_to: Callable[[Tensor, int], None] = loops.add_to
+# Whether C does it, where it can; tensor operations draw the same from the same key.
+in_c = native.IS_BUILT
+
+_loops: Any = native.loops
+_DTYPES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2, torch.float16: 3}
+_CONTIGUOUS = torch.contiguous_format
+Steps = tuple[int, int, int]
 
 
 def drop(
@@ -39,7 +42,7 @@ def drop(
     if seeds is not None:
         return drop_drawn(x, Draw.given(plan.geometry, seeds))
     if isinstance(keep_prob, Tensor):
-        keep_prob = loops.number_in(keep_prob)
+        keep_prob = number_in(keep_prob)
     gamma = plan.gamma(keep_prob)
     if gamma == 0.0:
         return x, x.numel()
@@ -63,7 +66,7 @@ def drop_drawn(
     """
     if x.requires_grad and torch.is_grad_enabled():
         return _scale_and_drop(x, draw, factor, divides)
-    out, dropped = loops.drop(x, draw, factor, divides)
+    out, dropped = scale_and_clear(x, draw, factor, divides)
     return out, x.numel() - dropped
 
 
@@ -74,7 +77,7 @@ def drop_mask(draw: Draw) -> tuple[Tensor, int]:
         tuple[Tensor, int]: BoolTensor[N, C, *size], True where a unit is dropped,
         and a count of the mask's units.
     """
-    mask, dropped = loops.draw_mask(draw)
+    mask, dropped = draw_mask(draw)
     return mask, draw.geometry.num_units - dropped // draw.geometry.shared_over
 
 
@@ -91,7 +94,7 @@ class _ScaleAndDrop(torch.autograd.Function):
         ctx.how = draw, factor, divides
         if draw.seeds is not None:
             ctx.save_for_backward(draw.seeds)
-        out, dropped = loops.drop(x, draw, factor, divides)
+        out, dropped = scale_and_clear(x, draw, factor, divides)
         return out, x.numel() - dropped
 
     @staticmethod
@@ -103,3 +106,128 @@ class _ScaleAndDrop(torch.autograd.Function):
 
 # What Function.apply itself calls where torch.func transforms nothing, as here.
 _scale_and_drop = super(torch.autograd.Function, _ScaleAndDrop).apply
+
+
+# ---- the loops: in C, or as tensor operations
+
+
+def number_in(rate: Tensor) -> float:
+    """Return the number in Tensor[] on the CPU."""
+    if in_c and rate.dtype is torch.float32 and rate.is_cpu and type(rate) is Tensor:
+        return _loops.float_at(rate.data_ptr())
+    return float(rate)
+
+
+def add_to(count: Tensor, number: int) -> None:
+    """Add to LongTensor[], which nothing follows, in place."""
+    if in_c and count.dtype is torch.int64 and count.is_cpu and type(count) is Tensor:
+        _loops.add_at(count.data_ptr(), number)
+    else:
+        count.add_(number)
+
+
+def scale_and_clear(
+    x: Tensor, draw: Draw, factor: float = 0.0, divides: bool = False
+) -> tuple[Tensor, int]:
+    """Do :func:`drop_drawn`, which differentiates it, and count what is dropped.
+
+    Returns:
+        tuple[Tensor, int]: A fresh tensor like ``x``, and the number of its units that
+        were dropped.
+    """
+    dtype = _DTYPES.get(x.dtype)
+    # One of torch's views is the negative of what its memory holds.
+    if not in_c or dtype is None or x.is_neg():
+        return _clear_by_mask(x, draw, factor, divides)
+    if x.is_contiguous():  # as of a product, also where sides of 1 have any stride
+        out = torch.empty_like(x, memory_format=_CONTIGUOUS)
+        steps = draw.geometry.packed_steps
+    else:
+        found = _layout_for(x, draw.geometry)
+        if found is None:
+            return _clear_by_mask(x, draw, factor, divides)
+        x, out, steps = found
+    dropped = _loops.drop(
+        draw.geometry.packed_layout,
+        *_numbers_of(draw),
+        out.data_ptr(),
+        x.data_ptr(),
+        dtype,
+        steps,
+        factor,
+        divides,
+        torch.get_num_threads(),
+    )
+    return out, dropped
+
+
+def draw_mask(draw: Draw) -> tuple[Tensor, int]:
+    """See :func:`dropblock_mm.ops.cpu.torch_loops.draw_mask`."""
+    if not in_c:
+        return torch_loops.draw_mask(draw)
+    geometry = draw.geometry.of_mask
+    mask = torch.empty(geometry.shape, dtype=torch.bool, device='cpu')
+    dropped = _loops.draw(
+        geometry.packed_layout,
+        *_numbers_of(draw),
+        mask.data_ptr(),
+        torch.get_num_threads(),
+    )
+    return mask, dropped * draw.geometry.shared_over
+
+
+def _clear_by_mask(
+    x: Tensor, draw: Draw, factor: float, divides: bool
+) -> tuple[Tensor, int]:
+    mask, dropped = draw_mask(draw)
+    return torch_loops.apply(x, mask, dropped, factor, divides), dropped
+
+
+def _numbers_of(draw: Draw) -> tuple[int, int, float, int]:
+    seeds = 0 if draw.seeds is None else draw.seeds.data_ptr()
+    return draw.way, draw.key, draw.share, seeds
+
+
+def _layout_for(
+    x: Tensor, geometry: BlockGeometry
+) -> tuple[Tensor, Tensor, bytes] | None:
+    """Return an input, an output and their steps, where the loops can follow them."""
+    steps = _steps_of(x, geometry)
+    if steps is None:
+        x = x.clone()  # torch's own order of dimensions, without gaps
+        steps = _steps_of(x, geometry)
+    if steps is None:
+        return None
+    out = torch.empty_like(x)
+    out_steps = _steps_of(out, geometry)
+    if out_steps is None or not _fit(steps, out_steps):
+        x = torch.empty_like(out).copy_(x)  # channels behind each other, as in `out`
+        return _layout_for(x, geometry)
+    return x, out, packed((*out_steps, *steps))
+
+
+def _steps_of(x: Tensor, geometry: BlockGeometry) -> Steps | None:
+    """Return strides of image, channel and unit, where the loops can follow them.
+
+    Returns:
+        Steps | None: None where the units of a plane have no common stride, or nothing
+        lies behind each other.
+    """
+    if x.is_contiguous():
+        return geometry.steps_of_input
+    image, channel, *inner = x.stride()
+    step, expected = 1, 0
+    for length, stride in zip(reversed(x.shape[2:]), reversed(inner), strict=True):
+        if length == 1:
+            continue
+        if expected == 0:
+            step = stride
+        elif stride != expected:
+            return None
+        expected = stride * length
+    return (image, channel, step) if 1 in (channel, step) else None
+
+
+def _fit(one: Steps, other: Steps) -> bool:
+    """Tell whether units lie behind each other in both tensors, or channels do."""
+    return one[2] == other[2] == 1 or one[1] == other[1] == 1

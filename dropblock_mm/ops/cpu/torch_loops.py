@@ -1,7 +1,7 @@
 """The loops as tensor operations: for installations without a compiler.
 
-It draws the same masks as :mod:`~dropblock_mm.ops.cpu.native`, from the same numbers:
-``random.h`` says how those are made of a key and an index.
+They draw the same masks as those in C, from the same numbers: ``random.h`` says how
+those are made of a key and an index.
 """
 
 from __future__ import annotations
@@ -19,39 +19,18 @@ _WORD, _LEVELS = 64, 64
 _TWO_64 = 2.0**64
 
 
-def number_in(rate: Tensor) -> float:
-    """Return the number in Tensor[] on the CPU."""
-    return float(rate)
-
-
-def add_to(count: Tensor, number: int) -> None:
-    """Add to LongTensor[], which nothing follows, in place."""
-    count.add_(number)
-
-
-def drop(
-    x: Tensor, draw: Draw, factor: float = 0.0, divides: bool = False
-) -> tuple[Tensor, int]:
-    """Scale a tensor and clear what a draw drops.
-
-    Args:
-        x: Tensor[N, C, *size] of any strides.
-        draw: What is dropped.
-        factor: What the rest is multiplied by; 0 for ``all / kept`` units.
-        divides: Divide by ``factor`` instead; for whole planes alone.
-
-    Returns:
-        tuple[Tensor, int]: A fresh tensor like ``x``, and the number of its units that
-        were dropped.
-    """
-    mask, dropped = draw_mask(draw)
-    return apply(x, mask, dropped, factor, divides), dropped
-
-
 def apply(
     x: Tensor, mask: Tensor, dropped: int, factor: float, divides: bool
 ) -> Tensor:
-    """Return the product or quotient, with zeros where the mask is True."""
+    """Return the product or quotient, with zeros where the mask is True.
+
+    Args:
+        x: Tensor[N, C, *size] of any strides.
+        mask: BoolTensor[N, C, *size], with one channel where all share it.
+        dropped: Number of units of ``x`` that it drops.
+        factor: What the rest is multiplied by; 0 for ``all / kept`` units.
+        divides: Divide by ``factor`` instead.
+    """
     if factor == 0.0:
         factor = x.numel() / max(x.numel() - dropped, 1)
     wide = x.to(torch.promote_types(x.dtype, torch.float32)) if divides else x

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dropblock_mm import drop_block_2d
-from dropblock_mm.ops.cpu import native, torch_loops
+from dropblock_mm.ops.cpu import native, sparse, torch_loops
 from dropblock_mm.ops.plan import BlockGeometry, Draw, Way
 from dropblock_mm.ops.reference import reference_mask
 
@@ -75,7 +75,7 @@ def test_masks_are_drawn_alike(all_draws, variants, data):
     expected, dropped = torch_loops.draw_mask(draw)
     for variant in variants:
         native.use_instructions(variant)
-        mask, count = native.draw_mask(draw)
+        mask, count = sparse.draw_mask(draw)
         assert torch.equal(mask, expected)
         assert count == dropped == mask.sum() * draw.geometry.shared_over
     seeds = torch_loops.draw_seeds(draw)
@@ -103,7 +103,7 @@ def test_masks_are_applied_alike_in_every_layout(
         expected = product.masked_fill(mask, 0)
         for variant in variants:
             native.use_instructions(variant)
-            out, count = native.drop(x, draw)
+            out, count = sparse.scale_and_clear(x, draw)
             assert count == dropped
             assert torch.equal(out, expected)
             longer = [k for k, side in enumerate(shape) if side > 1]
@@ -120,7 +120,7 @@ def test_every_number_of_16_bits_is_rounded_as_by_torch(variants, dtype, factor)
             part = x[..., odd:]
             geometry = BlockGeometry(tuple(part.shape), (1,))
             given = Draw.given(geometry, torch.zeros(part.shape) > 0)
-            out, _ = native.drop(part, given, factor)
+            out, _ = sparse.scale_and_clear(part, given, factor)
             torch.testing.assert_close(
                 out, part * factor, rtol=0, atol=0, equal_nan=True
             )
@@ -139,8 +139,13 @@ def test_samples_are_divided(variants, streamed, dtype, shape):
     for x in (values, order_of(values, [0, 2, 1])):
         for variant in variants:
             native.use_instructions(variant)
-            assert torch.equal(native.drop(x, draw, 0.7, divides=True)[0], expected)
-            assert torch.equal(torch_loops.drop(x, draw, 0.7, True)[0], expected)
+            assert torch.equal(
+                sparse.scale_and_clear(x, draw, 0.7, divides=True)[0], expected
+            )
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(sparse, 'in_c', False)
+                out, _ = sparse.scale_and_clear(x, draw, 0.7, divides=True)
+            assert torch.equal(out, expected)
 
 
 def test_a_negative_view_is_read_with_its_sign():
@@ -149,7 +154,7 @@ def test_a_negative_view_is_read_with_its_sign():
     x = torch.randn(2, 3, 5, 7)
     negative = torch._neg_view(x)
     assert negative.is_neg()
-    out, _ = native.drop(negative, draw, 1.5)
+    out, _ = sparse.scale_and_clear(negative, draw, 1.5)
     assert torch.equal(out, (x * -1.5).masked_fill(mask, 0))
 
 
@@ -165,7 +170,7 @@ def test_nothing_beside_the_output_is_written(streamed):
                 inner = memory[8:-8].as_strided(x.shape, x.stride(), 8)
                 patch.setattr(torch, 'empty_like', lambda *_, inner=inner, **__: inner)
                 draw = Draw.of(BlockGeometry((3, 5, 7, 9), (2, 3)), 0.2, 1)
-                out, _ = native.drop(x, draw)
+                out, _ = sparse.scale_and_clear(x, draw)
             assert out is inner
             assert (memory[:8] == 1).all()
             assert (memory[-8:] == 1).all()
@@ -188,7 +193,7 @@ def test_rows_of_many_lines_that_begin_anywhere(variants, dtype, first):
             for variant in variants:
                 native.use_instructions(variant)
                 inner.fill_(-1)
-                out, _ = native.drop(x, draw, 1.5)
+                out, _ = sparse.scale_and_clear(x, draw, 1.5)
                 assert torch.equal(out, expected)
     finally:
         native.stream_from(before)
@@ -206,7 +211,7 @@ def test_many_channels_behind_each_other(variants, streamed, channels, dtype, bl
     expected = (x * 1.5).masked_fill(mask, 0)
     for variant in variants:
         native.use_instructions(variant)
-        out, count = native.drop(x, draw, 1.5)
+        out, count = sparse.scale_and_clear(x, draw, 1.5)
         assert count == dropped
         assert torch.equal(out, expected)
 
@@ -214,11 +219,11 @@ def test_many_channels_behind_each_other(variants, streamed, channels, dtype, bl
 def test_a_large_output_goes_past_the_caches_alike(two_threads):
     draw = Draw.of(BlockGeometry((1, 3, 1000, 1000), (3, 3)), 0.01, 7)
     x = torch.randn(1, 3, 1000, 1000)
-    out, _ = native.drop(x, draw)
+    out, _ = sparse.scale_and_clear(x, draw)
     before = native.stream_from(1 << 62)
     try:
         assert 0 < before < x.numel() * x.element_size()
-        assert torch.equal(out, native.drop(x, draw)[0])
+        assert torch.equal(out, sparse.scale_and_clear(x, draw)[0])
     finally:
         native.stream_from(before)
 
@@ -229,7 +234,7 @@ def test_numbers_beyond_32_bits(way):
     geometry = BlockGeometry((1, 1, 3_000_000), (1,))
     masks = [
         loops.draw_mask(Draw(geometry, 0.01, 2**63 - 1, way))[0]
-        for loops in (native, torch_loops)
+        for loops in (sparse, torch_loops)
     ]
     assert torch.equal(*masks)
     error = 5 * (3e6 * 0.01 * 0.99) ** 0.5
@@ -278,19 +283,19 @@ def test_there_is_no_second_runtime_and_torchs_is_in_use(two_threads):
     x = torch.randn(4, 64, 40, 40)
     assert (x * 1.1).shape == x.shape  # starts torch's threads
     before = runtimes_and_threads()
-    native.drop(x, Draw.of(BlockGeometry((4, 64, 40, 40), (7, 7)), 0.01, 1))
+    sparse.scale_and_clear(x, Draw.of(BlockGeometry((4, 64, 40, 40), (7, 7)), 0.01, 1))
     assert runtimes_and_threads() == before
 
 
 def test_python_threads_may_call_at_once(two_threads):
     x = torch.randn(4, 64, 40, 40)
     draws = [Draw.of(BlockGeometry((4, 64, 40, 40), (7, 7)), 0.01, k) for k in range(8)]
-    expected = [native.drop(x, draw)[0] for draw in draws]
+    expected = [sparse.scale_and_clear(x, draw)[0] for draw in draws]
     found = [None] * len(draws)
 
     def work(k):
         for _ in range(5):
-            found[k] = native.drop(x, draws[k])[0]
+            found[k] = sparse.scale_and_clear(x, draws[k])[0]
 
     threads = [threading.Thread(target=work, args=(k,)) for k in range(len(draws))]
     for thread in threads:
@@ -301,14 +306,14 @@ def test_python_threads_may_call_at_once(two_threads):
 
 
 def _drop_in_child(x, draw, queue):
-    queue.put(native.drop(x, draw)[1])
+    queue.put(sparse.scale_and_clear(x, draw)[1])
 
 
 @pytest.mark.skipif(not hasattr(os, 'fork'), reason='this system has no fork')
 def test_a_forked_child_does_not_wait_for_threads_that_are_not_there(two_threads):
     x = torch.randn(4, 64, 40, 40)
     draw = Draw.of(BlockGeometry((4, 64, 40, 40), (7, 7)), 0.01, 1)
-    dropped = native.drop(x, draw)[1]  # starts the threads
+    dropped = sparse.scale_and_clear(x, draw)[1]  # starts the threads
     context = multiprocessing.get_context('fork')
     queue = context.SimpleQueue()
     child = context.Process(target=_drop_in_child, args=(x, draw, queue))
@@ -327,8 +332,8 @@ def test_an_installation_without_the_loops_in_c_works():
         'import sys\n'
         "sys.modules['dropblock_mm.ops.cpu._native'] = None\n"
         'import torch, dropblock_mm\n'
-        'from dropblock_mm.ops.cpu import native, sparse, torch_loops\n'
-        'assert not native.IS_BUILT and sparse.loops is torch_loops\n'
+        'from dropblock_mm.ops.cpu import native, sparse\n'
+        'assert not native.IS_BUILT and not sparse.in_c\n'
         'torch.manual_seed(0)\n'
         'x = torch.ones(2, 8, 20, 20)\n'
         'out = dropblock_mm.drop_block_2d(x, keep_prob=0.9, block_size=7)\n'

@@ -5,7 +5,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dropblock_mm.ops import cpu, dense
+from dropblock_mm.ops import dense
 from dropblock_mm.ops.cpu import native, sparse, torch_loops
 from dropblock_mm.ops.plan import BlockGeometry, Draw, Way
 
@@ -19,12 +19,13 @@ def geometry_of(shape, block_size, shared_over=1):
     return BlockGeometry(shape, block, shared_over)
 
 
-@pytest.fixture(params=['native', 'torch_loops'], autouse=True)
+@pytest.fixture(params=['in C', 'as tensor operations'], autouse=True)
 def loops(request, monkeypatch):
     """Do everything with the loops in C, and again with tensor operations."""
-    if request.param == 'native' and not native.IS_BUILT:
+    in_c = request.param == 'in C'
+    if in_c and not native.IS_BUILT:
         pytest.skip('dropblock_mm was installed without a C compiler')
-    monkeypatch.setattr(sparse, 'loops', getattr(cpu, request.param))
+    monkeypatch.setattr(sparse, 'in_c', in_c)
 
 
 def sample_positions(number, gamma, way=None):

@@ -17,7 +17,6 @@ from dropblock_mm.runs.checkpoints.safe_loading import keep_loading_safe
 def checkpoint(tmp_path, monkeypatch):
     """What a Runner saves, in short: more than bare torch reads."""
     monkeypatch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '0')
-    before = torch.serialization.get_safe_globals()
     path = tmp_path / 'epoch_3.pth'
     content = {
         'state_dict': {'a.weight': torch.arange(4.0), 'a.count': torch.tensor(7)},
@@ -33,10 +32,7 @@ def checkpoint(tmp_path, monkeypatch):
         },
     }
     torch.save(content, path)
-    torch.serialization.clear_safe_globals()
-    yield path
-    torch.serialization.clear_safe_globals()
-    torch.serialization.add_safe_globals(before)
+    return path
 
 
 def bare(path):

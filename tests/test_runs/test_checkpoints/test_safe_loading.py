@@ -49,14 +49,10 @@ WRITERS = [write_zip, write_legacy, write_pickle, write_new_pickle]
 
 @pytest.fixture
 def safe_loading(monkeypatch):
-    """As in the tools, undone after the test."""
-    before = torch.serialization.get_safe_globals()
+    """As in the tools."""
     monkeypatch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '0')
     monkeypatch.setenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '1')
     safe.keep_loading_safe()
-    yield
-    torch.serialization.clear_safe_globals()
-    torch.serialization.add_safe_globals(before)
 
 
 @pytest.fixture(scope='module')

@@ -35,7 +35,6 @@ class Scores(BaseMetric):
 @pytest.fixture
 def train(tmp_path, monkeypatch):
     """A function that trains, and returns the runner."""
-    before = torch.serialization.get_safe_globals()
     torch.serialization.add_safe_globals(safe.mmengine_globals())
 
     def run(scores=(), *, epochs=3, **options):
@@ -60,9 +59,7 @@ def train(tmp_path, monkeypatch):
         runner.train()
         return runner
 
-    yield run
-    torch.serialization.clear_safe_globals()
-    torch.serialization.add_safe_globals(before)
+    return run
 
 
 @pytest.fixture
@@ -216,21 +213,16 @@ def test_what_could_not_be_read_back_is_refused_before_training(tmp_path, place)
 
 def test_a_hooks_state_comes_back(tmp_path):
     state = {'best': np.float32(0.5), 'seen': [('a', 1)], 'weights': torch.ones(2)}
-    before = torch.serialization.get_safe_globals()
     torch.serialization.add_safe_globals(safe.mmengine_globals())
-    try:
-        saver, loader = Keeping(state), Keeping(state)
-        toy_runner(tmp_path, [saver], checkpoint={'type': OURS}).train()
-        toy_runner(
-            tmp_path,
-            [loader],
-            checkpoint={'type': OURS},
-            resume=True,
-            train_cfg=dict(by_epoch=True, max_epochs=3),
-        ).train()
-    finally:
-        torch.serialization.clear_safe_globals()
-        torch.serialization.add_safe_globals(before)
+    saver, loader = Keeping(state), Keeping(state)
+    toy_runner(tmp_path, [saver], checkpoint={'type': OURS}).train()
+    toy_runner(
+        tmp_path,
+        [loader],
+        checkpoint={'type': OURS},
+        resume=True,
+        train_cfg=dict(by_epoch=True, max_epochs=3),
+    ).train()
     assert loader.loaded['weights'].tolist() == [1, 1]
     assert loader.loaded['best'] == state['best']
     assert loader.loaded['seen'] == state['seen']

@@ -9,13 +9,9 @@ from tools.dev import resume_benchmark
 
 @pytest.fixture(autouse=True)
 def safe_globals(monkeypatch):
-    before = torch.serialization.get_safe_globals()
     monkeypatch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '0')
     monkeypatch.setattr(resume_benchmark, 'keep_loading_safe', lambda: None)
     torch.serialization.add_safe_globals(safe.mmengine_globals())
-    yield
-    torch.serialization.clear_safe_globals()
-    torch.serialization.add_safe_globals(before)
 
 
 def test_it_prints_each_way_and_the_share(shared_data, capsys):

@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 
 from dropblock_mm import InjectionHook, KeepRateHook
-from dropblock_mm.hooks.keep_rate_hook import named_groups, readable_name
-from dropblock_mm.layers import DropBlock2d, Dropout, DropPath
 from dropblock_mm.testing.toy import toy_classifier, toy_runner
 
 TARGETS = [
@@ -50,54 +48,6 @@ def test_names_are_readable_and_none_is_a_path_into_another(tmp_path):
         assert re.fullmatch(r'[A-Za-z0-9_./-]+', name)
         assert not any(other.startswith(f'{name}/') for other in NAMES)
         assert '/' not in name  # see the test of analyze_logs.py
-
-
-@pytest.mark.parametrize(
-    ('target', 'name'),
-    [
-        ('backbone.layer4', 'backbone.layer4'),
-        ('backbone.layer[34]', 'backbone.layer_34'),
-        (r'backbone\.layer3\.[1-9]', 'backbone.layer3.1-9'),
-        (r'bbox_head\.(cls|reg)_convs', 'bbox_head.cls_reg_convs'),
-        ('backbone.*', 'backbone'),
-        (r'.*\.conv\d+', 'conv_d'),
-        ('', 'model'),
-        ('.*', 'model'),
-        (None, 'plugins'),
-    ],
-)
-def test_a_regular_expression_gets_a_readable_name(target, name):
-    assert readable_name(target) == name
-
-
-def layer(kind, target, keep_prob=None, **options):
-    made = kind(keep_prob=keep_prob, **options)
-    made.target = target
-    return made
-
-
-def test_names_that_would_be_the_same_are_told_apart():
-    layers = [
-        layer(DropBlock2d, 'neck', block_size=3),
-        layer(Dropout, 'neck'),
-        layer(Dropout, 'neck'),
-        layer(Dropout, 'neck', 0.5),
-        layer(DropPath, 'a[bc]'),
-        layer(DropPath, 'a(bc)'),
-        layer(DropPath, 'plugins'),
-        layer(DropPath, None),
-    ]
-    groups = named_groups(layers)
-    assert {name: len(group) for name, group in groups.items()} == {
-        'neck.DropBlock2d': 1,
-        'neck.Dropout': 2,
-        'neck.Dropout_2': 1,
-        'a_bc.DropPath': 1,
-        'a_bc.DropPath_2': 1,
-        'plugins.DropPath': 1,
-        'plugins.DropPath_2': 1,
-    }
-    assert [one for group in groups.values() for one in group] == layers
 
 
 def test_one_object_logs_however_many_hooks_ask(tmp_path):

@@ -1,22 +1,20 @@
-"""The hook that sets keep_prob before every iteration."""
+"""The hooks of the rate: one sets it before an iteration, one logs what was kept."""
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, cast
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from torch import nn
 
 from dropblock_mm.errors import RefusedError, RefusedValueError
-from dropblock_mm.hooks.keep_rate_hook import (
-    is_training,
-    log_keep_rates,
-    named_groups,
-    scheduled_layers,
-)
+from dropblock_mm.injection import Site
+from dropblock_mm.injection.report import FirstMaps, idle_warning, tell_of_maps
+from dropblock_mm.injection.sites import named_groups
 from dropblock_mm.layers import ScheduledDrop
 from dropblock_mm.layers.schedules import KeepProbCurve
 from dropblock_mm.ops.arguments import names_unknown_arguments
@@ -164,3 +162,119 @@ class KeepProbScheduleHook(KeepProbCurve, Hook):
                 f'every layer was given its own ({sorted(map(str, ends))}). Give '
                 'keep_prob in the schedule, and elsewhere only where it differs.'
             )
+
+
+@HOOKS.register_module()
+class KeepRateHook(Hook):
+    """Log the share of units that were kept, at every iteration.
+
+    ``effective_keep_rate`` is that of all layers of the model, injected or built by
+    the config, and ``target_keep_rate.<target>`` that of one target's. The hooks that
+    inject and schedule add it to the run, once.
+
+    After the first iteration it logs a table of the sites, with the sizes of their
+    maps, gamma, and the exact expected share of units kept at the end of training; it
+    warns where a block covers its map, and of sites that were not reached.
+
+    It reads and resets the layers' counts, so there must be one of them.
+    """
+
+    # After the hooks that add it, before LoggerHook.
+    priority = 'HIGH'
+
+    @names_unknown_arguments
+    def __init__(self) -> None:
+        self.sites: list[Site] = []
+        self.groups: dict[str, list[ScheduledDrop]] = {}
+        self._checked_reach = False
+        self._maps: FirstMaps | None = None
+
+    def before_train(self, runner: Runner) -> None:
+        """Find the layers, their names in the log, and their maps."""
+        self.groups = named_groups(scheduled_layers(runner.model))
+        self._checked_reach = False
+        # Compilers would trace what watches, and compile anew when it is gone.
+        if self.sites and not runner.cfg.get('compile'):
+            self._maps = FirstMaps(self.sites)
+            self._maps.watch()
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: Any = None,
+    ) -> None:
+        """Log the keep rates of this iteration."""
+        if self._maps is not None:
+            self._maps.stop()
+            self._tell_of_maps(runner, self._maps)
+            self._maps = None
+        if not self._checked_reach:
+            self._checked_reach = True
+            _warn(runner, idle_warning(self.sites))
+        total_kept = total_seen = 0
+        for name, layers in self.groups.items():
+            kept, seen = take_counts(layers)
+            _log(runner, f'target_keep_rate.{name}', kept, seen)
+            total_kept, total_seen = total_kept + kept, total_seen + seen
+        _log(runner, 'effective_keep_rate', total_kept, total_seen)
+
+    def _tell_of_maps(self, runner: Runner, maps: FirstMaps) -> None:
+        """Log what the layers do on the maps of the first iteration."""
+        curve = next((h for h in runner.hooks if isinstance(h, KeepProbCurve)), None)
+        table, warning = tell_of_maps(maps, curve, runner.train_loop.max_iters - 1)
+        runner.logger.info(table)
+        _warn(runner, warning)
+
+
+def _warn(runner: Runner, warning: str) -> None:
+    if warning:
+        runner.logger.warning(warning)
+
+
+def log_keep_rates(runner: Runner, sites: Iterable[Site] = ()) -> None:
+    """Have a run log its keep rates, once, however many hooks ask for it.
+
+    Args:
+        runner: The runner, in a hook of a higher or the same priority.
+        sites: Those to warn of if they are never reached.
+    """
+    hooks = [hook for hook in runner.hooks if isinstance(hook, KeepRateHook)]
+    hook = hooks[0] if hooks else KeepRateHook()
+    if not hooks:
+        runner.register_hook(hook)
+    hook.sites += sites
+
+
+def is_training(runner: Runner) -> bool:
+    """Tell, in ``before_run``, a run that trains from one that only evaluates.
+
+    MMEngine calls ``before_run`` for training, validation and test alike, and its
+    ``train_loop`` builds the loop, with the data set, when asked. But its optimizer is
+    a config until training begins. (Where a script has handed over an optimizer
+    wrapper that is built, evaluation looks like training. All that the hooks of this
+    package then do has no effect in eval mode.)
+    """
+    return not isinstance(runner.optim_wrapper, dict | None)
+
+
+def scheduled_layers(model: nn.Module) -> list[ScheduledDrop]:
+    """Return every layer of ours in a model, injected or built by its config."""
+    return [module for module in model.modules() if isinstance(module, ScheduledDrop)]
+
+
+def take_counts(layers: Iterable[ScheduledDrop]) -> tuple[int, int]:
+    """Return (kept, seen) units of all layers together, and reset the counts."""
+    kept = seen = 0
+    for layer in layers:
+        kept += int(layer.kept_units)
+        seen += int(layer.seen_units)
+        layer.reset_count()
+    return kept, seen
+
+
+def _log(runner: Runner, name: str, kept: int, seen: int) -> None:
+    """Log kept / seen as a training scalar; a layer that saw nothing has none."""
+    if seen:
+        runner.message_hub.update_scalar(f'train/{name}', kept / seen)
