@@ -293,13 +293,16 @@ class Index:
 
     def __init__(self, venv, needs=(), stderr='', place='', cache=''):
         self.venv, self.needs, self.stderr = venv, list(needs), stderr
-        self.place, self.cache = place, cache
+        self.place, self.cache, self.asked = place, cache, []
 
     def ask_pip(self, *args):
         if args == ('cache', 'dir'):
             return SimpleNamespace(returncode=not self.cache, stdout=f'{self.cache}\n')
         if self.stderr:
             return SimpleNamespace(returncode=1, stdout=self.stdout, stderr=self.stderr)
+        self.asked.append(args[-1])
+        if '--dry-run' not in args:
+            return SimpleNamespace(returncode=0)
         found = {
             'metadata': {'name': 'torch', 'requires_dist': self.needs},
             'download_info': {'url': f'{self.place}/torch-9.whl'},
@@ -311,9 +314,10 @@ class Index:
 
 def test_an_index_out_of_reach_is_one_message(part, machine, tmp_path):
     said = 'WARNING: Location x is ignored\nERROR: Tunnel connection failed: 403'
+    index = Index(tmp_path, stderr=said)
     with pytest.raises(machine.SetUpError) as error:
-        part('package_index').check_index(Index(tmp_path, stderr=said), 'torch==9')
-    assert 'pip finds no torch==9' in str(error.value)
+        part('package_index').check_index(index, 'pip==1', 'torch==9')
+    assert 'pip finds no pip==1' in str(error.value)
     assert str(error.value).endswith(
         '\n    Looking in indexes: https://index.test/simple'
         '\n    ERROR: Tunnel connection failed: 403'
@@ -344,7 +348,9 @@ def check_index(part, monkeypatch, tmp_path):
         monkeypatch.setattr(disk, 'free_gb', lambda path: free[disk_of(path)])
         cache = cache and tmp_path / cache
         index = Index(tmp_path / 'venv', NEEDS[build], place=place, cache=cache)
-        part('package_index').check_index(index, 'torch==9')
+        part('package_index').check_index(index, 'pip==1', 'torch==9')
+        # An older pip would fetch torch to answer.
+        assert index.asked == ['pip==1', 'torch==9']
 
     return check
 

@@ -48,40 +48,48 @@ def without_password(address: str) -> str:
     return re.sub(r'(//)?[^/@]*@', r'\1***@', address)
 
 
-def check_index(steps: Steps, torch: str) -> None:
-    """Ask the package index for torch, without a download.
+def check_index(steps: Steps, pip: str, torch: str) -> None:
+    """Ask the package index for torch, without a download where it can tell so.
 
     Args:
         steps (Steps): Whose pip asks.
+        pip (str): The pin. What Python brings may be older, and would fetch all of
+            torch to learn what it needs.
         torch (str): The pin.
 
     Raises:
         SetUpError: pip cannot reach an index that has it, or what comes with it does
             not fit the disk.
     """
+    ask_index(steps, pip)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / 'report.json'
-        once = ['--retries', '0', '--timeout', str(INDEX_SECONDS)]
-        dry = ['install', '--dry-run', '--no-deps', '--report', str(report)]
-        said = steps.ask_pip(*dry, *once, torch)
-        if said.returncode:
-            raise SetUpError(
-                f'pip finds no {torch}; expected a package index that has it, for '
-                f'Python 3.10 to 3.12. Look at the network, at the proxy, and at '
-                f'`pip config list`. pip said:\n    '
-                f'{first_clues(places(said.stdout) + said.stderr)}'
-            )
+        # Of an index that does not serve metadata, the wheel's last part is enough.
+        alone = ['--dry-run', '--no-deps', '--use-feature=fast-deps']
+        ask_index(steps, torch, *alone, '--report', str(report))
         about = json.loads(report.read_text())['install']
     needs = [
         need for item in about for need in item['metadata'].get('requires_dist', [])
     ]
     has_cuda = any(re.match('nvidia|cuda', need) for need in needs)
     # What torch needs is taken to lie where torch does: to ask would be to fetch it.
-    fetched = any(
-        not item['download_info']['url'].startswith('file:') for item in about
-    )
-    folders = download_folders(steps) if fetched else []
+    urls = [item['download_info']['url'] for item in about]
+    lies_here = all(url.startswith('file:') for url in urls)
+    folders = [] if lies_here else download_folders(steps)
     check_disk(steps.venv, 'CUDA' if has_cuda else 'CPU', folders)
+
+
+def ask_index(steps: Steps, pin: str, *options: str) -> None:
+    """Have pip install a package, or see if it could, and ask no server twice."""
+    once = ['--retries', '0', '--timeout', str(INDEX_SECONDS)]
+    said = steps.ask_pip('install', *options, *once, pin)
+    if said.returncode:
+        raise SetUpError(
+            f'pip finds no {pin}; expected a package index that has it, for '
+            f'Python 3.10 to 3.12. Look at the network, at the proxy, and at '
+            f'`pip config list`. pip said:\n    '
+            f'{first_clues(places(said.stdout) + said.stderr)}'
+        )
 
 
 def download_folders(steps: Steps) -> list[Path]:

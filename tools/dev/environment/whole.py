@@ -154,7 +154,8 @@ def install(steps: Steps, stack: str) -> None:
     names = ['build.txt', 'common.txt', f'{stack}.txt']
     build, common, own = (str(REQUIREMENTS / name) for name in names)
     if steps.ask(HAS_TORCH).returncode:
-        check_index(steps, pinned(Path(build), 'torch'))
+        pip, torch = (pinned(Path(build), name) for name in ('pip', 'torch'))
+        check_index(steps, pip, torch)
     # Without bytecode: Python makes that of the few modules that are ever imported.
     install = ['install', '--no-compile']
     steps.pip('torch and build tools', *install, '-r', build, '-c', common)
