@@ -26,7 +26,7 @@ import torch
 
 _PRELOADED = [
     'mmdet.models',
-    'dropblock_mm.models.decode_heads',  # with mmseg's models
+    'dropblock_mm.models.decode_heads.retina_seg_head',  # with mmseg's models
     'dropblock_mm.testing.toy',
     __name__,
 ]

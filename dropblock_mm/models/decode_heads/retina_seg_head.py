@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 from dropblock_mm.errors import RefusedTypeError, RefusedValueError
 from dropblock_mm.ops.arguments import check_count, check_flag
-from dropblock_mm.registry import MODELS
 
 # TensorFlow's decay of 0.997 is a momentum of 0.003 in PyTorch.
 _NORM = {'type': 'BN', 'momentum': 0.003, 'eps': 1e-4}
@@ -27,7 +26,6 @@ _LOSS = {'type': 'CrossEntropyLoss', 'avg_non_ignore': True}
 _INIT = {'type': 'Normal', 'layer': 'Conv2d', 'std': 0.01}
 
 
-@MODELS.register_module()
 class RetinaSegHead(BaseDecodeHead):
     """RetinaNet's head, made to label pixels (section 4.4 of the paper).
 

@@ -150,10 +150,13 @@ def test_weight_decay_spares_the_norms_with_bypass_duplicate(build_head):
     assert [decay for dim, decay in decays if dim == 1].count(0.0) == 20
 
 
-def test_importing_the_package_imports_no_mmseg():
+def test_mmseg_is_imported_when_the_head_is_asked_for():
     code = (
         'import sys, dropblock_mm\n'
         "assert not [m for m in sys.modules if m.split('.')[0] in ('mmseg', 'mmcv')]\n"
+        'from mmengine.registry import MODELS\n'
+        "assert MODELS.get('dropblock_mm.DropBlock2d')\n"
+        "assert 'mmseg' not in sys.modules\n"
         "assert dropblock_mm.RetinaSegHead.__name__ == 'RetinaSegHead'\n"
         "assert 'mmseg' in sys.modules\n"
     )

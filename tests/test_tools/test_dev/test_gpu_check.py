@@ -120,7 +120,7 @@ def test_the_documentation_has_the_place(repo_root):
 
 
 def test_every_part_runs_what_there_is(repo_root, tmp_path):
-    from tools.dev.benchmark.__main__ import SECTIONS
+    from tools.dev.benchmark.arguments import SECTIONS
 
     for part in PARTS.values():
         words = part.command('cpu', tmp_path / 'out.json', quick=True)

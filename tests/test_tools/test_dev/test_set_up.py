@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -141,7 +142,7 @@ def test_everything_missing_is_named_at_once(machine, monkeypatch, tmp_path):
     monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
     monkeypatch.setattr('sysconfig.get_paths', lambda: {'include': str(tmp_path)})
     with pytest.raises(machine.SetUpError) as error:
-        machine.check_machine(making_venv=True, place=ROOT)
+        machine.check_machine(making_venv=True)
     python = 'python{}.{}'.format(*sys.version_info[:2])
     packages = f'build-essential {python}-venv {python}-dev'
     assert str(error.value).endswith(f'sudo apt install {packages}')
@@ -152,13 +153,7 @@ def test_everything_missing_is_named_at_once(machine, monkeypatch, tmp_path):
 def test_an_unsupported_python_names_the_supported_ones(machine, monkeypatch):
     monkeypatch.setattr(machine, 'SUPPORTED', ((3, 9),))
     with pytest.raises(machine.SetUpError, match='is not supported; expected'):
-        machine.check_machine(making_venv=True, place=ROOT)
-
-
-def test_a_small_disk_is_refused(machine, monkeypatch):
-    monkeypatch.setattr(machine, 'FREE_GB', 10**9)
-    with pytest.raises(machine.SetUpError, match='GB are free'):
-        machine.check_machine(making_venv=False, place=ROOT)
+        machine.check_machine(making_venv=True)
 
 
 @pytest.mark.parametrize('home', [None, '/no/such/cuda'])
@@ -296,42 +291,131 @@ class Index:
 
     stdout = 'Looking in indexes: https://index.test/simple\nThe conflict is of:\n'
 
-    def __init__(self, needs=(), stderr=''):
-        self.needs, self.stderr = list(needs), stderr
+    def __init__(self, venv, needs=(), stderr='', place='', cache=''):
+        self.venv, self.needs, self.stderr = venv, list(needs), stderr
+        self.place, self.cache, self.asked = place, cache, []
 
     def ask_pip(self, *args):
+        if args == ('cache', 'dir'):
+            return SimpleNamespace(returncode=not self.cache, stdout=f'{self.cache}\n')
         if self.stderr:
             return SimpleNamespace(returncode=1, stdout=self.stdout, stderr=self.stderr)
-        found = [{'metadata': {'name': 'torch', 'requires_dist': self.needs}}]
+        self.asked.append(args[-1])
+        if '--dry-run' not in args:
+            return SimpleNamespace(returncode=0)
+        found = {
+            'metadata': {'name': 'torch', 'requires_dist': self.needs},
+            'download_info': {'url': f'{self.place}/torch-9.whl'},
+        }
         report = Path(args[args.index('--report') + 1])
-        report.write_text(json.dumps({'install': found}))
+        report.write_text(json.dumps({'install': [found]}))
         return SimpleNamespace(returncode=0, stderr='')
 
 
 def test_an_index_out_of_reach_is_one_message(part, machine, tmp_path):
     said = 'WARNING: Location x is ignored\nERROR: Tunnel connection failed: 403'
+    index = Index(tmp_path, stderr=said)
     with pytest.raises(machine.SetUpError) as error:
-        part('package_index').check_index(Index(stderr=said), 'torch==9', tmp_path)
-    assert 'pip finds no torch==9' in str(error.value)
+        part('package_index').check_index(index, 'pip==1', 'torch==9')
+    assert 'pip finds no pip==1' in str(error.value)
     assert str(error.value).endswith(
         '\n    Looking in indexes: https://index.test/simple'
         '\n    ERROR: Tunnel connection failed: 403'
     )
 
 
-@pytest.mark.parametrize('needs', [(), ('filelock', 'triton~=3.8.0')])
-def test_the_build_for_the_cpu_needs_less_disk(part, monkeypatch, tmp_path, needs):
-    monkeypatch.setattr(part('package_index'), 'CUDA_GB', 10**9)
-    part('package_index').check_index(Index(needs), 'torch==9', tmp_path)
+NEEDS = {
+    'CPU': ('filelock', 'triton~=3.8.0'),
+    'CUDA': ('filelock', 'nvidia-cudnn-cu13==9.1 ; platform_system == "Linux"'),
+}
+HERE = 'file:///wheels'
 
 
-def test_the_build_for_cuda_is_refused_on_a_small_disk(
+@pytest.fixture
+def check_index(part, monkeypatch, tmp_path):
+    """Asks an index for torch where so much is free on the disks of these folders."""
+    disk = part('disk')
+    monkeypatch.setattr(disk, 'ENVIRONMENT_GB', {'CPU': 2, 'CUDA': 6})
+    monkeypatch.setattr(disk, 'WHEELS_GB', {'CPU': 1, 'CUDA': 3})
+    (tmp_path / 'temp').mkdir()
+    monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path / 'temp'))
+
+    def check(build='CUDA', cache='cache', place='https://index.test', **free):
+        def disk_of(path):
+            return path.name if path.name in free else 'venv'
+
+        monkeypatch.setattr(disk, 'disk_of', disk_of)
+        monkeypatch.setattr(disk, 'free_gb', lambda path: free[disk_of(path)])
+        cache = cache and tmp_path / cache
+        index = Index(tmp_path / 'venv', NEEDS[build], place=place, cache=cache)
+        part('package_index').check_index(index, 'pip==1', 'torch==9')
+        # An older pip would fetch torch to answer.
+        assert index.asked == ['pip==1', 'torch==9']
+
+    return check
+
+
+@pytest.mark.parametrize(
+    ('enough', 'settings'),
+    [
+        (6, {'place': HERE}),
+        (2, {'place': HERE, 'build': 'CPU'}),
+        (6 + 2 * 3, {}),
+        (2 + 2 * 1, {'build': 'CPU'}),
+        (6 + 3, {'cache': ''}),
+        (6 + 3, {'cache': 'home', 'home': 3}),
+        (6, {'cache': 'home', 'home': 3, 'temp': 3}),
+    ],
+    ids=str,
+)
+def test_as_much_disk_is_asked_for_as_is_needed(check_index, machine, enough, settings):
+    check_index(venv=enough, **settings)
+    with pytest.raises(machine.SetUpError, match=rf'{enough - 0.5} GB are free at'):
+        check_index(venv=enough - 0.5, **settings)
+
+
+def test_a_small_disk_is_told_what_is_to_come_onto_it(check_index, machine, tmp_path):
+    with pytest.raises(machine.SetUpError) as error:
+        check_index(venv=8, cache='home', home=3)
+    assert str(error.value) == (
+        f'8.0 GB are free at {tmp_path}/venv; expected at least 9.0 GB: 6.0 GB for the '
+        "environment with torch for CUDA, 3.0 GB for pip's downloads in "
+        f'{tmp_path}/temp. Free some, or clone elsewhere, or have pip download '
+        'elsewhere (TMPDIR=... PIP_CACHE_DIR=... make), or name a place that has the '
+        'build for the CPU (PIP_EXTRA_INDEX_URL=... make).'
+    )
+
+
+def test_a_small_disk_for_downloads_alone_is_named(check_index, machine):
+    with pytest.raises(
+        machine.SetUpError, match=r'2\.5 GB are free at .*/temp'
+    ) as error:
+        check_index(venv=9, temp=2.5)
+    assert 'clone elsewhere' not in str(error.value)
+
+
+def test_what_an_interrupted_set_up_left_is_not_asked_for_again(check_index, tmp_path):
+    (tmp_path / 'venv').mkdir()
+    with open(tmp_path / 'venv/library.so', 'wb') as file:
+        file.truncate(4 * 10**9)  # takes no disk itself
+    check_index(venv=2, place=HERE)
+
+
+def test_a_disk_without_room_for_anything_is_refused_first(
     part, machine, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr(part('package_index'), 'CUDA_GB', 10**9)
-    index = Index(['filelock', 'nvidia-cudnn-cu13==9.1 ; platform_system == "Linux"'])
-    with pytest.raises(machine.SetUpError, match='torch==9, a build for CUDA'):
-        part('package_index').check_index(index, 'torch==9', tmp_path)
+    monkeypatch.setattr(part('whole'), 'check_machine', lambda **settings: None)
+    monkeypatch.setattr(part('disk'), 'free_gb', lambda path: 0.5)
+    with pytest.raises(machine.SetUpError, match=r'^0\.5 GB are free at .*/venv; '):
+        part('whole').set_up(tmp_path / 'venv', 'openmmlab', True, 0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_disks_are_told_apart_by_the_folders_that_are_there(part, tmp_path):
+    disk = part('disk')
+    assert disk.disk_of(tmp_path / 'not/yet') == disk.disk_of(tmp_path)
+    assert disk.disk_of(tmp_path) != disk.disk_of(Path('/proc'))
+    assert disk.free_gb(tmp_path / 'not/yet') > 0
 
 
 def test_a_file_in_the_environments_place_is_one_message(part, machine, monkeypatch):

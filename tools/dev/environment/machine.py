@@ -10,7 +10,6 @@ import sysconfig
 from pathlib import Path
 
 SUPPORTED = ((3, 10), (3, 11), (3, 12))
-FREE_GB = 4
 # The most that one compiler took, and a little for the rest.
 GB_PER_COMPILER = 2.5
 NVIDIA, MEMORY = Path('/dev/nvidiactl'), Path('/proc/meminfo')
@@ -23,12 +22,11 @@ class SetUpError(Exception):
     """What stopped the set-up: what was found, what was expected, what to do."""
 
 
-def check_machine(making_venv: bool, place: Path) -> None:
+def check_machine(making_venv: bool) -> None:
     """Stop before anything is downloaded if this machine cannot finish.
 
     Args:
         making_venv (bool): Whether this very Python will be the environment's.
-        place (Path): Where the environment will be.
     """
     if making_venv and sys.version_info[:2] not in SUPPORTED:
         raise SetUpError(
@@ -36,12 +34,6 @@ def check_machine(making_venv: bool, place: Path) -> None:
             'Name one: PYTHON=python3.11 make ...'
         )
     check_compiler(making_venv)
-    free = shutil.disk_usage(place).free / 1e9
-    if free < FREE_GB:
-        raise SetUpError(
-            f'{free:.1f} GB are free at {place}; expected at least {FREE_GB} GB '
-            '(12 GB with the CUDA build of torch). Free some, or clone elsewhere.'
-        )
     check_memory()
     check_gpu_compiler()
 

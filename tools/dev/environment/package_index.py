@@ -3,17 +3,15 @@
 import json
 import os
 import re
-import shutil
 import socket
 import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tools.dev.environment.disk import check_disk
 from tools.dev.environment.machine import SetUpError
 from tools.dev.environment.steps import Steps
 
-# With pip's downloads and its cache, which exist at the same time for a while.
-CUDA_GB = 12
 PROXIES = ('HTTPS_PROXY', 'https_proxy', 'ALL_PROXY', 'all_proxy', 'PIP_PROXY')
 PROXY_SECONDS, INDEX_SECONDS = 5, 20
 
@@ -50,36 +48,55 @@ def without_password(address: str) -> str:
     return re.sub(r'(//)?[^/@]*@', r'\1***@', address)
 
 
-def check_index(steps: Steps, torch: str, place: Path) -> None:
-    """Ask the package index for torch, without a download.
+def check_index(steps: Steps, pip: str, torch: str) -> None:
+    """Ask the package index for torch, without a download where it can tell so.
 
     Args:
         steps (Steps): Whose pip asks.
+        pip (str): The pin. What Python brings may be older, and would fetch all of
+            torch to learn what it needs.
         torch (str): The pin.
-        place (Path): Where the environment is.
 
     Raises:
-        SetUpError: pip cannot reach an index that has it, or its build for CUDA
-            does not fit the disk.
+        SetUpError: pip cannot reach an index that has it, or what comes with it does
+            not fit the disk.
     """
+    ask_index(steps, pip)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / 'report.json'
-        once = ['--retries', '0', '--timeout', str(INDEX_SECONDS)]
-        dry = ['install', '--dry-run', '--no-deps', '--report', str(report)]
-        said = steps.ask_pip(*dry, *once, torch)
-        if said.returncode:
-            raise SetUpError(
-                f'pip finds no {torch}; expected a package index that has it, for '
-                f'Python 3.10 to 3.12. Look at the network, at the proxy, and at '
-                f'`pip config list`. pip said:\n    '
-                f'{first_clues(places(said.stdout) + said.stderr)}'
-            )
+        # Of an index that does not serve metadata, the wheel's last part is enough.
+        alone = ['--dry-run', '--no-deps', '--use-feature=fast-deps']
+        ask_index(steps, torch, *alone, '--report', str(report))
         about = json.loads(report.read_text())['install']
     needs = [
         need for item in about for need in item['metadata'].get('requires_dist', [])
     ]
-    if any(re.match('nvidia|cuda', need) for need in needs):
-        check_disk(place, CUDA_GB, f'{torch}, a build for CUDA')
+    has_cuda = any(re.match('nvidia|cuda', need) for need in needs)
+    # What torch needs is taken to lie where torch does: to ask would be to fetch it.
+    urls = [item['download_info']['url'] for item in about]
+    lies_here = all(url.startswith('file:') for url in urls)
+    folders = [] if lies_here else download_folders(steps)
+    check_disk(steps.venv, 'CUDA' if has_cuda else 'CPU', folders)
+
+
+def ask_index(steps: Steps, pin: str, *options: str) -> None:
+    """Have pip install a package, or see if it could, and ask no server twice."""
+    once = ['--retries', '0', '--timeout', str(INDEX_SECONDS)]
+    said = steps.ask_pip('install', *options, *once, pin)
+    if said.returncode:
+        raise SetUpError(
+            f'pip finds no {pin}; expected a package index that has it, for '
+            f'Python 3.10 to 3.12. Look at the network, at the proxy, and at '
+            f'`pip config list`. pip said:\n    '
+            f'{first_clues(places(said.stdout) + said.stderr)}'
+        )
+
+
+def download_folders(steps: Steps) -> list[Path]:
+    """Where pip puts each file that it fetches: twice, unless its cache is off."""
+    said = steps.ask_pip('cache', 'dir')
+    cache = [] if said.returncode else [Path(said.stdout.strip())]
+    return [Path(tempfile.gettempdir()), *cache]
 
 
 def places(text: str) -> str:
@@ -92,14 +109,3 @@ def first_clues(text: str) -> str:
     lines = [line.strip()[:300] for line in text.splitlines() if line.strip()]
     telling = [line for line in lines if not line.startswith('WARNING: Location')]
     return '\n    '.join((telling or lines)[:4])
-
-
-def check_disk(place: Path, gigabytes: int, what: str) -> None:
-    """Stop if too little is free for ``what``."""
-    free = shutil.disk_usage(place).free / 1e9
-    if free < gigabytes:
-        raise SetUpError(
-            f'{free:.1f} GB are free at {place}; expected at least {gigabytes} GB for '
-            f'{what}. Free some, clone elsewhere, or name a place that has the build '
-            'for the CPU: PIP_EXTRA_INDEX_URL=... make ...'
-        )

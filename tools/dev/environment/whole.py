@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from tools.dev.environment.disk import check_disk
 from tools.dev.environment.machine import SetUpError, check_machine
 from tools.dev.environment.mmcv_wheel import ensure_mmcv
 from tools.dev.environment.package_index import check_index, check_proxy, pinned
@@ -118,7 +119,8 @@ def exclusive(venv: Path) -> Iterator[int]:
 def set_up(venv: Path, stack: str, keep_python: bool, lock: int) -> None:
     """Do the steps in order; each of them is quick when it was done before."""
     version = usable_version(venv, keep_python)
-    check_machine(making_venv=version is None, place=ROOT)
+    check_machine(making_venv=version is None)
+    check_disk(venv, 'CPU')  # the least; more is known when torch was looked up
     check_proxy()
     print(
         f'set-up of {venv.name} (stack {stack}); it may be interrupted and run '
@@ -152,7 +154,8 @@ def install(steps: Steps, stack: str) -> None:
     names = ['build.txt', 'common.txt', f'{stack}.txt']
     build, common, own = (str(REQUIREMENTS / name) for name in names)
     if steps.ask(HAS_TORCH).returncode:
-        check_index(steps, pinned(Path(build), 'torch'), ROOT)
+        pip, torch = (pinned(Path(build), name) for name in ('pip', 'torch'))
+        check_index(steps, pip, torch)
     # Without bytecode: Python makes that of the few modules that are ever imported.
     install = ['install', '--no-compile']
     steps.pip('torch and build tools', *install, '-r', build, '-c', common)

@@ -20,7 +20,7 @@ def part():
 @pytest.fixture
 def tool(monkeypatch):
     """The script as a module."""
-    for name in ('KINETO_LOG_LEVEL', 'TORCH_CPP_LOG_LEVEL'):  # which it sets
+    for name in ('KINETO_LOG_LEVEL', 'TORCH_CPP_LOG_LEVEL'):  # which a run sets
         monkeypatch.setenv(name, os.environ.get(name, 'ERROR'))
     return importlib.import_module('tools.dev.benchmark.__main__')
 

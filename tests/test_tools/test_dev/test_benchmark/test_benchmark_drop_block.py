@@ -50,9 +50,7 @@ def test_check_fails_where_a_gate_fails(tool, part, tmp_path, monkeypatch):
     for value, status in ((1.0, None), (3.0, 1)):
         gates = [report.Gate('a', value, 2.0)]
         section = report.Section('keep_rate', 'Keep rate', gates=gates)
-        monkeypatch.setitem(
-            tool.SECTIONS, 'keep_rate', lambda _, section=section: section
-        )
+        monkeypatch.setattr(part('keep_rate'), 'run', lambda _, found=section: found)
         words = ['--only', 'keep_rate', '--out', str(tmp_path / 'a.json')]
         words += ['--allocator', 'system', '--threads', '1']
         tool.main(words)  # without --check it is no failure
@@ -66,14 +64,14 @@ def test_check_fails_where_a_gate_fails(tool, part, tmp_path, monkeypatch):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='a CUDA device is here')
 def test_without_a_gpu_nothing_runs_there_and_nothing_is_checked(
-    tool, tmp_path, capsys
+    tool, part, tmp_path, capsys
 ):
     words = ['--device', 'cuda', '--out', str(tmp_path / 'a.json'), '--check']
     with pytest.raises(SystemExit) as stop:
         tool.main([*words, '--allocator', 'system', '--threads', '1'])
     assert stop.value.code == 1
     said = capsys.readouterr().out
-    assert said.count('not run: no CUDA device') == 2 * len(tool.SECTIONS)
+    assert said.count('not run: no CUDA device') == 2 * len(part('arguments').SECTIONS)
     sections = json.loads((tmp_path / 'a.json').read_text())['sections']
     assert {section['not_run'] for section in sections} == {'no CUDA device'}
 
@@ -87,9 +85,9 @@ def test_without_a_gpu_nothing_runs_there_and_nothing_is_checked(
         (['--quick', '--docs'], '--docs with --quick'),
     ],
 )
-def test_wrong_arguments_are_one_message(tool, capsys, words, message):
+def test_wrong_arguments_are_one_message(part, capsys, words, message):
     with pytest.raises(SystemExit) as stop:
-        tool.parse_args(words)
+        part('arguments').parse_args('Measure', words)
     assert stop.value.code == 2
     assert message in capsys.readouterr().err
 

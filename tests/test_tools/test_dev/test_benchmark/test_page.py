@@ -55,8 +55,8 @@ def test_verdicts_on_the_committed_page_are_those_of_its_numbers(part):
         assert gate.verdict == verdict, name
 
 
-def test_commands_on_the_page_have_arguments_that_exist(tool):
+def test_commands_on_the_page_have_arguments_that_exist(part):
     commands = re.findall(r"^make bench ARGS='(.+?)'", PAGE.read_text(), re.M)
     assert len(commands) > 1
     for words in commands:
-        tool.parse_args(shlex.split(words))
+        part('arguments').parse_args('Measure', shlex.split(words))
