@@ -94,6 +94,9 @@ def aligned_by_rows(layers: Iterable[nn.Module]) -> Iterator[None]:
 
 def _align(align: Layer, features: Tensor, regions: Tensor) -> Tensor:
     if features.requires_grad:
+        # A box has no gradient to where its region is; not detach, as in Watched.
+        with torch.no_grad():
+            regions = regions.clone()
         return _Align.apply(features, regions, align)  # type: ignore[no-any-return]
     return align(features, regions)
 

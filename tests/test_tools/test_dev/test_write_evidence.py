@@ -116,7 +116,9 @@ def told_of(kept, monkeypatch, tmp_path):
     """The lines of the table that is made of results, cell by cell."""
     (tmp_path / 'small.json').write_text(json.dumps(write_evidence.trimmed(kept)))
     monkeypatch.setattr(write_evidence, 'FOLDER', tmp_path)
-    lines = [x for x in write_evidence.section('small', 'evidence').splitlines() if '|' in x]
+    lines = [
+        x for x in write_evidence.section('small', 'evidence').splitlines() if '|' in x
+    ]
     return [[cell.strip() for cell in line.split('|')[1:-1]] for line in lines[2:]]
 
 
