@@ -108,10 +108,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         open_model,
     )
     from dropblock_mm.analysis.trained.predictions import image_files
+    from dropblock_mm.commands.interrupted import going_on
     from dropblock_mm.commands.progress import progress
     from dropblock_mm.runs.messages import one_message
 
-    with one_message():
+    with going_on('activation-maps', words), one_message():
         check_picture_name(args.out)
         files = [model_files(words) for words in args.model]
         check_names_differ(files)

@@ -65,11 +65,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     from dropblock_mm.analysis.trained.kept_predictions import KeptPredictions
     from dropblock_mm.analysis.trained.models import check_names_differ, model_files
     from dropblock_mm.analysis.trained.predictions import image_files, predictor
+    from dropblock_mm.commands.interrupted import going_on
     from dropblock_mm.commands.progress import progress
     from dropblock_mm.runs.messages import one_message
 
     found: dict[str, list[Prediction]] = {}
-    with one_message():
+    with going_on('predict', words), one_message():
         images = image_files(args.images)
         files = [model_files(words) for words in args.model]
         check_names_differ(files)

@@ -101,12 +101,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         open_model,
     )
     from dropblock_mm.analysis.trained.same_data import check_same_data
+    from dropblock_mm.commands.interrupted import going_on
     from dropblock_mm.commands.progress import progress
     from dropblock_mm.runs.messages import one_message
 
     grid = Grid(tuple(args.block_sizes), tuple(args.keep_probs), (*range(args.seeds),))
     command = f'{typed("robustness")} {shlex.join(words)}'
-    with one_message():
+    with going_on('robustness', words), one_message():
         check_picture_name(args.out)
         files = [model_files(words) for words in args.model]
         check_names_differ(files)

@@ -32,7 +32,7 @@ def test_models_predict_side_by_side(load_tool, small_run, data, tmp_path, libra
 
 
 def test_predictions_go_on_where_they_were_interrupted(
-    load_tool, small_run, data, tmp_path, monkeypatch
+    load_tool, small_run, data, tmp_path, monkeypatch, capsys
 ):
     from dropblock_mm.analysis.trained import predictions
 
@@ -54,8 +54,9 @@ def test_predictions_go_on_where_they_were_interrupted(
         return once
 
     monkeypatch.setattr(predictions, '_classifier', interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(SystemExit, match='130'):
         load_tool('predict').main(words)
+    assert 'the same command goes on: ' in capsys.readouterr().out
     told = json.loads((out / 'one/predictions.json').read_text())
     assert list(told) == ['0000_0.png', '0001_1.png']
     # Two are known; of one of these the picture was lost.
@@ -139,7 +140,7 @@ def test_maps_go_on_where_they_were_interrupted(
 
 
 def test_robustness_goes_on_where_it_was_interrupted(
-    load_tool, small_run, tmp_path, monkeypatch
+    load_tool, small_run, tmp_path, monkeypatch, capsys
 ):
     from dropblock_mm.analysis import robustness
 
@@ -155,8 +156,9 @@ def test_robustness_goes_on_where_it_was_interrupted(
         return evaluate(*args)
 
     monkeypatch.setattr(robustness, 'evaluate', interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(SystemExit, match='130'):
         load_tool('robustness').main(words)
+    assert 'the same command goes on: ' in capsys.readouterr().out
     record = read_record(tmp_path / 'r.json')
     assert len(record.numbers['points']) == 2
     assert 'Not finished.' in record.notes
