@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from numbers import Real
@@ -161,12 +161,19 @@ def dropping(
         detach(sites)
 
 
-def evaluate(trained: TrainedModel, loader: Any) -> tuple[str, float]:
+def _nothing() -> None:
+    """Do nothing at a batch."""
+
+
+def evaluate(
+    trained: TrainedModel, loader: Any, on_batch: Callable[[], object] = _nothing
+) -> tuple[str, float]:
     """Evaluate a model as it is; return the metric's name and the number.
 
     Args:
         trained: The model; its mode is not changed.
         loader: Of the test data.
+        on_batch: Called after each batch.
 
     Raises:
         RefusedValueError: The evaluation gives no number.
@@ -178,6 +185,7 @@ def evaluate(trained: TrainedModel, loader: Any) -> tuple[str, float]:
     with torch.no_grad():
         for batch in loader:
             evaluator.process(data_samples=model.test_step(batch), data_batch=batch)
+            on_batch()
     found = evaluator.evaluate(len(loader.dataset))
     for metric in (*METRICS, *found):
         if isinstance(found.get(metric), Real):  # mmseg's are NumPy's
@@ -193,13 +201,14 @@ def evaluate_points(
     loader: Any,
     targets: Sequence[Target],
     settings: Sequence[tuple[int, float, int]],
+    on_batch: Callable[[], object] = _nothing,
 ) -> Iterator[Point]:
     """Yield the evaluations of a model, one by one."""
     runs.require(trained.cfg, 'test_evaluator')
     for block_size, keep_prob, seed in settings:
         torch.manual_seed(seed)
         with dropping(trained, targets, block_size, keep_prob):
-            metric, value = evaluate(trained, loader)
+            metric, value = evaluate(trained, loader, on_batch)
         yield Point(trained.name, block_size, keep_prob, seed, metric, value)
 
 

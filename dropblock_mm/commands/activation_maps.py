@@ -4,7 +4,7 @@ Of a classifier it is the class activation map of a class, of a detector HiResCA
 box (Grad-CAM cell by cell), and of a segmentor Grad-CAM of a class. Without --images
 the models' test data are looked at: in each image the true class, the largest object,
 or the class with the most pixels; and the spread is compared over the images that every
-model got right.
+model got right. Interrupted, it draws what it has; the same command goes on from there.
 
 Examples::
 
@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,6 +30,8 @@ from dropblock_mm.commands.arguments import (
     positive,
 )
 from dropblock_mm.programs import typed
+
+KEEP_EVERY = 30.0  # seconds between writing down what was measured
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -76,15 +79,27 @@ def main(argv: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if argv is None else argv)
     args = parse_args(argv)
 
-    from dropblock_mm.analysis.activation_maps.compare import SameImages, spread_report
+    from dropblock_mm.analysis.activation_maps.compare import SameImages
     from dropblock_mm.analysis.activation_maps.explain import usual_layer
+    from dropblock_mm.analysis.activation_maps.measured import (
+        as_numbers,
+        known_measures,
+        measure,
+        spread_report,
+    )
     from dropblock_mm.analysis.figures.activation_maps import (
         draw_grid,
         maps_record,
         to_show,
     )
-    from dropblock_mm.analysis.figures.record import check_picture_name, write_record
+    from dropblock_mm.analysis.figures.record import (
+        FigureRecord,
+        check_picture_name,
+        known_numbers,
+        write_record,
+    )
     from dropblock_mm.analysis.figures.style import house_style, save_picture
+    from dropblock_mm.analysis.trained.asked import files_asked, models_asked
     from dropblock_mm.analysis.trained.models import (
         check_names_differ,
         class_named,
@@ -93,11 +108,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         open_model,
     )
     from dropblock_mm.analysis.trained.predictions import image_files
+    from dropblock_mm.commands.interrupted import going_on
     from dropblock_mm.commands.progress import progress
     from dropblock_mm.runs.messages import one_message
 
-    found = []
-    with one_message():
+    with going_on('activation-maps', words), one_message():
         check_picture_name(args.out)
         files = [model_files(words) for words in args.model]
         check_names_differ(files)
@@ -108,27 +123,54 @@ def main(argv: Sequence[str] | None = None) -> None:
             find_layer(model.model, layer)
         target = class_named(models[0], args.label) if args.label else None
         images = SameImages(models, paths, args.limit)
+        what = models_asked(files, args.cfg_options) | {
+            'images': files_asked(paths) or images.total,
+            'maps': [args.label, layers, args.method],
+        }
+        known = known_measures(known_numbers(args.out), what)
+        found = [image for image in known if image.index in images.indices]
+        names = [model.name for model in models]
+        told = f'Maps of {" and ".join(dict.fromkeys(layers))}'
+        command = f'{typed("activation-maps")} {shlex.join(words)}'
+
+        def keep() -> FigureRecord:
+            found.sort(key=lambda image: image.index)
+            notes = [f"{told}; blue: the target, orange: the model's own box."]
+            if len(found) < len(images):
+                notes.append(f'Interrupted after {len(found)} of {len(images)} images.')
+            report, shown = spread_report(names, found), min(args.show, len(found))
+            kept = as_numbers(found, what)
+            record = maps_record(args.out, report, shown, notes, command, kept)
+            write_record(record, args.out)
+            return record
+
+        done = {image.index for image in found}
+        left = [index for index in images.indices if index not in done]
         try:
-            with progress('activation maps', len(images)) as advance:
-                for image in images.explain(target, args.layer, args.method):
-                    found.append(image)
+            with progress('activation maps', len(images), len(done)) as advance:
+                kept_at = time.monotonic()
+                for image in images.explain(target, args.layer, args.method, left):
+                    found.append(measure(image))
                     advance()
+                    if time.monotonic() - kept_at > KEEP_EVERY:
+                        keep()
+                        kept_at = time.monotonic()
         except KeyboardInterrupt:
             if not found:
                 raise
-            print(f'interrupted; going on with {len(found)} images', file=sys.stderr)
-    names = [model.name for model in models]
-    report, shown = spread_report(names, found), to_show(found, args.show)
-    shown = [images.with_pixels(image) for image in shown]
+            print(
+                f'interrupted: {len(found)} of {len(images)} images are measured, and '
+                'drawn from. The same command goes on.',
+                file=sys.stderr,
+            )
+        record = keep()
+        indices = to_show(found, args.show)
+        shown = [
+            images.with_pixels(image)
+            for image in images.explain(target, args.layer, args.method, indices)
+        ]
     with house_style():
         save_picture(draw_grid(shown, names, models[0].classes), args.out)
-    told = ' and '.join(dict.fromkeys(layers))
-    notes = [f"Maps of {told}; blue: the target, orange: the model's own box."]
-    if len(found) < len(images):
-        notes.append(f'Interrupted after {len(found)} of {len(images)} images.')
-    command = f'{typed("activation-maps")} {shlex.join(words)}'
-    record = maps_record(args.out, report, len(shown), notes, command)
-    write_record(record, args.out)
     for table in record.tables:
         print(f'{table.caption}:')
         for row in table.rows:

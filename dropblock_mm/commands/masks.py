@@ -74,6 +74,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from dropblock_mm.analysis.schedule import keep_probs_over, schedule_of
     from dropblock_mm.analysis.sites.config_report import report_of
     from dropblock_mm.analysis.sites.site_kinds import site_kinds, widest_drop
+    from dropblock_mm.commands.progress import progress
     from dropblock_mm.hooks.fragments import with_fragment
     from dropblock_mm.runs.messages import one_message
 
@@ -104,7 +105,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.animation:
         rates = keep_probs_over(schedule, FRAMES, own)
         args.animation.parent.mkdir(parents=True, exist_ok=True)
-        save_animation(frames(photo, moving, rates), args.animation)
+        moved = []
+        with progress('frames', len(rates)) as advance:
+            for frame in frames(photo, moving, rates):
+                moved.append(frame)
+                advance()
+        save_animation(moved, args.animation)
         print(f'wrote {args.animation}')
 
 

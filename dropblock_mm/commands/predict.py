@@ -2,7 +2,8 @@
 
 Each model's pictures and predictions go to OUT_DIR/NAME, and a sheet with all models
 side by side to OUT_DIR/predictions.png. Checkpoints of trainings are loaded safely, on
-torch 2.6 and later too.
+torch 2.6 and later too. Interrupted, the same command goes on with the images that are
+left.
 
 Examples::
 
@@ -13,7 +14,6 @@ Examples::
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import sys
 from collections.abc import Sequence
@@ -61,46 +61,37 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     from dropblock_mm.analysis.figures.record import write_record
     from dropblock_mm.analysis.figures.style import house_style, save_picture
+    from dropblock_mm.analysis.trained.asked import models_asked
+    from dropblock_mm.analysis.trained.kept_predictions import KeptPredictions
     from dropblock_mm.analysis.trained.models import check_names_differ, model_files
     from dropblock_mm.analysis.trained.predictions import image_files, predictor
+    from dropblock_mm.commands.interrupted import going_on
     from dropblock_mm.commands.progress import progress
     from dropblock_mm.runs.messages import one_message
 
     found: dict[str, list[Prediction]] = {}
-    with one_message():
+    with going_on('predict', words), one_message():
         images = image_files(args.images)
         files = [model_files(words) for words in args.model]
         check_names_differ(files)
         for file in files:
+            what = models_asked([file], args.cfg_options) | {'score': args.score_thr}
+            kept = KeptPredictions(args.out_dir / file.name, what)
             predict = predictor(file, args.cfg_options, args.score_thr)
-            found[file.name] = []
-            with progress(file.name, len(images)) as advance:
-                for path in images:
-                    prediction = predict(path)
-                    found[file.name].append(prediction)
+            found[file.name] = own = []
+            with kept.writing(), progress(file.name, len(images)) as advance:
+                for number, path in enumerate(images):
+                    prediction = kept.known(number, path)
+                    if prediction is None:
+                        prediction = kept.keep(number, predict(path))
+                    own.append(prediction)
                     advance(prediction.told)
-            save(found[file.name], args.out_dir / file.name)
     out = args.out_dir / 'predictions.png'
     with house_style():
         save_picture(draw_predictions(found), out)
     command = f'{typed("predict")} {shlex.join(words)}'
     write_record(predictions_record(out, found, command), out)
     print(f'wrote {out}, and the pictures of {len(images)} images beside it')
-
-
-def save(predictions: Sequence[Prediction], folder: Path) -> None:
-    """Write a model's pictures, and what it found as JSON."""
-    from PIL import Image
-
-    folder.mkdir(parents=True, exist_ok=True)
-    told = {}
-    for number, prediction in enumerate(predictions):
-        # Folders may hold images of the same name.
-        name = f'{number:04d}_{Path(prediction.path).stem}.png'
-        Image.fromarray(prediction.drawn).save(folder / name)
-        told[name] = {'image': prediction.path, **prediction.found}
-    text = json.dumps(told, indent=1)
-    (folder / 'predictions.json').write_text(f'{text}\n', encoding='utf-8')
 
 
 if __name__ == '__main__':

@@ -10,8 +10,8 @@ from typing import Protocol
 class Advance(Protocol):
     """Says that a step is done."""
 
-    def __call__(self, told: str = '') -> None:
-        """Advance by one, and show what is going on."""
+    def __call__(self, told: str = '', steps: int = 1) -> None:
+        """Advance, and show what is going on; '' leaves there what was told."""
 
 
 @contextmanager
@@ -24,7 +24,7 @@ def progress(title: str, total: int, done: int = 0) -> Iterator[Advance]:
         done: Steps that were done before.
     """
     if not total:
-        yield lambda told='': None
+        yield lambda told='', steps=1: None
         return
     from rich.console import Console
     from rich.progress import (
@@ -49,7 +49,8 @@ def progress(title: str, total: int, done: int = 0) -> Iterator[Advance]:
     with bar:
         task = bar.add_task(title, total=total, completed=done, told='')
 
-        def advance(told: str = '') -> None:
-            bar.update(task, advance=1, told=told)
+        def advance(told: str = '', steps: int = 1) -> None:
+            shown = {'told': told} if told else {}
+            bar.update(task, advance=steps, **shown)
 
         yield advance

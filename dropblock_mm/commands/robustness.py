@@ -32,7 +32,6 @@ from dropblock_mm.programs import typed
 
 if TYPE_CHECKING:
     from dropblock_mm.analysis.robustness import Grid, Point
-    from dropblock_mm.analysis.trained.models import ModelFiles
 
 
 def share(text: str) -> float:
@@ -80,28 +79,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parse_known(parser, argv)
 
 
-def what_is_asked(args: argparse.Namespace, files: Sequence[ModelFiles]) -> dict:
-    """Return what an earlier call must have had in common to be gone on with."""
-    sizes = [Path(f.checkpoint).stat().st_size for f in files]
-    return {
-        'models': [
-            [f.name, f.checkpoint, n] for f, n in zip(files, sizes, strict=True)
-        ],
-        'dropblock': args.dropblock,
-        'cfg_options': {k: repr(v) for k, v in args.cfg_options.items()},
-    }
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Evaluate as the command line says."""
     words = list(sys.argv[1:] if argv is None else argv)
     args = parse_args(argv)
 
-    from dropblock_mm.analysis.figures.record import (
-        check_picture_name,
-        read_record,
-        record_path,
-    )
+    from dropblock_mm.analysis.figures.record import check_picture_name, known_numbers
     from dropblock_mm.analysis.robustness import (
         Grid,
         check_grid,
@@ -110,6 +93,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         known_points,
         targets_of,
     )
+    from dropblock_mm.analysis.trained.asked import models_asked
     from dropblock_mm.analysis.trained.models import (
         build_test_loader,
         check_names_differ,
@@ -117,21 +101,20 @@ def main(argv: Sequence[str] | None = None) -> None:
         open_model,
     )
     from dropblock_mm.analysis.trained.same_data import check_same_data
+    from dropblock_mm.commands.interrupted import going_on
     from dropblock_mm.commands.progress import progress
     from dropblock_mm.runs.messages import one_message
 
     grid = Grid(tuple(args.block_sizes), tuple(args.keep_probs), (*range(args.seeds),))
     command = f'{typed("robustness")} {shlex.join(words)}'
-    with one_message():
+    with going_on('robustness', words), one_message():
         check_picture_name(args.out)
         files = [model_files(words) for words in args.model]
         check_names_differ(files)
         check_grid(grid)
         models = [open_model(file, args.cfg_options) for file in files]
-        what = what_is_asked(args, files)
-        path = record_path(args.out)
-        numbers = read_record(path).numbers if path.is_file() else {}
-        points = known_points(numbers, what)
+        what = models_asked(files, args.cfg_options) | {'dropblock': args.dropblock}
+        points = known_points(known_numbers(args.out), what)
         cfgs = [model.cfg for model in models]
         targets = targets_of(cfgs, args.dropblock, models[0].model)
         done = {(p.model, p.block_size, p.keep_prob, p.seed) for p in points}
@@ -143,17 +126,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         if any(to_do.values()):
             loaders = [build_test_loader(model) for model in models]
             check_same_data(list(to_do), [loader.dataset for loader in loaders])
-        with progress('evaluations', sum(map(len, to_do.values()))) as advance:
-            for model, loader in zip(models, loaders, strict=bool(loaders)):
+        pairs = list(zip(models, loaders, strict=bool(loaders)))
+        batches = sum(len(to_do[model.name]) * len(loader) for model, loader in pairs)
+        with progress('batches', batches) as advance:
+            for model, loader in pairs:
                 settings = to_do[model.name]
-                for point in evaluate_points(model, loader, targets, settings):
+                for point in evaluate_points(model, loader, targets, settings, advance):
                     check_same_metric([*points, point])
                     points.append(point)
                     write(args.out, points, grid, what, command)
-                    advance(
-                        f'{point.model}, block {point.block_size}, '
-                        f'keep_prob {point.keep_prob:g}: {point.value:.4g}'
-                    )
+                    told = f'block {point.block_size}, keep_prob {point.keep_prob:g}'
+                    advance(f'{point.model}, {told}: {point.value:.4g}', steps=0)
     write(args.out, points, grid, what, command)
     draw(args.out, points, grid)
 

@@ -16,14 +16,12 @@ from dropblock_mm.commands.arguments import (
     launch_seed,
     positive,
 )
-from dropblock_mm.programs import typed
+from dropblock_mm.commands.interrupted import going_on
 
 if TYPE_CHECKING:
     from dropblock_mm.reproduction.plan import Run
     from dropblock_mm.reproduction.series import Series
     from dropblock_mm.reproduction.tables import Row
-
-INTERRUPTED = 130
 
 
 def add_series_arguments(parser: argparse.ArgumentParser, seeds: Sequence[int]) -> None:
@@ -158,12 +156,7 @@ def run_series(
 
     keep_loading_safe()
     end_politely()
-    try:
-        with one_message():
-            failed = run()
-    except KeyboardInterrupt:
-        again = typed(name, *argv)
-        print(f'\ninterrupted; the same command goes on: {again}', flush=True)
-        sys.exit(INTERRUPTED)
+    with going_on(name, argv), one_message():
+        failed = run()
     if failed is not None:
         sys.exit(1 if failed else 0)

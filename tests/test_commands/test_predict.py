@@ -31,6 +31,48 @@ def test_models_predict_side_by_side(load_tool, small_run, data, tmp_path, libra
     assert keys[library] in told['0000_0.png']
 
 
+def test_predictions_go_on_where_they_were_interrupted(
+    load_tool, small_run, data, tmp_path, monkeypatch, capsys
+):
+    from dropblock_mm.analysis.trained import predictions
+
+    images = [data / f'images/{name}.png' for name in range(3)]
+    out, asked = tmp_path / 'out', []
+    words = [*map(str, images), '--model', small_run('mmpretrain'), 'one']
+    words += ['--out-dir', str(out)]
+    original = predictions._classifier
+
+    def interrupted(*args):
+        predict = original(*args)
+
+        def once(path):
+            asked.append(path)
+            if len(asked) == 3:
+                raise KeyboardInterrupt
+            return predict(path)
+
+        return once
+
+    monkeypatch.setattr(predictions, '_classifier', interrupted)
+    with pytest.raises(SystemExit, match='130'):
+        load_tool('predict').main(words)
+    assert 'the same command goes on: ' in capsys.readouterr().out
+    told = json.loads((out / 'one/predictions.json').read_text())
+    assert list(told) == ['0000_0.png', '0001_1.png']
+    # Two are known; of one of these the picture was lost.
+    (out / 'one/0000_0.png').unlink()
+    load_tool('predict').main(words)
+    assert asked[3:] == [images[0], images[2]]
+    told = json.loads((out / 'one/predictions.json').read_text())
+    assert len(told) == 3
+    rows = read_record(out / 'predictions.json').tables[0].rows
+    assert [row[1] for row in rows] == [entry['told'] for entry in told.values()]
+    # Of another model nothing is known.
+    words[words.index('--model') + 1] = small_run('mmpretrain', 1)
+    load_tool('predict').main(words)
+    assert asked[5:] == images
+
+
 def test_files_of_one_name_are_told_apart():
     assert short_names(['a/1.png', 'b/2.png']) == ['1.png', '2.png']
     assert short_names(['x/a/1.png', 'b/1.png']) == ['a/1.png', 'b/1.png']
@@ -61,8 +103,44 @@ def test_maps_of_two_models(load_tool, small_run, tmp_path, capsys):
     assert 'wrote' in capsys.readouterr().out
 
 
+def test_maps_go_on_where_they_were_interrupted(
+    load_tool, small_run, tmp_path, monkeypatch, capsys
+):
+    from dropblock_mm.analysis.activation_maps import compare
+
+    out, asked = tmp_path / 'maps.png', []
+    words = ['--model', small_run('mmpretrain'), 'one', '--out', str(out)]
+    words += ['--show', '2']
+    explain = compare.explain
+
+    def interrupted(trained, example, *how):
+        asked.append(example.path)
+        if len(asked) == 4:
+            raise KeyboardInterrupt
+        return explain(trained, example, *how)
+
+    monkeypatch.setattr(compare, 'explain', interrupted)
+    load_tool('activation_maps').main(words)
+    assert 'interrupted: 3 of 6 images' in capsys.readouterr().err
+    record = read_record(tmp_path / 'maps.json')
+    assert record.notes[-1] == 'Interrupted after 3 of 6 images.'
+    assert len(asked) == 4 + 2, 'and two that are shown'
+    load_tool('activation_maps').main(words)
+    assert len(asked) == 6 + 3 + 2
+    assert asked[3] == asked[6]
+    whole = read_record(tmp_path / 'maps.json')
+    assert len(whole.notes) == 1
+    out.with_suffix('.json').unlink()
+    load_tool('activation_maps').main(words)
+    assert len(asked) == 11 + 6 + 2
+    assert read_record(tmp_path / 'maps.json') == whole
+    # Another layer is another question.
+    load_tool('activation_maps').main([*words, '--layer', 'backbone.layer3'])
+    assert len(asked) == 19 + 6 + 2
+
+
 def test_robustness_goes_on_where_it_was_interrupted(
-    load_tool, small_run, tmp_path, monkeypatch
+    load_tool, small_run, tmp_path, monkeypatch, capsys
 ):
     from dropblock_mm.analysis import robustness
 
@@ -78,8 +156,9 @@ def test_robustness_goes_on_where_it_was_interrupted(
         return evaluate(*args)
 
     monkeypatch.setattr(robustness, 'evaluate', interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(SystemExit, match='130'):
         load_tool('robustness').main(words)
+    assert 'the same command goes on: ' in capsys.readouterr().out
     record = read_record(tmp_path / 'r.json')
     assert len(record.numbers['points']) == 2
     assert 'Not finished.' in record.notes

@@ -1,5 +1,7 @@
 """Write the numbers of docs/en/evidence.md from the results that are kept with it.
 
+And what README.md shows of them, with a picture.
+
 Usage::
 
     python -m tools.dev.write_evidence                            # the page, anew
@@ -7,9 +9,10 @@ Usage::
 
 A command is tools/compare.py, or robustness.py or activation_maps.py of
 tools/analysis_tools with models that are called 'ARM seed N'. Its results are kept,
-without paths, as docs/en/_static/evidence/NAME.json, and where the page has
-``<!-- evidence NAME: begin -->`` and its end, tables and sentences are put in between.
-A test holds both together.
+without paths, as docs/en/_static/evidence/NAME.json, and where a page has
+``<!-- evidence NAME: begin -->`` and its end, tables and sentences are put in between;
+between ``<!-- comparison NAME: begin -->`` and its end, only what compare prints. A
+test holds all together.
 """
 
 from __future__ import annotations
@@ -39,13 +42,18 @@ from dropblock_mm.analysis.comparison.text import (
     sentences,
     signed,
 )
+from dropblock_mm.analysis.figures.comparison import draw_comparison
+from dropblock_mm.analysis.figures.style import house_style, save_picture
 from dropblock_mm.tables_md import markdown_table
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / 'docs/en/evidence.md'
+README = ROOT / 'README.md'
 FOLDER = ROOT / 'docs/en/_static/evidence'
+SHOWN = 'classification'  # the comparison in README.md
+PICTURE = ROOT / 'docs/en/_static/comparison.png'
 BLOCK = re.compile(
-    r'(<!-- evidence ([\w-]+): begin -->\n).*?(<!-- evidence \2: end)', re.S
+    r'(<!-- (evidence|comparison) ([\w-]+): begin -->\n).*?(<!-- \2 \3: end)', re.S
 )
 Numbers = dict[str, dict[int, list[float]]]  # by arm and seed
 LIBRARIES = ('PyTorch', 'MMEngine', 'mmcv', 'mmdet', 'mmsegmentation', 'mmpretrain')
@@ -63,7 +71,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         found = json.loads(Path(file).read_text(encoding='utf-8'))
         kept = json.dumps(trimmed(found), indent=1)
         (FOLDER / f'{name}.json').write_text(f'{kept}\n', encoding='utf-8')
-    PAGE.write_text(filled(PAGE.read_text(encoding='utf-8')), encoding='utf-8')
+    for page in (PAGE, README):
+        page.write_text(filled(page.read_text(encoding='utf-8')), encoding='utf-8')
+    with house_style():
+        save_picture(draw_comparison(comparison_of(kept_as(SHOWN))), PICTURE)
 
 
 def trimmed(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,14 +133,26 @@ def seconds_of(attempts: Sequence[Mapping[str, Any]]) -> float:
 
 def filled(page: str) -> str:
     """Return the page with the numbers of all studies that it names."""
-    return BLOCK.sub(lambda m: f'{m[1]}\n{section(m[2])}\n\n{m[3]}', page)
+    return BLOCK.sub(lambda m: f'{m[1]}\n{section(m[3], m[2])}\n\n{m[4]}', page)
 
 
-def section(name: str) -> str:
-    """Return tables and sentences of what is kept under a name."""
-    kept = json.loads((FOLDER / f'{name}.json').read_text(encoding='utf-8'))
+def kept_as(name: str) -> dict[str, Any]:
+    """Return what is kept under a name."""
+    text = (FOLDER / f'{name}.json').read_text(encoding='utf-8')
+    return json.loads(text)  # type: ignore[no-any-return]
+
+
+def section(name: str, extent: str) -> str:
+    """Return tables and sentences of what is kept under a name.
+
+    Args:
+        name: Of the study.
+        extent: 'evidence' for all of it, 'comparison' for what compare prints.
+    """
+    kept = kept_as(name)
     command = folded(kept['command'])
-    parts = [f'```shell\n{command}\n```', *_TOLD[kept['kind']](kept)]
+    tell = _tell_printed if extent == 'comparison' else _TOLD[kept['kind']]
+    parts = [f'```shell\n{command}\n```', *tell(kept)]
     return '\n\n'.join(part for part in parts if part)
 
 
@@ -145,9 +168,14 @@ def folded(command: str) -> str:
     return ' \\\n'.join(lines)
 
 
-def _tell_comparison(kept: Mapping[str, Any]) -> list[str]:
+def _tell_printed(kept: Mapping[str, Any]) -> list[str]:
     found = comparison_of(kept)
-    return [main_table(found), *sentences(found), pairs_table(found), cost(kept)]
+    return [main_table(found), *sentences(found)]
+
+
+def _tell_comparison(kept: Mapping[str, Any]) -> list[str]:
+    pairs = pairs_table(comparison_of(kept))
+    return [*_tell_printed(kept), pairs, cost(kept)]
 
 
 def _tell_robustness(kept: Mapping[str, Any]) -> list[str]:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from dropblock_mm.analysis.activation_maps.by_rows import BY_ROWS
 from dropblock_mm.errors import RefusedValueError
 
 _DEPTH = 2  # of a layer's parts that are looked at for maps, if it gives none
@@ -147,14 +148,17 @@ def _note(
 
 
 class _KeepGradients(TorchFunctionMode):
-    """Lets ``detach`` pass: mmdet's heads detach scores before they choose boxes."""
+    """Lets ``detach`` pass: mmdet's heads detach scores before they choose boxes.
+
+    And has what is done to many regions lead back to those alone that count.
+    """
 
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         if func is torch.Tensor.detach:
             return args[0]
-        return func(*args, **(kwargs or {}))
+        return BY_ROWS.get(func, func)(*args, **(kwargs or {}))
 
 
 @contextmanager

@@ -11,14 +11,6 @@ import numpy as np
 
 from dropblock_mm.analysis.activation_maps.explain import explain
 from dropblock_mm.analysis.activation_maps.explanation import Explanation
-from dropblock_mm.analysis.activation_maps.spread import (
-    MEASURES,
-    PairedDifference,
-    Spread,
-    paired_difference,
-    spread_of,
-)
-from dropblock_mm.analysis.figures.record import NumberTable
 from dropblock_mm.analysis.trained.images import (
     example_of_test,
     own_example,
@@ -81,22 +73,26 @@ class SameImages:
         self.pipelines = [user_pipeline(m) for m in models] if paths else []
         self.datasets = [] if paths else [build_test_loader(m).dataset for m in models]
         check_same_length(self.names, self.datasets, INSTEAD)
-        total = len(self.datasets[0]) if self.datasets else len(self.paths)
-        number = min(limit or total, total)
-        self.indices = [i * total // number for i in range(number)]
+        self.total = len(self.datasets[0]) if self.datasets else len(self.paths)
+        number = min(limit or self.total, self.total)
+        self.indices = [i * self.total // number for i in range(number)]
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def explain(
-        self, target: Truth | None, layer: str | None, method: str | None = None
+        self,
+        target: Truth | None,
+        layer: str | None,
+        method: str | None = None,
+        indices: Sequence[int] | None = None,
     ) -> Iterator[ImageMaps]:
         """Yield the maps of one image after the other.
 
         What is explained is the target, or the truth, or else the surest prediction of
-        the first model.
+        the first model. Of ``indices``, or else of all.
         """
-        for index in self.indices:
+        for index in self.indices if indices is None else indices:
             examples = [self._example(i, index) for i in range(len(self.models))]
             check_same_image(self.names, [e.path for e in examples], INSTEAD)
             first, *others = zip(self.models, examples, strict=True)
@@ -120,87 +116,3 @@ class SameImages:
             return own_example(self.pipelines[model], self.paths[index])
         library = self.models[model].library
         return example_of_test(self.datasets[model], index, library)
-
-
-@dataclass(frozen=True)
-class SpreadReport:
-    """The spread of all models' maps over the images that all found.
-
-    Args:
-        names: Of the models.
-        images: How many were looked at.
-        compared: How many all models got right.
-        means: By measure, of each model.
-        differences: By measure, of each model but the first, to the first.
-    """
-
-    names: list[str]
-    images: int
-    compared: int
-    means: dict[str, list[float]]
-    differences: dict[str, list[PairedDifference]]
-
-    def tables(self) -> list[NumberTable]:
-        """Return means, and differences with their intervals."""
-        if not self.compared:
-            return []
-        measures = [
-            [title, *(f'{value:.4g}' for value in self.means[key])]
-            for key, title in MEASURES.items()
-        ]
-        caption = (
-            f'Spread of the maps, mean of {self.compared} images of {self.images} that '
-            'every model got right'
-        )
-        tables = [NumberTable(caption, ['measure', *self.names], measures)]
-        rows = [
-            _difference_row(title, name, found)
-            for key, title in MEASURES.items()
-            for name, found in zip(self.names[1:], self.differences[key], strict=True)
-        ]
-        if rows:
-            headings = ['measure', 'model', f'minus {self.names[0]}']
-            headings += ['95 % by paired t', '95 % by bootstrap', 'images']
-            caption = 'Differences over the same images; an interval with 0 in it '
-            caption += 'decides nothing'
-            tables.append(NumberTable(caption, headings, rows))
-        return tables
-
-
-def _difference_row(title: str, name: str, found: PairedDifference) -> list[str]:
-    return [
-        title,
-        name,
-        f'{found.mean:+.4g}',
-        _interval(found.t_interval),
-        _interval(found.bootstrap),
-        str(found.number),
-    ]
-
-
-def _interval(bounds: tuple[float, float] | None) -> str:
-    return '' if bounds is None else f'{bounds[0]:+.4g} to {bounds[1]:+.4g}'
-
-
-def spread_report(names: Sequence[str], images: Sequence[ImageMaps]) -> SpreadReport:
-    """Measure the maps of the images that every model got right."""
-    measured: list[list[Spread]] = []
-    for image in images:
-        found = [spread_of(m.activation) for m in image.maps if m is not None]
-        whole = [spread for spread in found if spread is not None]
-        if image.comparable and len(whole) == len(names):
-            measured.append(whole)
-    values = {
-        key: [[getattr(row[i], key) for row in measured] for i in range(len(names))]
-        for key in MEASURES
-    }
-    means = {
-        key: [sum(column) / len(column) for column in columns]
-        for key, columns in values.items()
-        if measured
-    }
-    differences = {
-        key: [paired_difference(columns[0], other) for other in columns[1:]]
-        for key, columns in values.items()
-    }
-    return SpreadReport(list(names), len(images), len(measured), means, differences)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from mmdet.models.roi_heads.roi_extractors import BaseRoIExtractor
+from torch import nn
+
+from dropblock_mm.analysis.activation_maps.by_rows import aligned_by_rows
 from dropblock_mm.analysis.activation_maps.cam import hires_cam, watching
 from dropblock_mm.analysis.activation_maps.explanation import (
     Explanation,
@@ -35,7 +39,8 @@ def explain_box(
     """
     model: Any = trained.model
     module, batch = find_layer(model, layer), batch_of(trained, example)
-    with watching(model, module, True, through_detach=True) as watched:
+    aligned = aligned_by_rows(_region_layers(model))
+    with aligned, watching(model, module, True, through_detach=True) as watched:
         found = _predicted(model, batch)
         index = _box_to_explain(found, target)
         maps = watched.found(layer)
@@ -50,6 +55,12 @@ def explain_box(
         found.scores[index].item(),
         (left, top, right, bottom),
     )
+
+
+def _region_layers(model: nn.Module) -> list[nn.Module]:
+    """Return what cuts regions out of the levels of a pyramid."""
+    extractors = [m for m in model.modules() if isinstance(m, BaseRoIExtractor)]
+    return [layer for extractor in extractors for layer in extractor.roi_layers]
 
 
 def _predicted(model: Any, batch: dict[str, Any]) -> Any:

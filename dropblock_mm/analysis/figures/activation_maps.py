@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,8 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from dropblock_mm.analysis.activation_maps.compare import ImageMaps, SpreadReport
+from dropblock_mm.analysis.activation_maps.compare import ImageMaps
 from dropblock_mm.analysis.activation_maps.explanation import Explanation
+from dropblock_mm.analysis.activation_maps.measured import Measured, SpreadReport
 from dropblock_mm.analysis.figures.grid import evenly_spaced
 from dropblock_mm.analysis.figures.record import FigureRecord
 from dropblock_mm.analysis.figures.style import BLUE, ORANGE
@@ -21,10 +23,14 @@ SIDE = 2.3  # inches of a picture
 LARGEST = 400  # pixels
 
 
-def to_show(images: Sequence[ImageMaps], number: int) -> list[ImageMaps]:
-    """Pick evenly spaced images, of those that all models got right if there are."""
-    right = [image for image in images if image.comparable]
-    source = right or list(images)
+def to_show(images: Sequence[Measured], number: int) -> list[int]:
+    """Pick evenly spaced images, of those that all models got right if there are.
+
+    Returns:
+        list[int]: Their indices.
+    """
+    right = [image.index for image in images if image.comparable]
+    source = right or [image.index for image in images]
     return [source[i] for i in evenly_spaced(len(source), number)]
 
 
@@ -34,7 +40,7 @@ def draw_grid(
     """Draw each image, and beside it each model's map over what the model was given.
 
     Args:
-        images: What :func:`to_show` picked.
+        images: Those that :func:`to_show` picked.
         names: Of the models.
         classes: Their names, where they are known.
     """
@@ -118,9 +124,23 @@ def _extent(photo: Image.Image) -> tuple[float, float, float, float]:
 
 
 def maps_record(
-    picture: Path, report: SpreadReport, shown: int, notes: Sequence[str], command: str
+    picture: Path,
+    report: SpreadReport,
+    shown: int,
+    notes: Sequence[str],
+    command: str,
+    kept: Mapping[str, Any],
 ) -> FigureRecord:
-    """Say in words and numbers what :func:`draw_grid` shows."""
+    """Say in words and numbers what :func:`draw_grid` shows.
+
+    Args:
+        picture: Its file.
+        report: The spread of the maps.
+        shown: Number of images in the picture.
+        notes: Sentences.
+        command: What makes it again.
+        kept: What the same command goes on from.
+    """
     told = 'No image was got right by every model, so that no spread is compared.'
     if report.compared:
         shares = ', '.join(
@@ -151,5 +171,5 @@ def maps_record(
         report.tables(),
         list(notes),
         command,
-        numbers if report.compared else {},
+        {**kept, **(numbers if report.compared else {})},
     )

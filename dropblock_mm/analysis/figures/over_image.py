@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -148,9 +148,8 @@ def check_animation(path: Path) -> Path:
 
 def frames(
     photo: np.ndarray, draws: MaskDraws, keep_probs: Sequence[float]
-) -> list[Image.Image]:
-    """Return a frame for each keep_prob: the methods side by side, and a line below."""
-    found = []
+) -> Iterator[Image.Image]:
+    """Yield a frame for each keep_prob: the methods side by side, and a line below."""
     for keep_prob in keep_probs:
         masks = draws.at(keep_prob)
         tiles = [mosaic(photo, kept) for kept in masks.by_method().values()]
@@ -168,8 +167,7 @@ def frames(
             f'expected to keep {masks.expected:.3f}',
             fill='black',
         )
-        found.append(frame)
-    return found
+        yield frame
 
 
 def save_animation(images: Sequence[Image.Image], path: Path) -> None:

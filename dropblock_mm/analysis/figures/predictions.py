@@ -23,17 +23,17 @@ def draw_predictions(found: Mapping[str, Sequence[Prediction]]) -> Figure:
     """
     rows = list(zip(*found.values(), strict=True))[:SHOWN]
     columns = len(found) + 1
-    shape = np.mean([row[0].drawn.shape[0] / row[0].drawn.shape[1] for row in rows])
+    drawn = [[_small(prediction.drawn) for prediction in row] for row in rows]
+    shape = np.mean([row[0].shape[0] / row[0].shape[1] for row in drawn])
     size = (SIDE * columns, (SIDE * float(shape) + 0.35) * len(rows) + 0.3)
     figure = Figure(figsize=size, layout='constrained')
     panels = figure.subplots(len(rows), columns, squeeze=False)
     names = short_names([row[0].path for row in rows])
-    for axes, row, name in zip(panels, rows, names, strict=True):
-        with Image.open(row[0].path) as image:
-            axes[0].imshow(_small(np.asarray(image.convert('RGB'))))
+    for axes, row, pictures, name in zip(panels, rows, drawn, names, strict=True):
+        axes[0].imshow(_small(Path(row[0].path)))
         axes[0].set_title(name, fontsize=8)
-        for panel, prediction in zip(axes[1:], row, strict=True):
-            panel.imshow(_small(prediction.drawn))
+        for panel, prediction, picture in zip(axes[1:], row, pictures, strict=True):
+            panel.imshow(picture)
             panel.set_title(_short(prediction.told), fontsize=8)
     for panel, name in zip(panels[0], ('image', *found), strict=True):
         panel.set_title(f'{name}\n{panel.get_title()}', fontsize=9)
@@ -54,8 +54,12 @@ def _short(text: str) -> str:
     return text if len(text) <= 40 else f'{text[:38]} ...'
 
 
-def _small(picture: np.ndarray) -> np.ndarray:
-    image = Image.fromarray(picture)
+def _small(picture: np.ndarray | Path) -> np.ndarray:
+    if isinstance(picture, Path):
+        with Image.open(picture) as file:
+            image = file.convert('RGB')
+    else:
+        image = Image.fromarray(picture)
     image.thumbnail((LARGEST, LARGEST))
     return np.asarray(image)
 

@@ -109,6 +109,16 @@ def write_record(record: FigureRecord, picture: Path) -> Path:
     return path
 
 
+def known_numbers(picture: Path) -> dict[str, Any]:
+    """Return the numbers beside a picture that was begun earlier; none if it was not.
+
+    Raises:
+        RefusedError: What is there is no record of this version.
+    """
+    path = record_path(picture)
+    return read_record(path).numbers if path.is_file() else {}
+
+
 def is_record(content: Any) -> bool:
     """Tell a record from other JSON."""
     return isinstance(content, dict) and {'schema', 'figure', 'alt'} <= set(content)

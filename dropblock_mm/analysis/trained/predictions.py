@@ -26,13 +26,13 @@ class Prediction:
 
     Args:
         path: The image.
-        drawn: UInt8Array[H, W, 3], the image with the prediction on it.
+        drawn: UInt8Array[H, W, 3], the image with the prediction on it, or its file.
         found: In plain values: boxes, a class, or shares of classes.
         told: In a line.
     """
 
     path: str
-    drawn: np.ndarray
+    drawn: np.ndarray | Path
     found: dict[str, Any]
     told: str
 

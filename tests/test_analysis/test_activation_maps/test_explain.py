@@ -1,5 +1,6 @@
 """Maps of small models of each library, alone and side by side."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -16,8 +17,14 @@ from dropblock_mm.analysis.activation_maps import (
     explain,
     segmentors,
 )
-from dropblock_mm.analysis.activation_maps.compare import SameImages, spread_report
+from dropblock_mm.analysis.activation_maps.compare import SameImages
 from dropblock_mm.analysis.activation_maps.explanation import Explanation
+from dropblock_mm.analysis.activation_maps.measured import (
+    as_numbers,
+    known_measures,
+    measure,
+    spread_report,
+)
 from dropblock_mm.analysis.figures.activation_maps import draw_grid
 from dropblock_mm.analysis.trained.models import model_files, open_model
 from dropblock_mm.analysis.trained.same_data import check_same_image
@@ -192,7 +199,8 @@ def test_only_images_that_all_got_right_are_compared():
         compare.ImageMaps('d', maps(even, peak, right=False)),
         compare.ImageMaps('e', [*maps(peak), None]),
     ]
-    report = spread_report(['one', 'two'], images)
+    measured = [measure(image) for image in images]
+    report = spread_report(['one', 'two'], measured)
     assert (report.images, report.compared) == (5, 2)
     assert report.means['share'] == [0.25, 1.0]
     (difference,) = report.differences['share']
@@ -207,3 +215,7 @@ def test_only_images_that_all_got_right_are_compared():
         '2',
     ]
     assert spread_report(['one'], []).tables() == []
+    kept = json.loads(json.dumps(as_numbers(measured, {'models': 2})))
+    assert known_measures(kept, {'models': 2}) == measured
+    assert known_measures(kept, {'models': 3}) == []
+    assert known_measures({}, {'models': 2}) == []

@@ -5,18 +5,12 @@ Weights are random, which decides what is found and not whether a map of it is m
 
 import numpy as np
 import pytest
-import torch
-from mmengine.config import Config
-from mmengine.registry import MODELS, init_default_scope
 from PIL import Image
 
-from dropblock_mm import runs
 from dropblock_mm.analysis.activation_maps.explain import explain
-from dropblock_mm.analysis.sites.stock_models import WEIGHTS, without
 from dropblock_mm.analysis.trained.images import own_example, user_pipeline
-from dropblock_mm.analysis.trained.models import ModelFiles, TrainedModel
 from dropblock_mm.errors import RefusedValueError
-from dropblock_mm.runs.nested_datasets import innermost
+from tools.dev.time_maps import stock_model
 
 pytestmark = pytest.mark.nightly
 
@@ -52,37 +46,6 @@ CLASSIFIERS = [
 ]
 
 
-def small(steps):
-    for step in steps:
-        if step['type'] in ('Resize', 'ResizeEdge') and isinstance(
-            step.get('scale'), tuple
-        ):
-            step['scale'] = SIZE
-        for branch in step.get('transforms', []):
-            small(branch if isinstance(branch, list) else [branch])
-
-
-def keep_all_boxes(part):
-    for key, value in part.items():
-        if key in ('score_thr', 'conf_thr'):
-            part[key] = 0.0
-        elif isinstance(value, dict):
-            keep_all_boxes(value)
-
-
-def opened(name):
-    cfg = runs.load_config(name, {})
-    runs.prepare_library(cfg)
-    init_default_scope(cfg.default_scope)
-    small(next(innermost(cfg.test_dataloader)).pipeline)
-    keep_all_boxes(cfg.model.get('test_cfg') or {})
-    torch.manual_seed(0)
-    model = MODELS.build(Config(without(cfg.model.to_dict(), WEIGHTS))._cfg_dict)
-    model.init_weights()
-    files = ModelFiles('stock', name, '')
-    return TrainedModel(files, cfg, model.eval(), runs.library_of(cfg), ())
-
-
 @pytest.fixture(scope='module')
 def photo(tmp_path_factory):
     pixels = np.random.default_rng(0).integers(0, 256, (14, 20, 3), dtype=np.uint8)
@@ -92,7 +55,7 @@ def photo(tmp_path_factory):
 
 
 def explained(name, photo, **asked):
-    trained = opened(name)
+    trained = stock_model(name, SIZE)
     return explain(trained, own_example(user_pipeline(trained), photo), **asked)
 
 

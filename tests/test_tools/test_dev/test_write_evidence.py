@@ -91,19 +91,34 @@ def test_the_cost_is_told(page):
     assert 'in the last epoch: block 0.900, unit 0.900.' in page
 
 
-def test_the_page_has_the_numbers_of_the_results():
-    page = write_evidence.PAGE.read_text(encoding='utf-8')
+@pytest.mark.parametrize('path', [write_evidence.PAGE, write_evidence.README])
+def test_the_pages_have_the_numbers_of_the_results(path):
+    page = path.read_text(encoding='utf-8')
     assert write_evidence.filled(page) == page, 'python -m tools.dev.write_evidence'
-    told = set(write_evidence.BLOCK.findall(page))
+    told = {name for _, _, name, _ in write_evidence.BLOCK.findall(page)}
     kept = {path.stem for path in write_evidence.FOLDER.glob('*.json')}
-    assert {name for _, name, _ in told} <= kept
+    assert told
+    assert told <= kept
+
+
+def test_a_comparison_alone_is_what_compare_prints(page):
+    short = write_evidence.filled(
+        '<!-- comparison small: begin -->\n<!-- comparison small: end -->'
+    )
+    assert 'would have been seen' not in short
+    assert 'one CPU core' not in short
+    lines = short.splitlines()[1:-2]  # between the marks
+    assert len([line for line in lines if line.startswith('| ')]) == 5
+    assert set(lines) <= set(page.splitlines())
 
 
 def told_of(kept, monkeypatch, tmp_path):
     """The lines of the table that is made of results, cell by cell."""
     (tmp_path / 'small.json').write_text(json.dumps(write_evidence.trimmed(kept)))
     monkeypatch.setattr(write_evidence, 'FOLDER', tmp_path)
-    lines = [x for x in write_evidence.section('small').splitlines() if '|' in x]
+    lines = [
+        x for x in write_evidence.section('small', 'evidence').splitlines() if '|' in x
+    ]
     return [[cell.strip() for cell in line.split('|')[1:-1]] for line in lines[2:]]
 
 
