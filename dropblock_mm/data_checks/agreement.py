@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -32,10 +33,17 @@ def disagreements(found: Inventory, looks: Sequence[Look], limit: int) -> Iterat
     for metric in found.metrics:
         yield from setting_problems(metric)
         yield from metric_problems(metric, seen, limit)
+        if metric.segm and _has_boxes_alone(found.model):
+            yield (
+                f'{metric.key}.metric={metric.config["metric"]!r}: the model predicts '
+                "no masks, and evaluation ends there. Take 'segm' out."
+            )
+    yield from _head_flaws(found.model, 'model')
     heads = dict(_heads(found.model, 'model'))
     for entry, look in seen:
         yield from class_count_problems(heads, entry, entry.classes or look.labels)
     yield from label_problems(seen)
+    yield from reduction_problems(found)
     yield from nothing_to_learn(seen)
     yield from classifier_problems(found, seen)
 
@@ -106,6 +114,26 @@ def label_problems(seen: Sequence[tuple[DataSetEntry, Look]]) -> Iterator[str]:
             )
 
 
+def reduction_problems(found: Inventory) -> Iterator[str]:
+    """Compare ``reduce_zero_label`` of data sets that lie in one folder.
+
+    One tool wrote their label maps, and where the one takes 0 for no class and the
+    other for the first, each label stands for two classes.
+    """
+    first: dict[str, DataSetEntry] = {}
+    for entry in found.data_sets:
+        if entry.root is None or 'reduce_zero_label' not in entry.options:
+            continue
+        other = first.setdefault(entry.root.path, entry)
+        mine, its = (bool(e.options['reduce_zero_label']) for e in (entry, other))
+        if mine != its:
+            yield (
+                f'{entry.key}.reduce_zero_label={mine}: it is {its} in {other.key}, '
+                'whose label maps lie in the same data_root, so that a label would '
+                'stand for two classes. Set the same in both.'
+            )
+
+
 def _plain(labels: Sequence[str]) -> list[str]:
     """Names as they are compared: some tools write them in capitals."""
     return [str(label).strip().casefold() for label in labels]
@@ -114,6 +142,36 @@ def _plain(labels: Sequence[str]) -> list[str]:
 def _named(labels: Sequence[str]) -> str:
     more = ', ...' if len(labels) > 10 else ''
     return f'({", ".join(map(str, labels[:10]))}{more})'
+
+
+def _has_boxes_alone(model: Mapping[str, Any]) -> bool:
+    """Whether the heads are of boxes, and no part's name or type tells of more."""
+    if not {'bbox_head', 'roi_head'} & model.keys():
+        return False
+    return not any(re.search(r'mask|Ins|eg|anoptic', word) for word in _words(model))
+
+
+def _words(part: Any) -> Iterator[str]:
+    """The keys of a config's part, and the types in it."""
+    if isinstance(part, (list, tuple)):
+        part = dict(enumerate(part))
+    if isinstance(part, Mapping):
+        yield type_name(part)
+        for name, child in part.items():
+            yield str(name)
+            yield from _words(child)
+
+
+def _head_flaws(part: Any, key: str) -> Iterator[str]:
+    """Numbers of classes that are none: mmdet compares them with 0, and ends there."""
+    if isinstance(part, (list, tuple)):
+        part = dict(enumerate(part))
+    if isinstance(part, Mapping):
+        count = part.get('num_classes', 1)
+        if isinstance(count, str):
+            yield f'{key}.num_classes={count!r}: text. Give a number, unquoted.'
+        for name, child in part.items():
+            yield from _head_flaws(child, f'{key}.{name}')
 
 
 def _heads(part: Any, key: str) -> Iterator[tuple[str, int]]:

@@ -90,3 +90,12 @@ def _same_names(metrics: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 
 # Metrics whose results always have names in common, and the argument that changes them.
 _NAMED_BY = {'CocoMetric': 'metric', 'VOCMetric': '', 'IoUMetric': ''}
+
+
+def ignored_by_metric(evaluator: Any, loop: str, otherwise: int | None) -> int | None:
+    """The label that mmseg's ``IoUMetric`` ignores, where it evaluates."""
+    for _, metric in metrics_of(evaluator, loop):
+        if type_name(metric) == 'IoUMetric':
+            label = metric.get('ignore_index', 255)
+            return label if isinstance(label, int) else None
+    return otherwise

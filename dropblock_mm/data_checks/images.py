@@ -33,8 +33,7 @@ TURNED = error(
     "EXIF, or load with LoadImageFromFile(color_type='color_ignore_orientation').",
 )
 MIRRORED = error(
-    'images that EXIF turns upside down or mirrors, where no size tells how they were '
-    'annotated',
+    'images that EXIF turns or mirrors, where no size tells how they were annotated',
     'The loader turns them. If the boxes or label maps are of the pictures as stored, '
     'they stay behind: write the images upright and without EXIF and see whether both '
     "fit, or load with LoadImageFromFile(color_type='color_ignore_orientation').",
@@ -129,7 +128,8 @@ def check_image(
         *_of_size(path, annotated, stored, size, turned),
     ]
     digest = blake2b(content).digest()
-    return ImageCheck(tuple(problems), size, exif in _MIRRORED, digest)
+    unseen = exif in _MIRRORED or (turned and _is_square(stored))
+    return ImageCheck(tuple(problems), size, unseen, digest)
 
 
 def _decode(content: bytes, loader: Loader) -> None:
@@ -165,5 +165,10 @@ def _of_size(
     if annotated is not None and annotated != size:
         kind = TURNED if turned and annotated == stored else OTHER_SIZE
         yield kind, f'{told}, annotated {annotated[0]} x {annotated[1]}'
-    elif turned:
+    elif turned and not _is_square(stored):
         yield UPRIGHT, told
+
+
+def _is_square(size: tuple[int, int]) -> bool:
+    """Whether its size is the same when it is turned."""
+    return size[0] == size[1]

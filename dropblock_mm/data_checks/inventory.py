@@ -15,6 +15,7 @@ from typing import Any
 from mmengine.registry import DATASETS
 from mmengine.utils import is_abs
 
+from dropblock_mm.data_checks.data_settings import wrapper_flaws
 from dropblock_mm.data_checks.entries import (
     DataPath,
     DataSetEntry,
@@ -25,6 +26,7 @@ from dropblock_mm.data_checks.entries import (
 from dropblock_mm.data_checks.evaluators import (
     evaluator_flaws,
     has_one_each,
+    ignored_by_metric,
     metrics_of,
 )
 from dropblock_mm.runs.nested_datasets import innermost_with_keys
@@ -54,14 +56,16 @@ def inventory(config: Mapping[str, Any], loops: Iterable[str]) -> Inventory:
     for loop in loops:
         loader = config.get(f'{loop}_dataloader')
         loader = loader if isinstance(loader, Mapping) else {}
+        evaluator = config.get(f'{loop}_evaluator')
+        no_class = ignored_by_metric(evaluator, loop, ignored)
         found = [
-            replace(_data_set(loop, key, part, scope, made), ignored=ignored)
+            replace(_data_set(loop, key, part, scope, made), ignored=no_class)
             for key, part in innermost_with_keys(loader, f'{loop}_dataloader')
         ]
         data_sets += found
-        evaluator = config.get(f'{loop}_evaluator')
         metrics += _metrics(evaluator, loop, found, made)
         flaws += evaluator_flaws(evaluator, loop, loader)
+        flaws += wrapper_flaws(loader, f'{loop}_dataloader')
     return Inventory(tuple(data_sets), tuple(metrics), model, tuple(flaws))
 
 
@@ -114,6 +118,8 @@ _LOCAL = ('local', 'localbackend', 'disk', 'harddisk', 'harddiskbackend')
 def is_local(reader: Mapping[str, Any]) -> bool:
     """Tell whether a data set, or a step of a pipeline, reads from this disk."""
     given = reader.get('backend_args') or reader.get('file_client_args') or {}
+    if not isinstance(given, Mapping):  # which is refused later
+        return True
     return str(given.get('backend', 'local')).lower() in _LOCAL
 
 
@@ -148,7 +154,7 @@ def _resolve(
     for name in names:
         value = value.get(name) if isinstance(value, Mapping) else None
     root = config.get('data_root') or ''
-    if not isinstance(value, str) or not is_local(config):
+    if not (isinstance(value, str) and isinstance(root, str) and is_local(config)):
         return None
     if not value and names == ('ann_file',):  # which is not joined to the root
         return None

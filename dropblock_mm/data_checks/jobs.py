@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dropblock_mm.data_checks import images, label_maps
 from dropblock_mm.data_checks.annotations.voc import image_size
 from dropblock_mm.data_checks.images import MIRRORED, Loader, check_image
 from dropblock_mm.data_checks.label_maps import LabelRule, check_label_map
@@ -63,3 +65,16 @@ def xml_size(path: str) -> tuple[int, int] | None:
     except (OSError, ElementTree.ParseError, LookupError, ValueError):
         return None
     return size if size and min(size) > 0 else None
+
+
+def mirrored_as_turned(problems: Sequence[Problem]) -> list[Problem]:
+    """Judge images that EXIF mirrors by those whose size shows how they were annotated.
+
+    A tool that annotates pictures as it shows them, upright, does so with all.
+    """
+    kinds = {kind for kind, _ in problems}
+    if images.UPRIGHT not in kinds or kinds & {images.TURNED, label_maps.OTHER_SIZE}:
+        return list(problems)
+    return [
+        (images.UPRIGHT if kind is MIRRORED else kind, path) for kind, path in problems
+    ]

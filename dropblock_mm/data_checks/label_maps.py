@@ -39,8 +39,9 @@ OTHER_SIZE = error(
 )
 BEYOND = error(
     'label maps with values that are no class',
-    'The loss fails on them. Correct num_classes, metainfo.classes or '
-    'reduce_zero_label, or set them to the ignored value.',
+    'The loss fails on them, and IoUMetric counts what is found there as wrong. '
+    'Correct num_classes, metainfo.classes, reduce_zero_label, or ignore_index of the '
+    'heads and of IoUMetric, or set them to the ignored value.',
 )
 OTHER_PALETTE = error(
     "label maps whose palette gives an index another class's colour",

@@ -16,7 +16,8 @@ FOREGROUND_IGNORED = error(
 )
 BACKGROUND_ALONE = error(
     'data set with no pixel of a class but the first',
-    'Nothing else would be learned. See whether these are the maps of the images.',
+    'Nothing else would be learned. See whether these are the maps of the images, and '
+    'reduce_zero_label right.',
 )
 NO_CLASS = error(
     'data set without a pixel of a class',
@@ -37,6 +38,8 @@ FROM_ONE = error(
     'reduce_zero_label=True in every data set; if the last does, set ignore_index in '
     'decode_head and auxiliary_head, and in IoUMetric.',
 )
+# Of these, one more map may deny each.
+OF_ALL = (FOREGROUND_IGNORED, BACKGROUND_ALONE, NO_CLASS)
 UNUSED = warning('classes without a pixel', 'Nothing is learned of them here.')
 
 
@@ -60,7 +63,8 @@ def value_problems(
         if rule.ignored in values:
             yield FOREGROUND_IGNORED, f'{rule.ignored} for {rule.classes[1]}, ...?'
         elif trains:
-            yield BACKGROUND_ALONE, _told(sorted(values))
+            reduced = ', with reduce_zero_label=True' if rule.reduce_zero_label else ''
+            yield BACKGROUND_ALONE, f'{_told(sorted(values))}{reduced}'
     for index, name in enumerate(rule.classes):
         if index not in used:
             yield UNUSED, name

@@ -39,6 +39,12 @@ class _LoadedDataHook(Hook):
             for dataset in innermost(getattr(loader, 'dataset', None))
             for problem in loaded_problems(dataset, key)
         ]
+        problems += [
+            f'{key}.dataset: its pipeline is empty, and the model gets nothing. Give '
+            'the steps that load and pack an image.'
+            for key, loader in loaders.items()
+            if _has_no_steps(getattr(loader, 'dataset', None))
+        ]
         problems += nothing_to_learn(
             innermost(getattr(runner.train_dataloader, 'dataset', None))
         )
@@ -47,6 +53,12 @@ class _LoadedDataHook(Hook):
                 '\n  '.join(['the data cannot be used:', *problems])
                 + f'\n{typed("check-dataset")} looks into every file.'
             )
+
+
+def _has_no_steps(dataset: Any) -> bool:
+    """Whether it has a pipeline, and nothing in it; a wrapper may have its own."""
+    steps = getattr(getattr(dataset, 'pipeline', None), 'transforms', None)
+    return hasattr(dataset, 'get_data_info') and steps == []
 
 
 def check_loaded_data(runner: Runner) -> None:

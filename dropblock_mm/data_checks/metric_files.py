@@ -32,6 +32,7 @@ def metric_problems(metric: MetricEntry, seen: Seen, limit: int) -> Iterator[str
     """
     own = [pair for pair in seen if any(pair[0] is one for one in metric.data_sets)]
     yield from _shared_ids(metric, own)
+    yield from _without_file(metric)
     path = metric.annotations
     if path is None:
         return
@@ -124,6 +125,20 @@ def _shared_ids(metric: MetricEntry, own: Seen) -> Iterator[str]:
                 "by its own metric, with type='MultiDatasetsEvaluator'."
             )
         met |= dict.fromkeys(look.image_ids, entry.key)
+
+
+def _without_file(metric: MetricEntry) -> Iterator[str]:
+    """Without a file of its own, the metric has to get the objects with each image."""
+    if not metric.is_coco or metric.config.get('ann_file'):
+        return
+    for entry in metric.data_sets:
+        pack = entry.steps.get('PackDetInputs')
+        if pack is not None and 'instances' not in (pack.get('meta_keys') or ()):
+            yield (
+                f'{metric.key}.ann_file: {metric.type} has none, and evaluation ends '
+                f'with the first image of {entry.key}. Give it the annotation file.'
+            )
+            return
 
 
 def _is_same(one: DataPath | None, other: DataPath) -> bool:

@@ -74,14 +74,17 @@ def _of_coco(given: Mapping[str, Any]) -> Flaws:
         yield from _unknown(given, 'metric', known)
     yield from _unknown(given, 'metric_items', _COCO_ITEMS)
     yield from _file_of_results(given)
+    thresholds = given.get('iou_thrs')
     alone = given.get('metric') in ('proposal_fast', ['proposal_fast'])
-    if given.get('iou_thrs') is not None and not alone:
-        # It is compared with a number there, as an array of NumPy would be.
-        yield (
-            'iou_thrs',
-            'hands it to pycocotools, whose summary ends there or gives -1 for AP. '
-            'Leave it out: AP at 0.5 and at 0.75 are logged beside the mean.',
-        )
+    if thresholds is None or alone:
+        return
+    # The summary compares it with a number, which an array of NumPy alone bears; and
+    # MMEngine's Runner ends where a config holds one.
+    yield (
+        'iou_thrs',
+        'hands it to pycocotools, whose summary ends there or gives -1 for AP. Leave '
+        'it out: AP at 0.5 and at 0.75 are logged beside the mean.',
+    )
 
 
 def _file_of_results(given: Mapping[str, Any]) -> Flaws:

@@ -15,6 +15,7 @@ from mmengine.config import Config
 from dropblock_mm.data_checks.agreement import disagreements
 from dropblock_mm.data_checks.classifiers import spare_outputs
 from dropblock_mm.data_checks.entries import DataSetEntry
+from dropblock_mm.data_checks.glance import glance
 from dropblock_mm.data_checks.inventory import inventory
 from dropblock_mm.data_checks.json_files import PARSED_BYTES, forget_json
 from dropblock_mm.data_checks.layouts import layout_of
@@ -31,8 +32,9 @@ def check_data(cfg: Config, loops: Sequence[str]) -> None:
     """Find missing and broken data files, and annotations that cannot be used.
 
     What is odd but does no harm, say boxes that the data set leaves out, is counted
-    in a line on stderr. Images are not decoded, and of annotation files above 32 MiB
-    only the ends are read: tools/misc/check_dataset.py looks at everything.
+    in a line on stderr. A few images and label maps are decoded, and of annotation
+    files above 32 MiB only the ends are read: tools/misc/check_dataset.py looks at
+    everything.
 
     Args:
         cfg (Config): The whole config.
@@ -46,7 +48,10 @@ def check_data(cfg: Config, loops: Sequence[str]) -> None:
     looks = []
     for entry in found.data_sets:
         look = layout_of(entry).look(entry, PARSED_BYTES)
-        problems += _errors(entry, look.problems)
+        errors = list(_errors(entry, look.problems))
+        if look.usable and not errors:
+            errors = list(_errors(entry, glance(entry)))
+        problems += errors
         looks.append(look)
     problems += disagreements(found, looks, PARSED_BYTES)
     for text in spare_outputs(found, list(zip(found.data_sets, looks, strict=True))):

@@ -15,7 +15,7 @@ from dropblock_mm.data_checks.classifiers import spare_outputs
 from dropblock_mm.data_checks.duplicates import copies, in_two_classes, shared_images
 from dropblock_mm.data_checks.entries import DataSetEntry
 from dropblock_mm.data_checks.inventory import inventory
-from dropblock_mm.data_checks.jobs import Job, Outcome, do
+from dropblock_mm.data_checks.jobs import Job, Outcome, do, mirrored_as_turned
 from dropblock_mm.data_checks.json_files import forget_json
 from dropblock_mm.data_checks.layouts import Look, layout_of
 from dropblock_mm.data_checks.problems import (
@@ -154,21 +154,7 @@ def is_same(one: DataSetEntry, other: DataSetEntry) -> bool:
         {key: value for key, value in entry.config.items() if key not in ignored}
         for entry in (one, other)
     ]
-    return kept[0] == kept[1]
-
-
-def mirrored_as_turned(problems: Sequence[Problem]) -> list[Problem]:
-    """Judge images that EXIF mirrors by those whose size shows how they were annotated.
-
-    A tool that annotates pictures as it shows them, upright, does so with all.
-    """
-    kinds = {kind for kind, _ in problems}
-    if images.UPRIGHT not in kinds or kinds & {images.TURNED, label_maps.OTHER_SIZE}:
-        return list(problems)
-    return [
-        (images.UPRIGHT if kind is images.MIRRORED else kind, path)
-        for kind, path in problems
-    ]
+    return kept[0] == kept[1] and one.ignored == other.ignored
 
 
 def outcomes(jobs: Sequence[Job], workers: int) -> Iterator[Outcome]:

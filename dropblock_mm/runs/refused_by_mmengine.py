@@ -30,7 +30,9 @@ _CHECKS = {
     AttributeError: r"^'ConfigDict' object has no attribute",
     ValueError: r'should be either all None or not None',
     FileNotFoundError: r'^file ".*" does not exist',
-    ImportError: r'^Failed to import ',
+    # The second is of what a library takes only for some types, lvis for one.
+    ImportError: r'^Failed to import |[Pp]lease (run|install)',
+    SyntaxError: r'^Failed to format the config file',
 }
 _UNEXPECTED = re.compile(r"([\w.<>]+)\(\) got an unexpected keyword argument '(\w+)'")
 _MISSING = re.compile(r'([\w.<>]+)\(\) missing \d+ required .*argument')
@@ -68,6 +70,8 @@ def _refusal(error: Exception, config: Mapping[str, Any]) -> RefusedError | None
     text = said(error)
     for kind, pattern in _CHECKS.items():
         if isinstance(error, kind) and re.search(pattern, text):
+            if isinstance(error, SyntaxError):  # it quotes the whole config
+                return RefusedValueError(_not_written(config))
             return RefusedValueError(
                 _without_advice(text) + _places(text, config) + meant_by(text)
             )
@@ -135,6 +139,22 @@ def said(error: BaseException) -> str:
     if isinstance(error, KeyError) and error.args:
         return str(error.args[0])
     return str(error)
+
+
+def _not_written(config: Mapping[str, Any]) -> str:
+    """Name the values that no config file can hold: MMEngine writes every config."""
+    plain = (str, int, float, bool, type(None), list, tuple, Mapping, type)
+    odd = [
+        f'{place}{key}={value!r} ({type(value).__name__})'
+        for place, part in _dicts(config)
+        for key, value in part.items()
+        if not isinstance(value, plain)
+    ]
+    named = ', '.join(odd) or 'no key shows why'
+    return (
+        f'the config cannot be written as text: {named}. Give numbers, text, lists '
+        'and dicts instead.'
+    )
 
 
 def _without_advice(text: str) -> str:

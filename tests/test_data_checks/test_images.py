@@ -6,13 +6,12 @@ from PIL import Image
 
 from dropblock_mm.data_checks import images, label_maps
 from dropblock_mm.data_checks.images import Loader
-from dropblock_mm.data_checks.jobs import Job, do
+from dropblock_mm.data_checks.jobs import Job, do, mirrored_as_turned
 from dropblock_mm.data_checks.label_maps import LabelRule
-from dropblock_mm.data_checks.thorough import mirrored_as_turned
 
 
-def photo(path, orientation=None):
-    pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3)).astype(np.uint8)
+def photo(path, orientation=None, size=(20, 30)):
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
     exif = Image.Exif()
     if orientation:
         exif[0x0112] = orientation
@@ -40,6 +39,15 @@ def test_orientations(tmp_path, orientation):
         assert kinds(path, size=stored) == []
     as_stored = Loader(color_type='color_ignore_orientation')
     assert kinds(path, size=stored, loader=as_stored) == []
+
+
+@pytest.mark.parametrize('orientation', [None, *range(1, 9)])
+def test_squares(tmp_path, orientation):
+    """Turned by a quarter they keep their size, so that it does not tell."""
+    path = photo(tmp_path / 'a.jpg', orientation, size=(20, 20))
+    unknown = orientation in range(2, 9)
+    assert kinds(path, size=(20, 20)) == ([images.MIRRORED] if unknown else [])
+    assert kinds(path) == []  # of a class of images
 
 
 def test_label_maps_are_mirrored_too(tmp_path):

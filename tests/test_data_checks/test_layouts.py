@@ -8,6 +8,7 @@ import pytest
 from mmengine.config import Config
 from PIL import Image
 
+from dropblock_mm.data_checks import glance
 from dropblock_mm.data_checks.entries import DataSetEntry
 from dropblock_mm.data_checks.jobs import Job
 from dropblock_mm.data_checks.layouts import LAYOUTS, Layout, layout_of, register
@@ -184,6 +185,40 @@ def images_elsewhere(config):
         dataset = config[f'{loop}_dataloader'].dataset
         dataset.pipeline.insert(0, step)
         dataset.data_prefix = dict(img='s3_of_train/')
+
+
+def storage_by_name(config):
+    step = dict(type='LoadImageFromFile', backend_args='local')
+    config.train_dataloader.dataset.pipeline.insert(0, step)
+
+
+def no_folder_of_images(config):
+    config.train_dataloader.dataset.data_prefix = dict(img_path='train/')
+
+
+def packed(**options):
+    """Pack what is evaluated, with some of its keys."""
+    step = dict(type='PackDetInputs', **options)
+    return lambda config: config.val_dataloader.dataset.pipeline.append(step)
+
+
+def unloaded(config):
+    names = ('LoadImageFromFile', 'Resize', 'PackDetInputs')
+    config.train_dataloader.dataset.pipeline = [dict(type=name) for name in names]
+
+
+def wrapped(kind, **options):
+    """Put the data set into another, or nothing."""
+
+    def change(config):
+        inner = (
+            {}
+            if 'datasets' in options
+            else dict(dataset=config.train_dataloader.dataset)
+        )
+        config.train_dataloader.dataset = dict(type=kind, **inner, **options)
+
+    return change
 
 
 def two_metrics(config):
@@ -428,6 +463,99 @@ CONFIGS = {
         'its labels are the classes (Dog, Cat)',
     ),
     'images elsewhere': (dict(changes=[images_elsewhere]), ''),
+    'a number for a folder': (
+        dict(changes=[of_loop('train', data_root=3)]),
+        'train_dataloader.dataset.data_root=3: not a path',
+    ),
+    'two files at once': (
+        dict(changes=[of_loop('train', ann_file=['a.json', 'b.json'])]),
+        "train_dataloader.dataset.ann_file=['a.json', 'b.json']: not a path",
+    ),
+    'a number for the images': (
+        dict(changes=[of_loop('train', data_prefix=dict(img=1))]),
+        'train_dataloader.dataset.data_prefix.img=1: not a path',
+    ),
+    'a storage by its name alone': (
+        dict(changes=[storage_by_name]),
+        "backend_args='local' is not a dict",
+    ),
+    'a storage that there is not': (
+        dict(changes=[of_loop('train', backend_args=dict(backend='s3fs'))]),
+        'MMEngine has no such backend',
+    ),
+    'a class twice': (
+        dict(changes=[of_loop('train', metainfo=dict(classes=('cat', 'cat')))]),
+        'metainfo.classes: cat occurs more than once',
+    ),
+    'outputs as text': (
+        dict(changes=[lambda c: c.update(model=dict(bbox_head=dict(num_classes='2')))]),
+        "model.bbox_head.num_classes='2': text",
+    ),
+    'a folder as text': (
+        dict(changes=[of_loop('train', data_prefix='train/')]),
+        "train_dataloader.dataset.data_prefix='train/': not a dict",
+    ),
+    "mmseg's name of a folder": (
+        dict(changes=[no_folder_of_images]),
+        'it names no folder of images. Set img in it',
+    ),
+    'no file': (
+        dict(changes=[of_loop('train', ann_file='')]),
+        "train_dataloader.dataset.ann_file='': CocoDataset has no annotations",
+    ),
+    'a metric without a file': (
+        dict(changes=[packed(), lambda c: c.val_evaluator.pop('ann_file')]),
+        'val_evaluator.ann_file: CocoMetric has none',
+    ),
+    'a metric without a file, that gets the objects': (
+        dict(
+            changes=[
+                packed(meta_keys=('img_id', 'instances')),
+                lambda c: c.val_evaluator.pop('ann_file'),
+            ]
+        ),
+        '',
+    ),
+    'masks of a model of boxes': (
+        dict(changes=[segm, lambda c: c.update(model=dict(bbox_head=dict()))]),
+        "val_evaluator.metric=['bbox', 'segm']: the model predicts no masks",
+    ),
+    'masks of a model of masks': (
+        dict(
+            changes=[
+                segm,
+                lambda c: c.update(model=dict(roi_head=dict(mask_head=dict()))),
+            ]
+        ),
+        '',
+    ),
+    'no steps that load boxes': (
+        dict(changes=[unloaded]),
+        'train_dataloader.dataset.pipeline: no step loads annotations',
+    ),
+    'indices of text': (
+        dict(changes=[of_loop('train', indices='1')]),
+        "indices='1': neither a number of images nor a list",
+    ),
+    'no indices': (dict(changes=[of_loop('train', indices=0)]), 'indices=0: neither'),
+    'the last image': (dict(changes=[of_loop('train', indices=-1)]), ''),
+    'an image that there is not': (
+        dict(changes=[of_loop('train', indices=[0, 7])]),
+        'indices: 7 is among them, and there are 2 images',
+    ),
+    'nothing in a row': (
+        dict(changes=[wrapped('ConcatDataset', datasets=[])]),
+        'train_dataloader.dataset.datasets=[]: no data set is in it',
+    ),
+    'never': (
+        dict(changes=[wrapped('RepeatDataset', times=0)]),
+        'train_dataloader.dataset.times=0: not a whole number from 1',
+    ),
+    'twice': (dict(changes=[wrapped('RepeatDataset', times=2)]), ''),
+    'another width': (
+        dict(train=[image(width=SIDE + 1)]),
+        'images of another size than the annotations say',
+    ),
     'URLs behind a folder': (dict(train=[urls]), '2 images that are URLs'),
     'URLs': (
         dict(
@@ -540,13 +668,15 @@ VOC = {
 }
 
 
-def segmentation(root, *, names='a\nb\n', lost='', suffix='.jpg', **options):
+def segmentation(
+    root, *, names='a\nb\n', lost='', suffix='.jpg', map_suffix='.png', **options
+):
     for name in 'ab':
         save_image(root / f'images/{name}.jpg')
         (root / 'maps').mkdir(exist_ok=True)
         labels = np.zeros((SIDE, SIDE), dtype=np.uint8)
         labels[:9] = 1
-        Image.fromarray(labels).save(root / f'maps/{name}.png')
+        Image.fromarray(labels).save(root / f'maps/{name}{map_suffix}')
     (root / 'names.txt').write_text(names)
     if lost:
         (root / lost).unlink()
@@ -554,9 +684,12 @@ def segmentation(root, *, names='a\nb\n', lost='', suffix='.jpg', **options):
         type='BaseSegDataset',
         data_root=str(root),
         ann_file='names.txt',
-        data_prefix=dict(img_path='images', seg_map_path='maps'),
         img_suffix=suffix,
-        **dict(metainfo=dict(classes=CLASSES)) | options,
+        **dict(
+            metainfo=dict(classes=CLASSES),
+            data_prefix=dict(img_path='images', seg_map_path='maps'),
+        )
+        | options,
     )
     return Config(dict(default_scope='mmseg', train_dataloader=dict(dataset=dataset)))
 
@@ -586,6 +719,33 @@ SEGMENTATION = {
             lost='maps/b.png',
         ),
         '',
+    ),
+    'a longer name': (
+        dict(map_suffix='_mask.png'),
+        'a.png: there is a_mask.png, but a.png is looked for',
+    ),
+    'no folder of images': (
+        dict(data_prefix=dict(img='images', seg_map_path='maps')),
+        'it names no folder of images. Set img_path in it',
+    ),
+    'no folder of maps': (
+        dict(
+            data_prefix=dict(img_path='images'),
+            pipeline=[dict(type='LoadAnnotations')],
+        ),
+        'it names no folder of label maps. Set seg_map_path in it',
+    ),
+    'colours as text': (
+        dict(metainfo=dict(classes=CLASSES, palette=['#000000', '#ff0000'])),
+        'not a list of colours. Give [R, G, B]',
+    ),
+    'one flat list of colours': (
+        dict(metainfo=dict(classes=CLASSES, palette=[0, 0, 0, 255, 0, 0])),
+        'not a list of colours. Give [R, G, B]',
+    ),
+    'too few colours': (
+        dict(metainfo=dict(classes=CLASSES, palette=[[0, 0, 0]])),
+        '1 colours for 2 classes',
     ),
     'a step that denies it': (
         dict(
@@ -633,16 +793,83 @@ def test_both_checks_agree(tmp_path, make, options, said):
             assert all(text in quick for text in named)
 
 
-def test_a_foreground_that_is_ignored(tmp_path):
-    """An exporter's masks of one class, whose value is 255."""
+def relabel(root, names, change):
+    """Write label maps anew, their values changed."""
+    for name in names:
+        path = root / f'maps/{name}.png'
+        labels = change(np.array(Image.open(path)))
+        Image.fromarray(labels.astype(np.uint8)).save(path)
+
+
+FOREGROUND_AS_255 = 'no pixel of a class but the first, and some that are ignored'
+
+
+@pytest.mark.parametrize(
+    ('change', 'options', 'said'),
+    [
+        (lambda labels: 255 * labels, {}, FOREGROUND_AS_255),
+        (lambda labels: 128 * labels, {}, 'values are spread over the greys'),
+        (lambda labels: labels + 1, {}, 'label values are one too many'),
+        (lambda labels: 0 * labels, {}, 'no pixel of a class but the first'),
+        (lambda labels: 0 * labels + 255, {}, 'without a pixel of a class'),
+        (lambda labels: np.stack(3 * [labels], -1), {}, 'in three equal channels'),
+        (lambda labels: labels[:, 1:], {}, 'of another size than their image'),
+        (lambda labels: labels + 1, dict(reduce_zero_label=True), ''),
+    ],
+)
+def test_label_maps_as_tools_write_them(tmp_path, change, options, said):
+    """Of an exporter's masks a few show how all are written."""
+    config = segmentation(tmp_path / 'data', **options)
+    relabel(tmp_path / 'data', 'ab', change)
+    quick, errors = verdicts(config)
+    assert bool(quick) == bool(errors) == bool(said)
+    assert said in quick
+    for found in errors:
+        assert found.sentence in quick
+
+
+@pytest.mark.parametrize('foreground', [False, True])
+def test_a_sample_of_label_maps_proves_nothing_of_the_others(
+    tmp_path, monkeypatch, foreground
+):
+    """Where it looks as if all were background, the others are looked at too."""
+    monkeypatch.setattr(glance, 'SAMPLED', 1)
     config = segmentation(tmp_path / 'data')
-    for name in 'ab':
-        path = tmp_path / f'data/maps/{name}.png'
-        labels = np.array(Image.open(path))
-        Image.fromarray(np.where(labels == 1, 255, 0).astype(np.uint8)).save(path)
-    quick, (found,) = verdicts(config)
-    assert quick == ''  # it decodes no label maps
-    assert 'no pixel of a class but the first' in found.text
+    relabel(tmp_path / 'data', 'a' if foreground else 'ab', lambda m: 255 * m)
+    quick, errors = verdicts(config)
+    assert bool(quick) == bool(errors) == (not foreground)
+
+
+def both_loops(root, **options):
+    """The same label maps to train and to evaluate on."""
+    config = segmentation(root)
+    config.val_dataloader = dict(dataset=dict(config.train_dataloader.dataset))
+    config.val_dataloader.dataset.update(options)
+    return config
+
+
+def test_a_label_that_is_another_class_in_evaluation(tmp_path):
+    """One tool's label maps, and 0 stands for a class in training alone."""
+    quick, errors = verdicts(both_loops(tmp_path / 'data', reduce_zero_label=True))
+    assert 'val_dataloader.dataset.reduce_zero_label=True: it is False in' in quick
+    assert errors
+
+
+def with_void(labels):
+    """A row of no class, by another value than most tools write."""
+    return np.where(np.arange(SIDE)[:, None] == SIDE // 2, 254, labels)
+
+
+@pytest.mark.parametrize('ignored', [254, 255])
+def test_a_metric_that_does_not_ignore_what_the_head_does(tmp_path, ignored):
+    """Its unions would grow by all that is found there."""
+    config = both_loops(tmp_path / 'data')
+    relabel(tmp_path / 'data', 'ab', with_void)
+    config.model = dict(decode_head=dict(num_classes=2, ignore_index=254))
+    config.val_evaluator = dict(type='IoUMetric', ignore_index=ignored)
+    quick, errors = verdicts(config)
+    assert bool(quick) == bool(errors) == (ignored == 255)
+    assert ('ignore_index of the heads and of IoUMetric' in quick) == (ignored == 255)
 
 
 def test_each_metric_has_its_own_data_set(tmp_path):

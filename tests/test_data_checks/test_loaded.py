@@ -142,6 +142,17 @@ def test_training_ends_before_it_begins(tmp_path):
     assert runner.iter == 0
 
 
+def test_a_pipeline_without_steps(tmp_path):
+    runner = toy_runner(tmp_path, [])
+    check_loaded_data(runner)
+    dataset = runner.train_dataloader.dataset
+    dataset.pipeline = SimpleNamespace(transforms=[])
+    dataset.get_data_info = lambda _: {}
+    with pytest.raises(ValueError, match=r'train_dataloader\.dataset: its pipeline is'):
+        runner.train()
+    assert runner.iter == 0
+
+
 def test_training_goes_on_otherwise(tmp_path):
     runner = toy_runner(tmp_path, [])
     check_loaded_data(runner)

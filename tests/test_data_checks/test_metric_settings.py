@@ -66,6 +66,7 @@ SETTINGS = [
             dict(iou_thrs=None, classwise=True),
             dict(iou_thrs=[0.5, 0.75]),
             dict(iou_thrs=0.5),
+            dict(iou_thrs=[0.5], metric='proposal_fast'),
         ],
         IoUMetric: [
             dict(iou_metrics=['mIoU', 'mDice']),
@@ -95,7 +96,7 @@ def evaluates(kind, settings):
         metric = kind(**settings)
         metric.dataset_meta = dict(classes=('cat', 'dog'))
         found = metric.compute_metrics([RESULTS[kind]])
-    except (AssertionError, KeyError, TypeError, ValueError, ZeroDivisionError):
+    except (AssertionError, LookupError, TypeError, ValueError, ZeroDivisionError):
         return False
     # Objects of 16 by 16 are small ones; pycocotools has -1 for the others.
     sizes = ('_m', '_l', '_m@1000', '_l@1000')

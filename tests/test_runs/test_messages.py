@@ -216,3 +216,13 @@ def test_a_torchvision_of_another_build_is_named(capsys, started):
     assert 'was built for another torch than' in said
     with pytest.raises(RuntimeError), one_message():
         raise RuntimeError('operator aten::nms does not exist')
+
+
+def test_a_package_that_only_some_types_need_is_named():
+    """As mmdet's LVIS data sets, and MMEngine's petrel storage."""
+    said = 'Package lvis is not installed. Please run "pip install lvis".'
+    with (
+        pytest.raises(RefusedError, match='Please run'),
+        refusing_what_mmengine_refuses({}),
+    ):
+        raise ImportError(said)

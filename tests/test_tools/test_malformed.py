@@ -49,6 +49,7 @@ CONFIGS = {
     'an unknown sampler': "train_dataloader['sampler'] = dict(type='NoSuchSampler')",
     'an unknown schedule': "param_scheduler = dict(type='NoSuchLR')",
     'weights that are not there': "load_from = 'no_such.pth'",
+    'an array': "something = __import__('numpy').ones(2)",
     'an unknown hook': "custom_hooks = [dict(type='NoSuchHook')]",
     'a hook without its scope': (
         "custom_hooks = [dict(type='KeepProbScheduleHook', keep_prob=0.9)]"

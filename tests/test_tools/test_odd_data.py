@@ -5,10 +5,10 @@ import json
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from dropblock_mm.config_files import resolve_config
-from dropblock_mm.data_checks import quick
+from dropblock_mm.data_checks import glance, quick
 
 SIDE = 64
 COCO = """
@@ -79,7 +79,16 @@ def encoded(image, kind='JPEG', **options):
 def turned():
     exif = Image.Exif()
     exif[0x0112] = 6
-    return encoded(picture(), exif=exif)
+    return encoded(picture(size=(SIDE, 48)), exif=exif)
+
+
+def loaded_size(content):
+    """As the loader has it, turned upright; of damaged ones that of the others."""
+    try:
+        width, height = ImageOps.exif_transpose(Image.open(io.BytesIO(content))).size
+    except OSError:
+        width = height = SIDE
+    return dict(width=width, height=height)
 
 
 ODD_IMAGES = {
@@ -120,8 +129,8 @@ def coco(tmp_path):
         for name, content in images.items():
             (root / 'images' / name).write_bytes(content)
         listed = [
-            dict(id=i, file_name=name, width=SIDE, height=SIDE)
-            for i, name in enumerate(images)
+            dict(id=i, file_name=name, **loaded_size(content))
+            for i, (name, content) in enumerate(images.items())
         ]
         content = dict(
             images=listed,
@@ -214,29 +223,49 @@ def label_map(value, **changes):
     )
 
 
-@pytest.mark.parametrize(
-    ('bad', 'fails'),
-    [
-        (label_map(30), 'Target 30 is out of bounds'),
-        (label_map(20, mode='RGB'), ''),
-        (label_map(20, size=(SIDE, SIDE // 2)), ''),
-    ],
-    ids=['label', 'colour', 'size'],
-)
-def test_bad_label_maps_are_named(train, tmp_path, capsys, bad, fails):
-    """PyTorch's error does not name the image; on a GPU it says even less."""
-    root = tmp_path / 'data'
-    for folder in ('images', 'labels'):
-        (root / folder).mkdir(parents=True)
-    for name, image in (('good', label_map(20)), ('bad', bad)):
-        (root / f'images/{name}.jpg').write_bytes(encoded(picture()))
-        image.save(root / f'labels/{name}.png')
-    (root / 'names.txt').write_text('good\nbad\n')
-    config = tmp_path / f'{tmp_path.name}.py'
-    base = resolve_config('mmseg::_base_/models/fcn_r50-d8.py')
-    config.write_text(SEGMENTATION.format(root=str(root), base=base))
+BAD_MAPS = {
+    'label': (label_map(30), 'Target 30 is out of bounds', 'values that are no class'),
+    'colour': (label_map(20, mode='RGB'), '', 'in three equal channels'),
+    'size': (label_map(20, size=(SIDE, SIDE // 2)), '', 'of another size'),
+}
+
+
+@pytest.fixture
+def segmentation(tmp_path):
+    """A function that writes a sound label map and a bad one, and a config."""
+
+    def write(bad):
+        root = tmp_path / 'data'
+        for folder in ('images', 'labels'):
+            (root / folder).mkdir(parents=True)
+        for name, image in (('good', label_map(20)), ('bad', bad)):
+            (root / f'images/{name}.jpg').write_bytes(encoded(picture()))
+            image.save(root / f'labels/{name}.png')
+        (root / 'names.txt').write_text('good\nbad\n')
+        config = tmp_path / f'{tmp_path.name}.py'
+        base = resolve_config('mmseg::_base_/models/fcn_r50-d8.py')
+        config.write_text(SEGMENTATION.format(root=str(root), base=base))
+        return config
+
+    return write
+
+
+@pytest.mark.parametrize('kind', BAD_MAPS)
+def test_bad_label_maps_end_training_at_once(segmentation, refused, tmp_path, kind):
+    bad, _, told = BAD_MAPS[kind]
+    config = segmentation(bad)
+    said = refused('train', str(config), '--work-dir', str(tmp_path / 'run'))
+    assert told in said
+    assert 'labels/bad.png' in said
+
+
+@pytest.mark.parametrize('kind', BAD_MAPS)
+def test_bad_label_maps_are_named(segmentation, train, capsys, monkeypatch, kind):
+    """Those that the sample left out; PyTorch's error does not name the image."""
+    bad, fails, _ = BAD_MAPS[kind]
+    monkeypatch.setattr(glance, 'SAMPLED', 0)
     with pytest.raises((IndexError, RuntimeError, ValueError), match=fails):
-        train(config)
+        train(segmentation(bad))
     said = capsys.readouterr().err
     assert 'labels/bad.png' in said
     assert 'tools/misc/check_dataset.py' in said

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from dropblock_mm.data_checks.data_settings import setting_flaws
 from dropblock_mm.data_checks.entries import DataPath, DataSetEntry
 from dropblock_mm.data_checks.images import Loader
 from dropblock_mm.data_checks.jobs import Job
@@ -55,6 +56,8 @@ class Layout:
 
     #: The class whose ``load_data_list`` finds the files.
     finder = ''
+    #: Whether the class cannot do without ``ann_file``.
+    needs_file = False
     #: Keys of the heads in a model that predict its classes.
     heads: re.Pattern[str] = re.compile(r'(?!)')
 
@@ -64,6 +67,11 @@ class Layout:
 
     def paths(self, entry: DataSetEntry, limit: int) -> Iterator[str]:
         """Yield what is wrong with the paths of the config, each under its key."""
+        if self.needs_file and not entry.options.get('ann_file'):
+            yield (
+                f'{entry.key}.ann_file={entry.options.get("ann_file")!r}: {entry.type} '
+                'has no annotations without one. Give the file.'
+            )
         if entry.annotations:
             masks = 'masks' in entry.loads
             yield from annotation_file_flaws(entry.annotations, limit, masks)
@@ -124,7 +132,7 @@ class Layout:
 
     def look(self, entry: DataSetEntry, limit: int) -> Look:
         """Look at all but pictures: the same for the quick and the thorough check."""
-        flaws = [*class_flaws(entry), *filter_flaws(entry)]
+        flaws = list(setting_flaws(entry))
         flaws = flaws or list(self.paths(entry, limit))
         if flaws:
             return Look(tuple((UNUSABLE, flaw) for flaw in flaws))
@@ -134,6 +142,7 @@ class Layout:
         needed = {w: paths for w, paths in files.items() if not self.may_lack(entry, w)}
         problems = [
             *([(NO_IMAGES, '')] if 'images' in files and not files['images'] else []),
+            *beyond_the_images(entry, files),
             *missing_files(needed),
             *self.contents(entry, files, limit),
         ]
@@ -156,41 +165,17 @@ def register(layout: _LayoutType) -> _LayoutType:
     return layout
 
 
-def class_flaws(entry: DataSetEntry) -> Iterator[str]:
-    """A tuple of one that lacks its comma is read letter by letter."""
-    given = entry.config.get('metainfo')
-    given = given if isinstance(given, Mapping) else {}
-    classes = given.get('classes')
-    if 'CLASSES' in given and classes is None:
+def beyond_the_images(
+    entry: DataSetEntry, files: Mapping[str, Sequence[str]]
+) -> Iterator[Problem]:
+    """Find ``indices`` of images that there are not; a filter may leave fewer."""
+    indices, count = entry.options.get('indices'), len(files.get('images', ()))
+    if isinstance(indices, (list, tuple)) and count and max(indices) >= count:
         yield (
-            f'{entry.key}.metainfo.CLASSES: that was its name in mmdet 2 and mmseg 0, '
-            'and nothing reads it. Name it classes.'
+            UNUSABLE,
+            f'{entry.key}.indices: {max(indices)} is among them, and there are {count} '
+            'images, from 0.',
         )
-    if isinstance(classes, str) and not os.path.isfile(classes):
-        yield (
-            f'{entry.key}.metainfo.classes={classes!r}: neither a file of names nor '
-            f'a tuple of them. For one class write ({classes!r},).'
-        )
-
-
-def filter_flaws(entry: DataSetEntry) -> Iterator[str]:
-    """Data sets compare sizes with what ``filter_cfg`` says, whatever that is."""
-    filters = entry.options.get('filter_cfg')
-    if filters is None:
-        return
-    if not isinstance(filters, Mapping):
-        yield (
-            f'{entry.key}.filter_cfg={filters!r}: not a dict. Give one, say '
-            'dict(filter_empty_gt=True).'
-        )
-        return
-    for name in ('min_size', 'bbox_min_size'):
-        size = filters.get(name)
-        if size is not None and not isinstance(size, (int, float)):
-            yield (
-                f'{entry.key}.filter_cfg.{name}={size!r}: not a number. Give the '
-                'pixels that a side must have, or leave it out.'
-            )
 
 
 def annotation_file_flaws(
@@ -251,7 +236,8 @@ def _hint(path: str, folders: dict[str, dict[str, str]]) -> str:
     found = there.get(_stem(name))
     if found:
         return f': there is {found}, but {suffix} is looked for'
-    return ''
+    longer = next((n for n in there if n.startswith(stem.lower())), '')
+    return f': there is {there[longer]}, but {name} is looked for' if longer else ''
 
 
 def _stem(name: str) -> str:

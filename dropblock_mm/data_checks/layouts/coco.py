@@ -29,11 +29,18 @@ class CocoLayout(Layout):
     """What mmdet's ``CocoDataset`` reads, and the data sets made from it."""
 
     finder = 'CocoDataset'
+    needs_file = True
     heads = re.compile(r'(^|\.)(bbox|mask)_head(\.\d+)?$')
 
     def paths(self, entry: DataSetEntry, limit: int) -> Iterator[str]:
         """Look also for valid JSON that is something else, say a list of results."""
         flaws = list(super().paths(entry, limit))
+        prefix = entry.options.get('data_prefix') or {}
+        if 'img' not in prefix and entry.annotation_format == self.finder:
+            flaws.append(
+                f'{entry.key}.data_prefix={dict(prefix)!r}: it names no folder of '
+                "images. Set img in it, as in dict(img='images/')."
+            )
         yield from flaws
         if flaws or entry.annotations is None:
             return

@@ -40,7 +40,7 @@ class SegmentationLayout(Layout):
     def contents(
         self, entry: DataSetEntry, files: Mapping[str, Sequence[str]], limit: int
     ) -> Iterator[Problem]:
-        """Look at the list; label maps are decoded by the thorough check alone."""
+        """Look at the list."""
         if entry.annotations and os.path.isfile(entry.annotations.path):
             yield from line_problems(entry.annotations.path, blanks=False)
 
@@ -62,6 +62,7 @@ class SegmentationLayout(Layout):
                 'own, and with test_mode=True it must have some. Set '
                 'metainfo=dict(classes=(...)) to the names of the labels.'
             )
+        yield from _setting_flaws(entry)
         own = entry.options.get('reduce_zero_label')
         step = entry.steps.get('LoadAnnotations', {}).get('reduce_zero_label')
         if step is not None and bool(step) != bool(own):
@@ -76,6 +77,43 @@ class SegmentationLayout(Layout):
         rule = label_rule(entry) if values else None
         if rule is not None:
             yield from value_problems(values, rule, entry.loop == 'train')
+
+
+def _setting_flaws(entry: DataSetEntry) -> Iterator[str]:
+    """Find what mmseg meets with a TypeError, a KeyError or a ValueError."""
+    prefix = entry.options.get('data_prefix') or {}
+    needed = [('img_path', 'images')]
+    if 'LoadAnnotations' in entry.steps:
+        needed.append(('seg_map_path', 'label maps'))
+    for name, what in needed:
+        if isinstance(prefix, Mapping) and prefix.get(name) is None:
+            yield (
+                f'{entry.key}.data_prefix={dict(prefix)!r}: it names no folder of '
+                f"{what}. Set {name} in it, as in dict(img_path='images', "
+                "seg_map_path='labels')."
+            )
+    given = entry.config.get('metainfo') or {}
+    palette, classes = given.get('palette'), given.get('classes')
+    if not palette:
+        return
+    if not all(map(_is_colour, palette)):
+        yield (
+            f'{entry.key}.metainfo.palette={palette!r}: not a list of colours. Give '
+            '[R, G, B] for each class, from 0 to 255.'
+        )
+    elif classes is not None and len(palette) < len(classes):
+        yield (
+            f'{entry.key}.metainfo.palette: {len(palette)} colours for {len(classes)} '
+            'classes. Give each class one, or leave the palette out.'
+        )
+
+
+def _is_colour(value: object) -> bool:
+    return (
+        isinstance(value, (list, tuple))
+        and len(value) == 3
+        and all(isinstance(part, int) and 0 <= part <= 255 for part in value)
+    )
 
 
 def _names(entry: DataSetEntry) -> list[str]:

@@ -24,6 +24,7 @@ class VocLayout(Layout):
     """What mmdet's ``XMLDataset`` reads, ``VOCDataset`` among them."""
 
     finder = 'XMLDataset'
+    needs_file = True
     heads = re.compile(r'(^|\.)(bbox|mask)_head(\.\d+)?$')
 
     def paths(self, entry: DataSetEntry, limit: int) -> Iterator[str]:
