@@ -99,7 +99,8 @@ def measure(trained: TrainedModel, photo: Path, pairs: int) -> tuple[float, floa
     def make_map() -> None:
         explain(trained, example)
 
-    predict(), make_map()
+    predict()
+    make_map()
     times = [(seconds(predict), seconds(make_map)) for _ in range(pairs)]
     ratio = statistics.median(with_map / plain for plain, with_map in times)
     return statistics.median(plain for plain, _ in times), ratio

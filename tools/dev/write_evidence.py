@@ -139,7 +139,7 @@ def filled(page: str) -> str:
 def kept_as(name: str) -> dict[str, Any]:
     """Return what is kept under a name."""
     text = (FOLDER / f'{name}.json').read_text(encoding='utf-8')
-    return json.loads(text)  # type: ignore[no-any-return]
+    return json.loads(text)
 
 
 def section(name: str, extent: str) -> str:

@@ -84,7 +84,7 @@ def aligned_by_rows(layers: Iterable[nn.Module]) -> Iterator[None]:
     """
     changed = list(layers)
     for layer in changed:
-        layer.forward = partial(_align, layer.forward)  # type: ignore[method-assign]
+        layer.forward = partial(_align, layer.forward)
     try:
         yield
     finally:
@@ -97,7 +97,7 @@ def _align(align: Layer, features: Tensor, regions: Tensor) -> Tensor:
         # A box has no gradient to where its region is; not detach, as in Watched.
         with torch.no_grad():
             regions = regions.clone()
-        return _Align.apply(features, regions, align)  # type: ignore[no-any-return]
+        return _Align.apply(features, regions, align)
     return align(features, regions)
 
 
@@ -123,7 +123,7 @@ def _counts(grad: Tensor) -> Tensor:
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Do as ``F.linear``."""
     if _is_of_many(x, 2, weight, bias):
-        return _Linear.apply(x, weight, bias)  # type: ignore[no-any-return]
+        return _Linear.apply(x, weight, bias)
     return plain_linear(x, weight, bias)
 
 
@@ -139,7 +139,7 @@ def conv2d(
     """Do as ``F.conv2d``."""
     how = (stride, padding, dilation, groups)
     if _is_of_many(x, 4, weight, bias) and not isinstance(padding, str):
-        return _Conv2d.apply(x, weight, bias, *how)  # type: ignore[no-any-return]
+        return _Conv2d.apply(x, weight, bias, *how)
     return plain_conv2d(x, weight, bias, *how)
 
 
