@@ -131,7 +131,7 @@ def test_series_train_by_srun(run, tmp_path, command, options, arms):
     run(*series, *options, *slurm, *more, **alone)
     content = json.loads((tmp_path / f'runs/{command}.json').read_text())
     assert [run['state'] for run in content['runs']] == ['finished'] * 2
-    assert arms is None or [run['row'] for run in content['runs']] == arms
+    assert arms is None or [run['arm'] for run in content['runs']] == arms
     # Eight images, two a process: two iterations of two processes.
     assert '[2/2]' in (tmp_path / 'runs/none_seed0/output.log').read_text()
     # Nothing is left to do.
