@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Protocol
 
 
 class Advance(Protocol):
@@ -50,7 +50,8 @@ def progress(title: str, total: int, done: int = 0) -> Iterator[Advance]:
         task = bar.add_task(title, total=total, completed=done, told='')
 
         def advance(told: str = '', steps: int = 1) -> None:
-            shown: dict[str, Any] = {'told': told} if told else {}
-            bar.update(task, advance=steps, **shown)
+            bar.advance(task, steps)
+            if told:
+                bar.update(task, told=told)
 
         yield advance

@@ -93,6 +93,8 @@ class Watch:
                     f'{carrier.label}: {left.done}, {clock(left.seconds)} left'
                     + self._of_all([one for _, one in told])
                 )
+            else:  # it imports, or waits in a queue
+                self.say(f'{carrier.label}: no iteration yet; see {carrier.log}')
 
     def end(self, carrier: Carrier, failed: bool) -> None:
         """Note that one has ended."""

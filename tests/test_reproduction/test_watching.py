@@ -42,10 +42,13 @@ def test_all_that_is_left_is_estimated(carrier):
     now[0] = 30.0
     watch.look([a, b])
     # 60 s of a; two more of 30 + 60 s, two at once.
-    assert said == ['a: epoch [1][20/50], 0:01:00 left; all 4 runs: 0:02:00 left']
+    assert said == [
+        'a: epoch [1][20/50], 0:01:00 left; all 4 runs: 0:02:00 left',
+        f'b: no iteration yet; see {b.log}',
+    ]
     now[0] = 40.0
     watch.look([a, b])
-    assert len(said) == 1
+    assert len(said) == 2
     watch.end(b, failed=False)
     assert watch.durations == [40.0]
     now[0] = 70.0

@@ -127,11 +127,12 @@ def test_series_train_by_srun(run, tmp_path, command, options, arms):
     series = [sys.executable, ROOT / f'tools/{command}.py', 'toy.py', '--seeds', '0']
     slurm = ['--launcher', 'slurm', '--partition', 'local', '--gpus', '2']
     more = ['--work-dir', 'runs', '--cfg-options', GLOO]
-    run(*series, *options, *slurm, *more)
+    alone = {'CPUS_PER_TASK': '1'}  # two tasks of five do not fit, and wait for ever
+    run(*series, *options, *slurm, *more, **alone)
     content = json.loads((tmp_path / f'runs/{command}.json').read_text())
     assert [run['state'] for run in content['runs']] == ['finished'] * 2
-    assert arms is None or [run['row'] for run in content['runs']] == arms
+    assert arms is None or [run['arm'] for run in content['runs']] == arms
     # Eight images, two a process: two iterations of two processes.
     assert '[2/2]' in (tmp_path / 'runs/none_seed0/output.log').read_text()
     # Nothing is left to do.
-    assert ' trains; ' not in run(*series, *options, *slurm, *more)
+    assert ' trains; ' not in run(*series, *options, *slurm, *more, **alone)

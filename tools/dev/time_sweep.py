@@ -51,12 +51,17 @@ def sweep(points: int) -> float:
             stdout=subprocess.DEVNULL,
             check=True,
         )
-        while True:
-            try:
-                os.wait()
-            except ChildProcessError:
-                break
+        wait_for_all()
     return of_children() - before
+
+
+def wait_for_all() -> None:
+    """Wait for all children, the adopted ones too."""
+    while True:
+        try:
+            os.wait()
+        except ChildProcessError:
+            return
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -2,6 +2,7 @@
 
 A two-stage detector brings a thousand regions through its head, and the score of a box
 depends on one of them. Going back through all of them costs as much as the way there.
+A detector of one stage has a row, an image, for each level of its pyramid.
 """
 
 from __future__ import annotations
@@ -109,6 +110,8 @@ def _by_rows(grad: Tensor, back: Callable[[Tensor], Tensor]) -> Tensor:
         back: Returns the gradient of the layer's input, row by row.
     """
     counts = _counts(grad)
+    if counts.all():
+        return back(grad)
     part = back(grad[counts])
     whole = part.new_zeros((len(grad), *part.shape[1:]))
     whole[counts] = part
@@ -122,7 +125,7 @@ def _counts(grad: Tensor) -> Tensor:
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Do as ``F.linear``."""
-    if _is_of_many(x, 2, weight, bias):
+    if _has_rows(x, 2, weight, bias):
         return _Linear.apply(x, weight, bias)
     return plain_linear(x, weight, bias)
 
@@ -138,14 +141,14 @@ def conv2d(
 ) -> Tensor:
     """Do as ``F.conv2d``."""
     how = (stride, padding, dilation, groups)
-    if _is_of_many(x, 4, weight, bias) and not isinstance(padding, str):
+    if _has_rows(x, 4, weight, bias) and not isinstance(padding, str):
         return _Conv2d.apply(x, weight, bias, *how)
     return plain_conv2d(x, weight, bias, *how)
 
 
-def _is_of_many(x: Tensor, dims: int, weight: Tensor, bias: Tensor | None) -> bool:
+def _has_rows(x: Tensor, dims: int, weight: Tensor, bias: Tensor | None) -> bool:
     constant = not any(t.requires_grad for t in (weight, bias) if t is not None)
-    return x.dim() == dims and len(x) > 1 and x.requires_grad and constant
+    return x.dim() == dims and x.requires_grad and constant
 
 
 # By the functions that modules call.
