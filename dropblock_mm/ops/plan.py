@@ -33,6 +33,9 @@ _WORD = 64  # bits
 # What loops in C take for a place, a seed, a row of its block, and to widen a word.
 _PLACE_NS, _SEED_NS, _ROW_NS, _WORD_NS = 0.15, 8.0, 0.5, 2.0
 
+# Gaps between rarer seeds are no whole numbers of 64 bits.
+_RAREST = 1e-15
+
 
 @dataclass(frozen=True)
 class BlockGeometry:
@@ -219,7 +222,7 @@ class Draw(NamedTuple):
     @classmethod
     def of(cls, geometry: BlockGeometry, share: float, key: int) -> Draw:
         """Return a draw in the cheaper way; masks do not depend on anything else."""
-        is_rare = 0.0 < share < min(geometry.dearest_share, 0.5)
+        is_rare = _RAREST < share < min(geometry.dearest_share, 0.5)
         return cls(geometry, share, key, Way.GAPS if is_rare else Way.BITS)
 
     @classmethod

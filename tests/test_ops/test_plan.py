@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dropblock_mm.ops.plan import BlockGeometry, apply_steps, steps_between
+from dropblock_mm.ops.plan import BlockGeometry, Draw, Way, apply_steps, steps_between
 
 sizes = st.integers(1, 9)
 shapes = st.tuples(sizes, sizes, sizes, sizes)
@@ -74,3 +74,9 @@ def test_places_in_memory_beyond_32_bits():
         place = apply_steps(corner, steps_between(shape, strides)).item()
         assert place == sum(d * s for d, s in zip(digits, strides, strict=True))
         assert place > 2**31
+
+
+def test_seeds_too_rare_for_whole_numbers_of_places_are_drawn_by_bits():
+    geometry = BlockGeometry((1, 1, 40, 40), (7, 7))
+    assert Draw.of(geometry, 1e-18, 1).way is Way.BITS
+    assert Draw.of(geometry, 1e-9, 1).way is Way.GAPS

@@ -54,7 +54,11 @@
     }
 
 #define AS_IT_IS(value) (value)
+#if HAS_X86_VECTORS == 2
+#include "float32.h"
+#else
 KERNELS(float32, float, uint32_t, float, AS_IT_IS, bits_of_float)
+#endif
 KERNELS(float64, double, uint64_t, double, AS_IT_IS, bits_of_double)
 #ifdef HAS_X86_VECTORS
 #include "halves.h"
@@ -139,12 +143,37 @@ INLINE void FOR(end_rows)(const Apply *apply) {
 
 #define PIECE 4096 /* units; a multiple of 64, for the mask's words */
 
+/* Nothing lies between the planes, and each has one bit: those that follow each other and
+ * are kept, or dropped, are one row. */
+INLINE void FOR(apply_whole_planes)(const Apply *apply, Int from, Int to) {
+    const Int units = apply->units, step = apply->bits[1];
+    for (Int plane = from / units, unit = from, end; unit < to; unit = end) {
+        const Int bit = plane * step;
+        const int is_dropped = bit_at(apply->mask, bit);
+        while (++plane * units < to && bit_at(apply->mask, plane * step) == is_dropped) {}
+        end = plane * units < to ? plane * units : to;
+        FOR(apply_row)(apply, unit, unit, end - unit, bit, 0);
+    }
+}
+
 /* Units lie behind each other, as in torch's contiguous format. */
 static void FOR(apply_planes)(void *context, int member, int members) {
     const Apply *apply = (const Apply *)context;
+    const Int *o = apply->out_steps, *x = apply->x_steps, *b = apply->bits;
+    if (apply->is_flat) {
+        const Int units = apply->channels * apply->units, pieces = (units + PIECE - 1) / PIECE;
+        const Int from = part(pieces, member, members) * PIECE;
+        const Int end = part(pieces, member + 1, members) * PIECE;
+        const Int to = end < units ? end : units;
+        if (!b[2])
+            FOR(apply_whole_planes)(apply, from, to);
+        else if (from < to)
+            FOR(apply_row)(apply, from, from, to - from, from, 1);
+        FOR(end_rows)(apply);
+        return;
+    }
     const Int pieces = (apply->units + PIECE - 1) / PIECE;
     const Int all = apply->images * apply->channels * pieces;
-    const Int *o = apply->out_steps, *x = apply->x_steps, *b = apply->bits;
     const Int from = part(all, member, members), to = part(all, member + 1, members);
     Int piece = from % pieces, plane = from / pieces;
     Int channel = plane % apply->channels, image = plane / apply->channels;
@@ -161,60 +190,78 @@ static void FOR(apply_planes)(void *context, int member, int members) {
     FOR(end_rows)(apply);
 }
 
-INLINE void FOR(swap_corners)(uint64_t *rows, int half, uint64_t low) {
-    for (int block = 0; block < 64; block += 2 * half)
-        SIMD for (int k = block; k < block + half; ++k) {
-            const uint64_t swapped = (rows[k] >> half ^ rows[k + half]) & low;
-            rows[k] ^= swapped << half;
-            rows[k + half] ^= swapped;
-        }
+#define TILES 8 /* of 64 x 64 bits, side by side: as many as a vector has words */
+
+/* Exchange the bits of rows that are `apart`, as far apart in the rows. */
+INLINE void FOR(swap)(uint64_t (*rows)[TILES], int apart, uint64_t low) {
+    for (int from = 0; from < 64; from += 2 * apart)
+        for (int k = from; k < from + apart; ++k)
+            SIMD for (int tile = 0; tile < TILES; ++tile) {
+                const uint64_t upper = rows[k][tile] >> apart;
+                const uint64_t swapped = (upper ^ rows[k + apart][tile]) & low;
+                rows[k][tile] ^= swapped << apart;
+                rows[k + apart][tile] ^= swapped;
+            }
 }
 
-/* Bit k of row i becomes bit i of row k. */
-INLINE void FOR(transpose)(uint64_t *rows) {
-    FOR(swap_corners)(rows, 32, 0x00000000FFFFFFFFULL);
-    FOR(swap_corners)(rows, 16, 0x0000FFFF0000FFFFULL);
-    FOR(swap_corners)(rows, 8, 0x00FF00FF00FF00FFULL);
-    FOR(swap_corners)(rows, 4, 0x0F0F0F0F0F0F0F0FULL);
-    FOR(swap_corners)(rows, 2, 0x3333333333333333ULL);
-    FOR(swap_corners)(rows, 1, 0x5555555555555555ULL);
+/* Bit k of row i becomes bit i of row k, in each tile. */
+INLINE void FOR(transpose)(uint64_t (*rows)[TILES]) {
+    FOR(swap)(rows, 32, 0x00000000FFFFFFFFULL);
+    FOR(swap)(rows, 16, 0x0000FFFF0000FFFFULL);
+    FOR(swap)(rows, 8, 0x00FF00FF00FF00FFULL);
+    FOR(swap)(rows, 4, 0x0F0F0F0F0F0F0F0FULL);
+    FOR(swap)(rows, 2, 0x3333333333333333ULL);
+    FOR(swap)(rows, 1, 0x5555555555555555ULL);
+}
+
+INLINE void FOR(read_words)(uint64_t *to, const uint64_t *mask, Int bit, Int words) {
+    if (bit & 63)
+        for (Int k = 0; k < words; ++k) to[k] = word_at(mask, bit + k * 64);
+    else
+        memcpy(to, mask + (bit >> 6), (size_t)words * sizeof(uint64_t));
 }
 
 #define SLAB 1024 /* channels whose bits are turned at once */
 
-/* Some units of an image, at most 64, and some channels, at most a slab. */
+/* Turn the bits of some units, at most those of all tiles, and of some channels, at most
+ * a slab: `stride` words for each unit. */
+INLINE void FOR(turn)(const Apply *apply, uint64_t *turned, Int stride, Int bit, Int units,
+                      Int channels) {
+    uint64_t rows[64][TILES];
+    memset(rows, 0, sizeof rows);
+    for (Int word = 0; word * 64 < channels; ++word) {
+        for (Int k = 0; k < 64 && word * 64 + k < channels; ++k)
+            FOR(read_words)(rows[k], apply->mask, bit + (word * 64 + k) * apply->bits[1],
+                            (units + 63) / 64);
+        FOR(transpose)(rows);
+        for (Int k = 0; k < units; ++k) turned[k * stride + word] = rows[k & 63][k >> 6];
+    }
+}
+
+/* Some units of an image, and some channels, as many as are turned at once. */
 INLINE void FOR(apply_slab)(const Apply *apply, Int image, Int unit, Int units,
                             Int channel, Int channels) {
     const Int *o = apply->out_steps, *x = apply->x_steps, *b = apply->bits;
+    const Int first = image * b[0] + channel * b[1] + unit * b[2];
     const int turns = b[1] && b[2];
     /* Nothing lies between the units, nor between the bits of whole words. */
     const int is_one_row = turns && o[2] == channels && x[2] == channels && channels % 64 == 0;
-    const Int stride = is_one_row ? channels / 64 : SLAB / 64 + 1;
-    uint64_t turned[64 * (SLAB / 64 + 1)]; /* [units][words] */
+    const Int stride = (channels + 63) / 64 + !is_one_row;
+    uint64_t turned[TILES * 64 * (SLAB / 64 + 1)];
     Apply of_slab = *apply;
     if (turns) {
-        for (Int word = 0; word * 64 < channels; ++word) {
-            uint64_t rows[64] = {0};
-            for (Int k = 0; k < 64 && word * 64 + k < channels; ++k) {
-                const Int bit = (channel + word * 64 + k) * b[1] + unit * b[2];
-                rows[k] = word_at(apply->mask, image * b[0] + bit);
-            }
-            FOR(transpose)(rows);
-            for (Int k = 0; k < units; ++k) turned[k * stride + word] = rows[k];
-        }
+        FOR(turn)(apply, turned, stride, first, units, channels);
         of_slab.mask = turned;
     }
+    const Int to = image * o[0] + channel + unit * o[2];
+    const Int from = image * x[0] + channel + unit * x[2];
     if (is_one_row) {
-        FOR(apply_row)(&of_slab, image * o[0] + channel + unit * o[2],
-                       image * x[0] + channel + unit * x[2], units * channels, 0, 1);
+        FOR(apply_row)(&of_slab, to, from, units * channels, 0, 1);
         return;
     }
-    for (Int k = 0; k < units; ++k) {
-        const Int bit = turns ? k * stride * 64
-                              : image * b[0] + channel * b[1] + (unit + k) * b[2];
-        FOR(apply_row)(&of_slab, image * o[0] + channel + (unit + k) * o[2],
-                       image * x[0] + channel + (unit + k) * x[2], channels, bit, b[1] != 0);
-    }
+    for (Int k = 0; k < units; ++k)
+        FOR(apply_row)(&of_slab, to + k * o[2], from + k * x[2], channels,
+                       turns ? k * stride * 64 : first + k * b[2], b[1] != 0);
 }
 
 /* Channels lie behind each other, as in torch's channels-last formats. */
@@ -222,12 +269,14 @@ static void FOR(apply_channels_last)(void *context, int member, int members) {
     const Apply *apply = (const Apply *)context;
     const Int groups = (apply->units + 63) / 64, all = apply->images * groups;
     const Int to = part(all, member + 1, members);
-    for (Int group = part(all, member, members); group < to; ++group) {
+    for (Int group = part(all, member, members), more; group < to; group += more) {
         const Int unit = group % groups * 64, left = apply->units - unit;
+        more = groups - group % groups < to - group ? groups - group % groups : to - group;
+        if (more > TILES) more = TILES;
         for (Int channel = 0; channel < apply->channels; channel += SLAB) {
             const Int channels = apply->channels - channel;
-            FOR(apply_slab)(apply, group / groups, unit, left < 64 ? left : 64, channel,
-                            channels < SLAB ? channels : SLAB);
+            FOR(apply_slab)(apply, group / groups, unit, left < more * 64 ? left : more * 64,
+                            channel, channels < SLAB ? channels : SLAB);
         }
     }
     FOR(end_rows)(apply);
@@ -261,3 +310,4 @@ static void FOR(unpack)(void *context, int member, int members) {
 }
 #undef PIECE
 #undef SLAB
+#undef TILES

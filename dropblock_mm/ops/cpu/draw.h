@@ -1,9 +1,12 @@
 /* Draws masks. Included once for each instruction set, by which FOR() names it. */
 
+/* Four sums, for one alone would wait for itself at every word. */
 INLINE Int FOR(count)(const uint64_t *words, Int number) {
-    Int ones = 0;
-    for (Int k = 0; k < number; ++k) ones += __builtin_popcountll(words[k]);
-    return ones;
+    Int ones[4] = {0}, k = 0;
+    for (; k + 4 <= number; k += 4)
+        for (int n = 0; n < 4; ++n) ones[n] += __builtin_popcountll(words[k + n]);
+    for (; k < number; ++k) ones[0] += __builtin_popcountll(words[k]);
+    return ones[0] + ones[1] + ones[2] + ones[3];
 }
 
 /* Units that are drawn one by one: words from..to of the mask. */
@@ -41,18 +44,39 @@ INLINE Int FOR(over)(Int number, double inverse) {
     return (Int)(((double)number + 0.5) * inverse);
 }
 
-/* Set the bits of a slice of a block, row by row or by a stamp for all rows. */
-INLINE void FOR(set_slice)(const Draw *draw, uint64_t *plane, Int corner) {
+/* Set the bits of a stamp, from a word on. Seeds that follow each other share words, and
+ * a vector would wait for the last one to be written: so it is one word at a time. */
+INLINE void FOR(set_stamp)(uint64_t *to, const uint64_t *stamp, Int words) {
+    for (; words > 8; words -= 8, to += 8, stamp += 8) {
+        to[0] |= stamp[0], to[1] |= stamp[1], to[2] |= stamp[2], to[3] |= stamp[3];
+        to[4] |= stamp[4], to[5] |= stamp[5], to[6] |= stamp[6], to[7] |= stamp[7];
+    }
+    switch (words) {
+        case 8: to[7] |= stamp[7]; /* fall through */
+        case 7: to[6] |= stamp[6]; /* fall through */
+        case 6: to[5] |= stamp[5]; /* fall through */
+        case 5: to[4] |= stamp[4]; /* fall through */
+        case 4: to[3] |= stamp[3]; /* fall through */
+        case 3: to[2] |= stamp[2]; /* fall through */
+        case 2: to[1] |= stamp[1]; /* fall through */
+        default: to[0] |= stamp[0];
+    }
+}
+
+/* Set the bits of a slice of a block, row by row or by a stamp for all rows.
+ *
+ * `plane` and `corner` say where it begins, `left` how many words the thread has from
+ * the plane on: words of a stamp behind its block are zeros, and may be beyond. */
+INLINE void FOR(set_slice)(const Draw *draw, uint64_t *plane, Int corner, Int left) {
     const Volume *map = &draw->map;
     if (!draw->stamp_words) {
         for (Int row = 0; row < map->block_height; ++row)
             set_row(plane, corner + row * map->width, map->block_width);
         return;
     }
-    const Int first = corner >> 6, left = draw->words - first;
-    const Int words = left < draw->stamp_words ? left : draw->stamp_words;
-    const uint64_t *stamp = draw->stamps + (corner & 63) * draw->stamp_words;
-    for (Int k = 0; k < words; ++k) plane[first + k] |= stamp[k];
+    const Int first = corner >> 6, words = draw->stamp_words;
+    FOR(set_stamp)(plane + first, draw->stamps + (corner & 63) * words,
+                   words < left - first ? words : left - first);
 }
 
 /* The points of a Poisson process along the places of some planes, and their blocks. */
@@ -63,25 +87,35 @@ INLINE void FOR(draw_sparse_blocks)(const Draw *draw, Int stream, Int first, Int
     const Int lines = (map.depth - map.block_depth + 1) * rows, places = lines * columns;
     const double inverse_places = 1.0 / (double)places;
     const double inverse_columns = 1.0 / (double)columns;
+    const double inverse_rows = 1.0 / (double)rows;
     const double all = (double)(places * planes);
+    const Int plane_words = draw->words, words = planes * plane_words;
+    const double gap = -draw->gap;
     uint64_t *mask = draw->mask + first * draw->words;
-    double gaps[GAPS], sum = 0.0, point = 0.0;
-    memset(mask, 0, (size_t)(planes * draw->words) * 8);
+    double gaps[GAPS], points[GAPS], sum = 0.0, point = 0.0;
+    memset(mask, 0, (size_t)words * 8);
     for (uint64_t from = 0; point < all; from += GAPS) {
+        Int starts[GAPS], corners[GAPS];
         random_gaps(gaps, draw->key, (uint64_t)stream, from);
-        for (int k = 0; k < GAPS; ++k) {
-            sum += gaps[k];
-            point = sum * -draw->gap;
-            if (!(point < all)) break;
-            const Int plane = FOR(over)((Int)point, inverse_places);
-            const Int place = (Int)point - plane * places;
+        for (int k = 0; k < GAPS; ++k) points[k] = sum += gaps[k];
+        SIMD for (int k = 0; k < GAPS; ++k) {
+            points[k] *= gap;
+            const Int number = (Int)points[k];
+            const Int plane = FOR(over)(number, inverse_places);
+            const Int place = number - plane * places;
             const Int line = FOR(over)(place, inverse_columns);
-            const Int slice = lines == rows ? 0 : line / rows;
+            const Int slice = FOR(over)(line, inverse_rows);
             const Int row = slice * map.height + line - slice * rows;
-            const Int corner = row * map.width + place - line * columns;
+            corners[k] = row * map.width + place - line * columns;
+            starts[k] = plane * plane_words;
+        }
+        for (int k = 0; k < GAPS; ++k) {
+            point = points[k];
+            if (!(point < all)) break;
             for (Int z = 0; z < map.block_depth; ++z)
-                FOR(set_slice)(draw, mask + plane * draw->words,
-                               corner + z * map.height * map.width);
+                FOR(set_slice)(draw, mask + starts[k],
+                               corners[k] + z * map.height * map.width,
+                               words - starts[k]);
         }
     }
 }

@@ -53,6 +53,7 @@ typedef struct {
     const uint64_t *mask;
     double factor;
     int divides;
+    int is_flat; /* one image, and nothing lies between its planes */
     int streams; /* past the caches */
 } Apply;
 

@@ -124,13 +124,38 @@ static Int choose_stamp(const Draw *draw) {
     return draw->planes > 64 && draw->way == BY_GAPS && is_small ? words : 0;
 }
 
+#define KEPT_WORDS (1 << 19) /* 4 MiB: masks of 33 million units */
+
+/* Memory of one mask, which stays for the next one. To allocate each would leave gaps
+ * between the large tensors, so that these wander through memory and out of the cache. */
+static struct {
+    uint64_t *memory;
+    char is_taken;
+} kept;
+
+static uint64_t *take_memory(Int words) {
+    const size_t kept_bytes = KEPT_WORDS * sizeof(uint64_t);
+    if (words > KEPT_WORDS || __atomic_test_and_set(&kept.is_taken, __ATOMIC_ACQUIRE))
+        return malloc((size_t)words * sizeof(uint64_t));
+    if (!kept.memory) kept.memory = malloc(kept_bytes);
+    if (!kept.memory) __atomic_clear(&kept.is_taken, __ATOMIC_RELEASE);
+    return kept.memory;
+}
+
+static void give_memory(uint64_t *memory) {
+    if (memory == kept.memory)
+        __atomic_clear(&kept.is_taken, __ATOMIC_RELEASE);
+    else
+        free(memory);
+}
+
 /* Memory for the mask, and behind it a word and what is the same for all planes. */
 static uint64_t *draw_mask(Draw *draw, int threads) {
     const Int planes = draw->planes ? draw->planes : 1, words = planes * draw->words + 1;
     Int more = draw->planes && draw->way == BY_BITS ? draw->words : 0;
     draw->stamp_words = choose_stamp(draw);
     if (draw->stamp_words) more = 64 * draw->stamp_words;
-    draw->mask = malloc((size_t)(words + more) * sizeof(uint64_t));
+    draw->mask = take_memory(words + more);
     if (!draw->mask) return NULL;
     uint64_t *behind = draw->mask + words;
     memset(behind - 1, 0, (size_t)(more + 1) * sizeof(uint64_t));
@@ -144,15 +169,21 @@ static uint64_t *draw_mask(Draw *draw, int threads) {
 /* Dimensions that lie behind each other, in memory and in the mask, become one. */
 static void join(Apply *apply) {
     Int *o = apply->out_steps, *x = apply->x_steps, *b = apply->bits;
-    const Int size = apply->units;
-    if (o[2] != 1 || x[2] != 1 || o[1] != size || x[1] != size) return;
-    if (b[1] != size * b[2]) return;
-    apply->units *= apply->channels, apply->channels = apply->images;
-    o[1] = o[0], x[1] = x[0], b[1] = b[0];
-    apply->images = 1, o[0] = x[0] = b[0] = 0;
-    if (o[1] != apply->units || x[1] != apply->units) return;
-    if (b[1] != apply->units * b[2]) return;
-    apply->units *= apply->channels, apply->channels = 1;
+    const Int plane = apply->units, image = apply->channels * plane;
+    const int channels_join = o[1] == plane && x[1] == plane;
+    const int images_join = apply->images == 1 || (o[0] == image && x[0] == image);
+    if (!channels_join) return;
+    if (b[1] == plane * b[2]) { /* also where all channels share one bit */
+        apply->units = image, apply->channels = apply->images;
+        o[1] = o[0], x[1] = x[0], b[1] = b[0];
+        apply->images = 1, o[0] = x[0] = b[0] = 0;
+        if (!images_join) return;
+        if (b[1] == image * b[2]) apply->units *= apply->channels, apply->channels = 1;
+    } else if (images_join && b[0] == apply->channels * b[1]) {
+        apply->channels *= apply->images, apply->images = 1;
+        o[0] = x[0] = b[0] = 0;
+    }
+    apply->is_flat = images_join && apply->images == 1 && (!b[2] || apply->channels == 1);
 }
 
 /* Bytes of an output that the caches cannot hold until it is read, as memcpy has it:
@@ -253,7 +284,7 @@ static PyObject *drop(PyObject *module, PyObject *args) {
                            (double)(draw.dropped < units ? units - draw.dropped : 1);
         apply.mask = mask;
         apply_mask(&apply, threads);
-        free(mask);
+        give_memory(mask);
     }
     Py_END_ALLOW_THREADS
     return mask ? PyLong_FromLongLong(draw.dropped) : PyErr_NoMemory();
@@ -278,7 +309,7 @@ static PyObject *draw(PyObject *module, PyObject *args) {
         apply.mask = mask;
         in_parallel(variant->unpack, &apply, worth(threads, units));
         draw.dropped *= units / (draw.planes ? draw.planes * draw.units : draw.units);
-        free(mask);
+        give_memory(mask);
     }
     Py_END_ALLOW_THREADS
     return mask ? PyLong_FromLongLong(draw.dropped) : PyErr_NoMemory();

@@ -17,6 +17,7 @@ from tools.dev.benchmark.timing import (
     forward_backward,
     interleave,
     ratios,
+    room_for,
     times,
 )
 
@@ -80,7 +81,8 @@ def time_blocks(
         )
         for size in BLOCK_SIZES
     }
-    return interleave(calls, rounds, settings.device, rotate=True)
+    with room_for(x):
+        return interleave(calls, rounds, settings.device, rotate=True)
 
 
 def run_scaling(settings: Settings) -> Section:
@@ -131,7 +133,8 @@ def scaling_row(case: Case, settings: Settings) -> tuple[dict, list[Sample]]:
         )
         for name, built in (('constant', peers.TIMES_CONSTANT), ('ours', peers.OURS))
     }
-    samples = interleave(calls, settings.repeats, settings.device)
+    with room_for(x):
+        samples = interleave(calls, settings.repeats, settings.device)
     units = math.prod(case.shape)
     row: dict = {'case': str(case), 'units': units}
     for name, measured in samples.items():

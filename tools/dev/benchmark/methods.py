@@ -12,7 +12,13 @@ from tools.dev.benchmark import peers
 from tools.dev.benchmark.peers import Implementation
 from tools.dev.benchmark.report import Column, Gate, Section, Table
 from tools.dev.benchmark.settings import KEEP_PROB, Case, Settings
-from tools.dev.benchmark.timing import forward_backward, interleave, ratios, times
+from tools.dev.benchmark.timing import (
+    forward_backward,
+    interleave,
+    ratios,
+    room_for,
+    times,
+)
 
 HEAD = Case((4, 256, 65, 65))  # where the paper's segmentation head has its DropBlock
 DROPOUT_GATE = 0.5
@@ -54,7 +60,8 @@ def add_to(section: Section, settings: Settings) -> None:
             for key, built in (('other', other), ('ours', ours))
         }
         rounds = min(settings.repeats, 15) if case is head else settings.repeats
-        samples = interleave(calls, rounds, settings.device)
+        with room_for(x):
+            samples = interleave(calls, rounds, settings.device)
         ratio = ratios(samples['ours'], samples['other'])
         table.rows.append(
             {

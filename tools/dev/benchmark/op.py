@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from tools.dev.benchmark import methods, peers, sweep
+from tools.dev.benchmark import formats, methods, peers, sweep
 from tools.dev.benchmark.peers import Implementation
 from tools.dev.benchmark.report import Column, Gate, Section, Table
 from tools.dev.benchmark.settings import BLOCK_SIZE, KEEP_PROB, Case, Settings
@@ -17,6 +17,7 @@ from tools.dev.benchmark.timing import (
     forward_backward,
     interleave,
     ratios,
+    room_for,
     times,
 )
 
@@ -52,6 +53,7 @@ def run(settings: Settings) -> Section:
     section.gates = gates(table.rows, settings)
     if settings.device == 'cpu':
         methods.add_to(section, settings)
+        formats.add_to(section, settings)
         sweep.add_to(section, settings)
     section.notes = [*absent, *losses(table.rows), *disturbances(everything)]
     return section
@@ -80,7 +82,8 @@ def compare(
         )
         for name, built in (('peer', peer), ('ours', ours))
     }
-    samples = interleave(calls, settings.repeats, settings.device)
+    with room_for(x):
+        samples = interleave(calls, settings.repeats, settings.device)
     return samples['peer'], samples['ours']
 
 

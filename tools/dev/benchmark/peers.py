@@ -174,5 +174,5 @@ _PEERS: dict[str, Callable[[], list[Implementation]]] = {
     'torchvision': _torchvision,
     'timm': _timm,
     'mmdet': _mmdet,
-    'dropblock (miguelvr)': _miguelvr,
+    'dropblock 0.3.0 (miguelvr)': _miguelvr,
 }

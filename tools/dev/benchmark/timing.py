@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import resource
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -55,6 +56,24 @@ def retain_pages() -> bool:
     except (AttributeError, OSError):
         return False
     return bool(mallopt(M_MMAP_MAX, 0)) and bool(mallopt(M_TRIM_THRESHOLD, -1))
+
+
+@contextlib.contextmanager
+def room_for(x: Tensor, results: int = 2) -> Iterator[None]:
+    """Leave free blocks of memory into which results of the size of ``x`` fit.
+
+    glibc looks for a hundred bytes more than it hands out aligned, so it cannot give a
+    block that was freed to the next tensor of the same size. Results then wander
+    through five to seven blocks, and which op finds its own in the cache is a lottery.
+    """
+    size = x.numel() * x.element_size()
+    blocks = [
+        torch.empty(part, dtype=torch.uint8, device=x.device)
+        for _ in range(results)
+        for part in (size + 4096, 64)
+    ]
+    del blocks[::2]  # the small ones keep the free ones apart
+    yield
 
 
 def forward_backward(op: Op, x: Tensor, grad: Tensor) -> Call:

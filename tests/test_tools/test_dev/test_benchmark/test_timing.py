@@ -44,3 +44,10 @@ def test_a_call_runs_forward_and_backward(part):
     (grad,) = call()
     assert torch.equal(grad, torch.full((1, 1, 4, 4), 3.0))
     assert x.grad is None
+
+
+def test_room_is_left_for_two_results_and_given_back(part):
+    x = torch.empty(2, 8, 1000)
+    with part('timing').room_for(x):
+        found = {torch.empty_like(x).data_ptr() for _ in range(5)}
+    assert len(found) == 1

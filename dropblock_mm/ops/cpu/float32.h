@@ -1,0 +1,44 @@
+/* The kernels of apply.h for float32, in instructions of AVX-512 by name: a product that is
+ * zero where a bit is set is one of them, and so is what is left behind whole vectors. */
+
+INLINE __m512 FOR(make_some)(const float *x, __m512 by, __mmask16 some, int divides) {
+    const __m512 value = _mm512_maskz_loadu_ps(some, x);
+    return divides ? _mm512_div_ps(value, by) : _mm512_mul_ps(value, by);
+}
+
+static void FOR(scale_float32)(char *to, const char *from, Int n, double factor,
+                               int divides) {
+    const __m512 by = _mm512_set1_ps((float)factor);
+    float *out = (float *)to;
+    const float *x = (const float *)from;
+    Int k = 0;
+    if (divides)
+        for (; k + 16 <= n; k += 16)
+            _mm512_storeu_ps(out + k, FOR(make_some)(x + k, by, 0xFFFF, 1));
+    else
+        for (; k + 16 <= n; k += 16)
+            _mm512_storeu_ps(out + k, FOR(make_some)(x + k, by, 0xFFFF, 0));
+    const __mmask16 some = (__mmask16)((1U << (n - k)) - 1);
+    if (some) _mm512_mask_storeu_ps(out + k, some, FOR(make_some)(x + k, by, some, divides));
+}
+
+static void FOR(drop_float32)(char *to, const char *from, Int n, const uint64_t *mask,
+                              Int bit, double factor) {
+    const __m512 by = _mm512_set1_ps((float)factor);
+    float *out = (float *)to;
+    const float *x = (const float *)from;
+    for (Int k = 0; k < n; k += 64) {
+        uint64_t kept = ~word_at(mask, bit + k);
+        const Int end = k + 64 < n ? k + 64 : n;
+        Int unit = k;
+        for (; unit + 16 <= end; unit += 16, kept >>= 16)
+            _mm512_storeu_ps(out + unit, _mm512_maskz_mul_ps((__mmask16)kept, by,
+                                                             _mm512_loadu_ps(x + unit)));
+        const __mmask16 some = (__mmask16)((1U << (end - unit)) - 1);
+        if (some)
+            _mm512_mask_storeu_ps(
+                out + unit, some,
+                _mm512_maskz_mul_ps((__mmask16)kept, by,
+                                    _mm512_maskz_loadu_ps(some, x + unit)));
+    }
+}
