@@ -78,7 +78,7 @@ def parts_read(cfg: Config, loops: Sequence[str] = LOOPS) -> list[str]:
     from dropblock_mm.data_checks.quick import check_data
 
     notes: list[str] = []
-    check_data(_Config(_Noting(cfg.to_dict(), '', notes)), loops)  # type: ignore[arg-type]
+    check_data(_Config(_Noting(cfg.to_dict(), '', notes)), loops)
     return [part for part, _ in groupby(notes)]
 
 
