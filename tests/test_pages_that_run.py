@@ -34,6 +34,11 @@ def page(tmp_path, monkeypatch):
     LAYERS.pop('DropRows', None)
 
 
+def test_the_layer_takes_20_lines():
+    layer, *_ = code_of('own_regulariser')
+    assert len([line for line in layer.splitlines() if line]) <= 20
+
+
 def test_the_layer_is_attached_from_python_and_scheduled(page):
     model = toy_classifier()
     names = {'model': model}

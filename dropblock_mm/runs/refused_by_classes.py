@@ -1,8 +1,9 @@
 """Tells what a class refuses by itself, while it is built from a config.
 
-OpenMMLab's classes assert what they take, often without a word, and raise built-in
-errors. Python's own errors in a constructor are bugs; an ``assert`` or ``raise`` that
-somebody wrote there is a refusal of what the config gave.
+OpenMMLab's classes assert what they take, often without a word: a failed assertion is
+a refusal of what the config gave. They also raise built-in errors, as Python itself
+does where a constructor has a bug. So of these the line counts from which they came: a
+``raise`` that somebody wrote there is a refusal.
 """
 
 from __future__ import annotations
@@ -39,8 +40,6 @@ def refusing_class(
         return None
     frame, line = steps[-1]
     statement = _statement(frame, line)
-    if statement is None:
-        return None
     makers = [
         type(f.f_locals['self']).__name__
         for f, _ in steps
@@ -49,7 +48,8 @@ def refusing_class(
     if not isinstance(error, AssertionError):
         own = frame.f_code.co_name == '__init__' and 'self' in frame.f_locals
         in_words = type(error) in _IN_WORDS and bool(error.args)
-        makers = makers[-1:] if own and in_words else []
+        raised = isinstance(statement, ast.Raise)
+        makers = makers[-1:] if own and in_words and raised else []
     owner = next((name for name in reversed(makers) if name in names), None)
     if owner is None:
         return None
@@ -70,7 +70,7 @@ def _statement(frame: FrameType, line: int) -> ast.Assert | ast.Raise | None:
     return next(over, None)
 
 
-def _said(error: BaseException, statement: ast.Assert | ast.Raise) -> str:
+def _said(error: BaseException, statement: ast.Assert | ast.Raise | None) -> str:
     text = str(error.args[0]) if error.args else ''
     if text:
         return text.rstrip('.')

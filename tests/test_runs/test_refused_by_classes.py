@@ -29,6 +29,8 @@ class PickyOfTests:
             self.complain()
         if how == 'python':
             int('x')
+        if how == 'python in an assertion':
+            assert int('x')
 
     def read(self):
         assert not self.stumble.__doc__
@@ -67,12 +69,28 @@ def test_a_class_that_refuses_is_named(how, said):
 
 @pytest.mark.parametrize(
     ('how', 'kind'),
-    [('bug below', KeyError), ('raised below', ValueError), ('python', ValueError)],
+    [
+        ('bug below', KeyError),
+        ('raised below', ValueError),
+        ('python', ValueError),
+        ('python in an assertion', ValueError),
+    ],
 )
 def test_bugs_pass(how, kind):
     with pytest.raises(kind) as bug:
         refusal(how)
     assert not isinstance(bug.value, RefusedError)
+
+
+def test_an_assertion_is_a_refusal_also_without_its_source():
+    code = 'class Sourceless:\n    def __init__(self):\n        assert 0 == 1\n'
+    names = {}
+    exec(compile(code, 'nowhere.py', 'exec'), names)
+    with (
+        pytest.raises(RefusedError, match=r'Sourceless refuses .*AssertionError \('),
+        refusing_what_mmengine_refuses(dict(hook=dict(type='Sourceless'))),
+    ):
+        names['Sourceless']()
 
 
 def test_a_class_that_the_config_does_not_name_passes():
