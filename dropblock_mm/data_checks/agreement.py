@@ -148,7 +148,7 @@ def _has_boxes_alone(model: Mapping[str, Any]) -> bool:
     """Whether the heads are of boxes, and no part's name or type tells of more."""
     if not {'bbox_head', 'roi_head'} & model.keys():
         return False
-    return not any(re.search(r'mask|Ins|eg|anoptic', word) for word in _words(model))
+    return not any(re.search(r'mask|Ins|Seg|anoptic', word) for word in _words(model))
 
 
 def _words(part: Any) -> Iterator[str]:

@@ -221,6 +221,16 @@ def wrapped(kind, **options):
     return change
 
 
+def boxes_alone(config):
+    """As a RetinaNet's config is written."""
+    assigner = dict(type='MaxIoUAssigner', neg_iou_thr=0.4)
+    config.model = dict(
+        type='RetinaNet',
+        bbox_head=dict(type='RetinaHead', reg_decoded_bbox=True),
+        train_cfg=dict(assigner=assigner),
+    )
+
+
 def two_metrics(config):
     config.val_evaluator = [config.val_evaluator] * 2
 
@@ -517,7 +527,7 @@ CONFIGS = {
         '',
     ),
     'masks of a model of boxes': (
-        dict(changes=[segm, lambda c: c.update(model=dict(bbox_head=dict()))]),
+        dict(changes=[segm, boxes_alone]),
         "val_evaluator.metric=['bbox', 'segm']: the model predicts no masks",
     ),
     'masks of a model of masks': (

@@ -6,6 +6,7 @@ random moments, and has a test of its own.
 
 import os
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -169,6 +170,15 @@ def test_a_loop_of_iterations_that_accumulates_with_a_scaled_rate(make_run):
     assert rows[1] == rows[0][:8] + rows[0][4:]
 
 
+def test_killed_before_the_last_one_is_named(make_run, whole_run):
+    """Resumed, it has nothing left to train and to save, and names what it has."""
+    run = make_run('last')
+    fault = Fault('os.rename', NAME, 'kill', occurrence=3)
+    run.to_the_end(fault=fault, expected=-9)
+    assert (run.work_dir / 'last_checkpoint').read_text().endswith('epoch_2.pth')
+    assert check_resumed(run, whole_run) == 12
+
+
 def test_killed_again_and_again(make_run):
     run = make_run('again')
     for epoch in (1, 2):
@@ -220,6 +230,41 @@ def small_disk(tmp_path):
     yield make
     if os.path.ismount(disk):
         subprocess.run(['umount', '-l', disk], check=True)
+
+
+def read_only(folder):
+    """Let nobody write there any more, over the folder itself: only root may."""
+    for options in (['--bind', folder], ['-o', 'remount,bind,ro']):
+        subprocess.run(['mount', *options, folder], check=True)
+
+
+@pytest.mark.nightly
+def test_a_work_dir_that_turns_read_only(make_run, small_disk):
+    """What was saved stays, and the run goes on once it can be written again."""
+    run = make_run('read-only')
+    disk = small_disk(9000)
+    run.work_dir = disk / 'run'
+    long = run.config.read_text()
+    run.config.write_text(long.replace('max_epochs=3', 'max_epochs=2000'))
+    process = run.start()
+    try:
+        while not (run.work_dir / 'last_checkpoint').exists():
+            assert process.is_alive(), run.output.read_text()
+            time.sleep(0.01)
+        read_only(run.work_dir)
+        process.join()
+    finally:
+        process.kill()
+        subprocess.run(['umount', run.work_dir], check=False)
+    said = run.output.read_text()
+    assert process.exitcode == 2
+    assert 'Traceback' not in said
+    assert 'error: training stopped, its work dir cannot be written any more' in said
+    saved = [each['meta']['iter'] for each in run.checkpoints().values()]
+    assert saved
+    done = max(saved) // 4 + 1
+    run.config.write_text(long.replace('max_epochs=3', f'max_epochs={done}'))
+    assert f'iter: {max(saved)}' in run.to_the_end('--resume')
 
 
 @pytest.mark.nightly

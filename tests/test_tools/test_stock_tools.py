@@ -16,6 +16,7 @@ from types import SimpleNamespace
 
 import matplotlib as mpl
 import mmdet
+import mmpretrain
 import mmseg
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ import torch
 from mmdet.apis import DetInferencer, inference_detector, init_detector
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
+from mmpretrain import ImageClassificationInferencer, get_model
 from mmseg.apis import MMSegInferencer, inference_model, init_model
 from PIL import Image
 
@@ -101,6 +103,33 @@ default_hooks = dict(
 """
 
 
+CLASSIFIER = """
+_base_ = [{runtime!r}]
+model = dict(
+    type='ImageClassifier',
+    backbone=dict(type='ResNet', depth=18, base_channels=8, stem_channels=8,
+                  num_stages=4, out_indices=(3,), style='pytorch'),
+    neck=dict(type='GlobalAveragePooling'),
+    head=dict(type='LinearClsHead', num_classes=2, in_channels=64, topk=(1,),
+              loss=dict(type='CrossEntropyLoss', loss_weight=1.0)))
+data_preprocessor = dict(num_classes=2, mean=[124, 116, 104], std=[58, 57, 57])
+data = dict(
+    type='CustomDataset', data_root={root!r}, data_prefix='images',
+    ann_file='classes.txt', metainfo=dict(classes=('cat', 'dog')))
+train_pipeline = [
+    dict(type='LoadImageFromFile'), dict(type='ResizeEdge', scale=64),
+    dict(type='PackInputs')]
+test_pipeline = train_pipeline
+val_evaluator = dict(type='Accuracy', topk=(1,))
+test_evaluator = val_evaluator
+val_cfg, test_cfg = dict(), dict()
+visualizer = dict(
+    _delete_=True, type='UniversalVisualizer',
+    vis_backends=[dict(type='LocalVisBackend')])
+default_hooks = dict(logger=dict(interval=1))
+"""
+
+
 class Trained:
     """A work dir after training: what stock tools are given of it."""
 
@@ -137,6 +166,8 @@ def train(root, text, **names):
     categories = [dict(id=1, name='cat'), dict(id=2, name='dog')]
     coco = dict(images=listed, annotations=boxes, categories=categories)
     (root / 'data/all.json').write_text(json.dumps(coco))
+    lines = [f'{index}.jpg {index % 2}\n' for index in range(4)]
+    (root / 'data/classes.txt').write_text(''.join(lines))
     config = root / f'{root.name}.py'
     config.write_text((text + OURS).format(root=f'{root}/data/', **names))
     with pytest.MonkeyPatch.context() as patch:
@@ -163,7 +194,15 @@ def segmentor(tmp_path_factory):
     return Trained(root, mmseg)
 
 
-@pytest.fixture(params=['detector', 'segmentor'], scope='module')
+@pytest.fixture(scope='module')
+def classifier(tmp_path_factory):
+    root = tmp_path_factory.mktemp('stock_cls')
+    runtime = resolve_config('mmpretrain::_base_/default_runtime.py')
+    train(root, CLASSIFIER, loop='', runtime=runtime)
+    return Trained(root, mmpretrain)
+
+
+@pytest.fixture(params=['detector', 'segmentor', 'classifier'], scope='module')
 def trained(request):
     return request.getfixturevalue(request.param)
 
@@ -205,9 +244,17 @@ def test_browse_dataset(detector, run, tmp_path):
     assert len(list((tmp_path / 'out').rglob('*.jpg'))) == 4
 
 
-def test_get_flops(detector, run):
+def test_browse_classes(classifier, run, tmp_path):
+    options = ['--output-dir', 'out', '--not-show', '--mode', 'original']
+    run(classifier, 'browse_dataset', classifier.config, *options)
+    assert len(list((tmp_path / 'out').rglob('*.jpg'))) == 4
+
+
+@pytest.mark.parametrize('kind', ['detector', 'classifier'])
+def test_get_flops(request, kind, run):
     """That of mmseg 1.2.2 ends in MMEngine, whatever the config."""
-    said = run(detector, 'get_flops', detector.config)
+    trained = request.getfixturevalue(kind)
+    said = run(trained, 'get_flops', trained.config)
     assert 'Flops: ' in said
     assert 'Flops: 0.0' not in said
 
@@ -216,7 +263,7 @@ def test_analyze_logs(trained, run, tmp_path):
     """Of the iterations: mmdet's takes a validation for one of them."""
     lines = Path(trained.scalars).read_text().splitlines(keepends=True)
     (tmp_path / 'log.json').write_text(''.join(n for n in lines if '"loss"' in n))
-    plot = ['plot_curve'] if trained.tools.parts[-3] == 'mmdet' else []
+    plot = [] if trained.tools.parts[-3] == 'mmseg' else ['plot_curve']
     keys = ['--keys', 'loss', 'effective_keep_rate', '--out', 'loss.png']
     run(trained, 'analyze_logs', *plot, 'log.json', *keys)
     assert Image.open(tmp_path / 'loss.png').size[0] > 100
@@ -225,9 +272,9 @@ def test_analyze_logs(trained, run, tmp_path):
 def test_publish_model(trained, run, tmp_path):
     run(trained, 'publish_model', trained.weights, 'model.pth')
     until = time.monotonic() + 20
-    while not list(tmp_path.glob('model-*.pth')) and time.monotonic() < until:
+    while not list(tmp_path.glob('model*-*.pth')) and time.monotonic() < until:
         time.sleep(0.05)  # it is renamed by a process that nobody waits for
-    (published,) = tmp_path.glob('model-*.pth')
+    (published,) = tmp_path.glob('model*-*.pth')
     before = torch.load(trained.weights, weights_only=False)['state_dict']
     after = torch.load(published, weights_only=False)['state_dict']
     assert before.keys() == after.keys()
@@ -237,7 +284,7 @@ def test_publish_model(trained, run, tmp_path):
 def test_what_is_dumped_needs_nothing_of_a_run(trained):
     config = Config.fromfile(trained.config)
     assert config.channels_last
-    assert config.model.type in ('RetinaNet', 'EncoderDecoder')
+    assert config.model.type in ('RetinaNet', 'EncoderDecoder', 'ImageClassifier')
     assert config.visualizer.name == 'visualizer'
 
 
@@ -259,3 +306,12 @@ def test_segmentors_are_opened(segmentor, readable, tmp_path):
     found = inferencer(segmentor.image, out_dir=str(tmp_path))
     assert np.array_equal(found['predictions'], labels.numpy())
     assert list((tmp_path / 'vis').iterdir())
+
+
+def test_classifiers_are_opened(classifier, readable, tmp_path):
+    model = get_model(classifier.config, classifier.weights, device='cpu')
+    inferencer = ImageClassificationInferencer(model, device='cpu')
+    (found,) = inferencer(classifier.image, show_dir=str(tmp_path))
+    assert found['pred_class'] in ('cat', 'dog')
+    assert found['pred_scores'].sum() == pytest.approx(1, abs=1e-5)
+    assert list(tmp_path.glob('*.png')) or list(tmp_path.glob('*.jpg'))

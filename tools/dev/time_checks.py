@@ -52,11 +52,12 @@ def run(kind: str, file: str, images: str) -> int:
     from mmengine.config import Config
 
     from dropblock_mm.data_checks import quick, thorough
+    from dropblock_mm.data_checks.jobs import Outcome
 
     if kind == 'quick':
         quick.check_data(Config(config(file, images)), ['train'])
     if kind == 'thorough':
-        thorough.outcomes = lambda jobs, workers: iter(())
+        thorough.outcomes = lambda jobs, workers: (Outcome(()) for _ in jobs)
         reports = thorough.check_datasets(config(file, images), ['train'], 0, _NoBars())
         return sum(len(report.findings) for report in reports)
     return 0

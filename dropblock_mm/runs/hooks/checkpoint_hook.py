@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from mmengine.dist import is_main_process
@@ -45,6 +46,21 @@ def _whole(save: Callable[..., None]) -> Callable[..., None]:
     return saving
 
 
+def _name_if_newer(resumed: str, work_dir: str) -> None:
+    """Have ``last_checkpoint`` name what a run that was killed had no time to name.
+
+    A training that was finished then saves nothing more.
+    """
+    path, marker = Path(resumed), Path(work_dir, 'last_checkpoint')
+    if not path.is_file() or path.parent.resolve() != Path(work_dir).resolve():
+        return
+    if marker.is_file():
+        older = path.stat().st_mtime_ns < marker.stat().st_mtime_ns
+        if older or Path(marker.read_text(encoding='utf-8')).name == path.name:
+            return
+    write_whole(resumed.encode(), marker)
+
+
 @HOOKS.register_module()
 class CheckpointHook(ReadableCheckpoints):
     """Save checkpoints so that at every moment there is a whole one.
@@ -74,6 +90,8 @@ class CheckpointHook(ReadableCheckpoints):
             self.backend_args = {'backend': BACKEND}
         super().before_train(runner)
         self.file_backend = RemovingLate(self.file_backend, runner.message_hub)
+        if is_main_process() and runner.cfg.get('resume'):
+            _name_if_newer(str(runner.cfg.get('load_from')), runner.work_dir)
         self.remove_outdated()  # of a run that was killed before it did
 
     def remove_outdated(self) -> None:
