@@ -45,9 +45,10 @@ def add_to(section: Section, settings: Settings) -> None:
         for found in formats:
             row = {'case': str(found), 'ms': times(samples[str(found)])}
             if found != case:
-                row['ratio'] = ratios(samples[str(found)], first)
+                ratio = ratios(samples[str(found)], first)
+                row['ratio'] = ratio
                 if number == 0:
-                    section.gates.append(gate(found, row['ratio'].median))
+                    section.gates.append(gate(found, ratio.median))
             table.rows.append(row)
     section.tables.append(table)
 

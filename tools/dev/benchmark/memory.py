@@ -6,7 +6,7 @@ import gc
 import itertools
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +156,7 @@ def allocations(call: Call) -> list[int]:
     return list(itertools.accumulate(changes, initial=0))
 
 
-def peaks(steps: dict[str, Call], device: str) -> tuple[Table, Gate]:
+def peaks(steps: Mapping[str, Call], device: str) -> tuple[Table, Gate]:
     """Measure the peaks of training steps; the first one is the plain model's."""
     table = Table(
         'Peak memory of one training step'
