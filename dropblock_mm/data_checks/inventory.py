@@ -56,16 +56,17 @@ def inventory(config: Mapping[str, Any], loops: Iterable[str]) -> Inventory:
     for loop in loops:
         loader = config.get(f'{loop}_dataloader')
         loader = loader if isinstance(loader, Mapping) else {}
-        evaluator = config.get(f'{loop}_evaluator')
-        no_class = ignored_by_metric(evaluator, loop, ignored)
+        flaws += wrapper_flaws(loader, f'{loop}_dataloader')
         found = [
-            replace(_data_set(loop, key, part, scope, made), ignored=no_class)
+            _data_set(loop, key, part, scope, made)
             for key, part in innermost_with_keys(loader, f'{loop}_dataloader')
         ]
+        evaluator = config.get(f'{loop}_evaluator')
+        no_class = ignored_by_metric(evaluator, loop, ignored)
+        found = [replace(entry, ignored=no_class) for entry in found]
         data_sets += found
         metrics += _metrics(evaluator, loop, found, made)
         flaws += evaluator_flaws(evaluator, loop, loader)
-        flaws += wrapper_flaws(loader, f'{loop}_dataloader')
     return Inventory(tuple(data_sets), tuple(metrics), model, tuple(flaws))
 
 

@@ -50,4 +50,4 @@ def test_room_is_left_for_two_results_and_given_back(part):
     x = torch.empty(2, 8, 1000)
     with part('timing').room_for(x):
         found = {torch.empty_like(x).data_ptr() for _ in range(5)}
-    assert len(found) == 1
+    assert len(found) <= 2
