@@ -35,7 +35,7 @@ def test_the_committed_page_has_a_whole_run(part):
         'Block sizes',
         'Number of units',
         'Memory',
-        'Training step of RetinaNet-R50-FPN',
+        'Training steps',
         'Effective keep rate',
         'torch.compile',
         'Kernels on a GPU',
