@@ -9,7 +9,7 @@ from tools.dev.environment.machine import SetUpError
 
 # In GB, by what torch is built for: the environment as set-up leaves it, and the wheels
 # that it is made from. The first is du of an environment of the pins in requirements/,
-# without bytecode (CPU: of one with torch 2.13), the other the sum of the wheels' sizes.
+# without bytecode (CPU: one with torch 2.13), the other the sum of the wheels' sizes.
 ENVIRONMENT_GB = {'CPU': 2.5, 'CUDA': 6.6}
 WHEELS_GB = {'CPU': 0.8, 'CUDA': 3.3}
 DOWNLOAD_ELSEWHERE = 'have pip download elsewhere (TMPDIR=... PIP_CACHE_DIR=... make)'
