@@ -11,6 +11,7 @@ from dropblock_mm.data_checks.entries import DataSetEntry, Inventory
 from dropblock_mm.data_checks.layouts import Look, layout_of
 from dropblock_mm.data_checks.metric_files import metric_problems
 from dropblock_mm.data_checks.metric_settings import setting_problems
+from dropblock_mm.runs.config_dicts import dicts_in
 from dropblock_mm.runs.type_names import type_name
 
 # Of STDC: it predicts two classes of its own, borders and all else.
@@ -38,8 +39,8 @@ def disagreements(found: Inventory, looks: Sequence[Look], limit: int) -> Iterat
                 f'{metric.key}.metric={metric.config["metric"]!r}: the model predicts '
                 "no masks, and evaluation ends there. Take 'segm' out."
             )
-    yield from _head_flaws(found.model, 'model')
-    heads = dict(_heads(found.model, 'model'))
+    yield from _head_flaws(found.model)
+    heads = dict(_heads(found.model))
     for entry, look in seen:
         yield from class_count_problems(heads, entry, entry.classes or look.labels)
     yield from label_problems(seen)
@@ -148,39 +149,21 @@ def _has_boxes_alone(model: Mapping[str, Any]) -> bool:
     """Whether the heads are of boxes, and no part's name or type tells of more."""
     if not {'bbox_head', 'roi_head'} & model.keys():
         return False
-    return not any(re.search(r'mask|Ins|Seg|anoptic', word) for word in _words(model))
+    words = (word for _, part in dicts_in(model) for word in (type_name(part), *part))
+    return not any(re.search(r'mask|Ins|Seg|anoptic', str(word)) for word in words)
 
 
-def _words(part: Any) -> Iterator[str]:
-    """The keys of a config's part, and the types in it."""
-    if isinstance(part, (list, tuple)):
-        part = dict(enumerate(part))
-    if isinstance(part, Mapping):
-        yield type_name(part)
-        for name, child in part.items():
-            yield str(name)
-            yield from _words(child)
-
-
-def _head_flaws(part: Any, key: str) -> Iterator[str]:
+def _head_flaws(model: Mapping[str, Any]) -> Iterator[str]:
     """Numbers of classes that are none: mmdet compares them with 0, and ends there."""
-    if isinstance(part, (list, tuple)):
-        part = dict(enumerate(part))
-    if isinstance(part, Mapping):
-        count = part.get('num_classes', 1)
+    for prefix, part in dicts_in(model, 'model.'):
+        count = part.get('num_classes')
         if isinstance(count, str):
-            yield f'{key}.num_classes={count!r}: text. Give a number, unquoted.'
-        for name, child in part.items():
-            yield from _head_flaws(child, f'{key}.{name}')
+            yield f'{prefix}num_classes={count!r}: text. Give a number, unquoted.'
 
 
-def _heads(part: Any, key: str) -> Iterator[tuple[str, int]]:
+def _heads(model: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     """The keys of all in a model's config that has a number of classes."""
-    if isinstance(part, (list, tuple)):
-        part = dict(enumerate(part))
-    if isinstance(part, Mapping):
+    for prefix, part in dicts_in(model, 'model.'):
         count = part.get('num_classes')
         if isinstance(count, int) and type_name(part) != _BORDERS:
-            yield key, count
-        for name, child in part.items():
-            yield from _heads(child, f'{key}.{name}')
+            yield prefix.removesuffix('.'), count

@@ -15,6 +15,7 @@ from dropblock_mm.data_checks.label_maps import check_label_map
 from dropblock_mm.data_checks.label_values import OF_ALL
 from dropblock_mm.data_checks.layouts import layout_of
 from dropblock_mm.data_checks.problems import Problem
+from dropblock_mm.datasets.few_images import evenly_spaced
 
 SAMPLED = 32
 # Those that are not there were named before; those that are damaged are looked for in
@@ -36,8 +37,7 @@ def glance(entry: DataSetEntry) -> Iterator[Problem]:
         entry: A data set whose files were all looked for.
     """
     jobs = [job for job in layout_of(entry).jobs(entry) if os.path.isfile(job.image)]
-    step = max(len(jobs) / SAMPLED, 1) if SAMPLED else 1
-    chosen = sorted({int(i * step) for i in range(min(len(jobs), SAMPLED))})
+    chosen = evenly_spaced(len(jobs), SAMPLED)
     rest = sorted({*range(len(jobs))}.difference(chosen))
     with _images_of_any_size():
         outcomes = [do(jobs[index]) for index in chosen]

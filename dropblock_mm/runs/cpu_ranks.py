@@ -7,7 +7,6 @@ DistributedDataParallel. Where there is none, what it would do is done here befo
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +14,7 @@ import torch.distributed as dist
 from mmengine.config import Config
 
 from dropblock_mm.errors import RefusedValueError
+from dropblock_mm.runs.config_dicts import dicts_in
 from dropblock_mm.runs.type_names import type_name
 
 # What torch's launchers set, and where others have it.
@@ -61,7 +61,11 @@ def _check_backend(launcher: str, backend: str) -> None:
 
 def _check_norms(cfg: Config) -> None:
     """Torch refuses SyncBatchNorm on the CPU, but not before the first iteration."""
-    keys = [*_sync_norms(cfg.get('model'), 'model')]
+    keys = [
+        f'{prefix}type={part["type"]!r}'
+        for prefix, part in dicts_in(cfg.get('model'), 'model.')
+        if type_name(part) in SYNC_NORMS
+    ]
     keys += [f'sync_bn={cfg.sync_bn!r}'] if cfg.get('sync_bn') else []
     if keys:
         raise RefusedValueError(
@@ -69,19 +73,6 @@ def _check_norms(cfg: Config) -> None:
             f"none. Use 'BN'{' in all of them' if len(keys) > 1 else ''}, or leave "
             'sync_bn out.'
         )
-
-
-def _sync_norms(part: Any, key: str) -> Iterator[str]:
-    """Find the keys of a model's config that ask for synchronized norms."""
-    items: Any = ()
-    if isinstance(part, Mapping):
-        items = part.items()
-        if type_name(part) in SYNC_NORMS:
-            yield f'{key}.type={part["type"]!r}'
-    elif isinstance(part, (list, tuple)):
-        items = enumerate(part)
-    for name, inner in items:
-        yield from _sync_norms(inner, f'{key}.{name}')
 
 
 def _wrapper(cfg: Config) -> dict[str, Any]:

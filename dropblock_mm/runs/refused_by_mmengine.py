@@ -19,6 +19,7 @@ from typing import Any
 from mmengine.config import Config
 
 from dropblock_mm.errors import RefusedError, RefusedTypeError, RefusedValueError
+from dropblock_mm.runs.config_dicts import dicts_in
 from dropblock_mm.runs.refused_by_classes import refusing_class
 from dropblock_mm.runs.registered_names import meant_by
 from dropblock_mm.runs.type_names import type_name
@@ -83,7 +84,7 @@ def _refusal(error: Exception, config: Mapping[str, Any]) -> RefusedError | None
 
 def _of_a_lack(error: Exception, config: Mapping[str, Any]) -> RefusedValueError | None:
     """Name the part of the config that has no such key, if the error is of that."""
-    found = {key.rstrip('.'): part for key, part in _dicts(config)}
+    found = {key.rstrip('.'): part for key, part in dicts_in(config)}
     for part, key, example, words in _TAKEN_FOR_GIVEN:
         lacks = part in found and key not in found[part]
         if lacks and said(error) == words:
@@ -120,7 +121,7 @@ def _by_a_class(
     error: Exception, config: Mapping[str, Any]
 ) -> RefusedValueError | None:
     """Word the refusal of a class that the config names, with all it was given."""
-    typed = [(key, part) for key, part in _dicts(config) if 'type' in part]
+    typed = [(key, part) for key, part in dicts_in(config) if 'type' in part]
     implied = {n for n, key in _IMPLIED.items() if isinstance(config.get(key), Mapping)}
     refused = refusing_class(error, {type_name(part) for _, part in typed} | implied)
     if refused is None:
@@ -146,7 +147,7 @@ def _not_written(config: Mapping[str, Any]) -> str:
     plain = (str, int, float, bool, type(None), list, tuple, Mapping, type)
     odd = [
         f'{place}{key}={value!r} ({type(value).__name__})'
-        for place, part in _dicts(config)
+        for place, part in dicts_in(config)
         for key, value in part.items()
         if not isinstance(value, plain)
     ]
@@ -164,7 +165,7 @@ def _without_advice(text: str) -> str:
 
 def _is_of_the_config(text: str, config: Mapping[str, Any]) -> bool:
     """Whether the config names the class that was called, or what it was given."""
-    typed = [part for _, part in _dicts(config) if 'type' in part]
+    typed = [part for _, part in dicts_in(config) if 'type' in part]
     unexpected, missing = _UNEXPECTED.search(text), _MISSING.search(text)
     if unexpected:
         return any(unexpected[2] in part for part in typed)
@@ -182,21 +183,9 @@ def _places(text: str, config: Mapping[str, Any]) -> str:
     """Say where in the config that stands, if it is found."""
     unexpected, unknown = _UNEXPECTED.search(text), _UNREGISTERED.search(text)
     found: list[str] = []
-    for key, part in _dicts(config):
+    for key, part in dicts_in(config):
         if unexpected and 'type' in part and unexpected[2] in part:
             found.append(f'{key}{unexpected[2]}={part[unexpected[2]]!r}')
         elif unknown and part.get('type') == unknown[1]:
             found.append(f'{key}type={unknown[1]!r}')
     return f' The config has {" and ".join(found[:3])}.' if found else ''
-
-
-def _dicts(part: Any, key: str = '') -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every dict in a config, with its place as 'model.backbone.'."""
-    items: Any = ()
-    if isinstance(part, Mapping):
-        yield key, part
-        items = part.items()
-    elif isinstance(part, (list, tuple)):
-        items = enumerate(part)
-    for name, inner in items:
-        yield from _dicts(inner, f'{key}{name}.')
