@@ -1,8 +1,11 @@
 """How the gap between training images and others grows."""
 
 import json
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from mmengine.config import Config
 
 from tools.dev import gap_over_training
 
@@ -39,7 +42,10 @@ def test_every_checkpoint_is_evaluated_on_and_off_training_images(evaluated, tmp
         str(out),
     ]
     gap_over_training.main(words)
-    assert json.loads(out.with_suffix('.json').read_text()) == {
+    found = json.loads(out.with_suffix('.json').read_text())
+    assert found.pop('command').endswith(f'--metric mAP --out {out}')
+    assert found == {
+        'figure': 'gap',
         'metric': 'mAP',
         'runs': {
             'none_seed0': {
@@ -58,15 +64,46 @@ def test_a_run_without_checkpoints_of_epochs_is_named(tmp_path):
         gap_over_training.curve_of(tmp_path, 'none_seed0', 'mAP')
 
 
-def test_each_run_has_a_colour_and_two_lines():
-    curve = {1: {'training images': 3.0, 'unseen images': 2.0}}
-    panel = gap_over_training.draw({'a': curve, 'b': curve}, 'mIoU').axes[0]
-    lines = [(line.get_label(), line.get_linestyle()) for line in panel.lines]
-    assert lines == [
-        ('a, training images', '--'),
-        ('a, unseen images', '-'),
-        ('b, training images', '--'),
-        ('b, unseen images', '-'),
+def test_what_evaluators_return_can_be_written_down(monkeypatch, tmp_path):
+    from dropblock_mm import runs
+
+    runner = SimpleNamespace(test=lambda: {'mIoU': np.float32(12.5)})
+    monkeypatch.setattr(runs, 'load_config', lambda path: Config())
+    monkeypatch.setattr(runs, 'prepare_library', lambda cfg: None)
+    monkeypatch.setattr(runs, 'build_runner', lambda cfg: runner)
+    value = gap_over_training.evaluated(
+        tmp_path / 'a.py', tmp_path / 'epoch_1.pth', 'mIoU'
+    )
+    assert json.dumps(value) == '12.5'
+
+
+CURVES = {
+    'plain_seed0': {1: {'training images': 3.0, 'unseen images': 2.0}},
+    'plain_seed1': {1: {'training images': 5.0, 'unseen images': 1.0}},
+    'dropped_seed0': {1: {'training images': 3.0, 'unseen images': 2.5}},
+}
+
+
+def test_the_mean_of_an_arm_is_that_of_its_seeds():
+    means = {
+        arm: gap_over_training.mean_of(runs)
+        for arm, runs in gap_over_training.by_arm(CURVES).items()
+    }
+    assert means == {
+        'plain': {1: {'training images': 4.0, 'unseen images': 1.5}},
+        'dropped': {1: {'training images': 3.0, 'unseen images': 2.5}},
+    }
+
+
+def test_each_arm_has_a_colour_and_two_lines_in_the_legend():
+    panel = gap_over_training.draw(CURVES, 'mIoU').axes[0]
+    lines = [line for line in panel.lines if not line.get_label().startswith('_')]
+    assert [(line.get_label(), line.get_linestyle()) for line in lines] == [
+        ('plain, training images', '--'),
+        ('plain, unseen images', '-'),
+        ('dropped, training images', '--'),
+        ('dropped, unseen images', '-'),
     ]
-    colours = [line.get_color() for line in panel.lines]
+    colours = [line.get_color() for line in lines]
     assert colours[0] == colours[1] != colours[2] == colours[3]
+    assert len(panel.lines) == 6 + 4, 'a thin line for each run too'

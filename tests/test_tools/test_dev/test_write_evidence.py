@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from dropblock_mm.analysis.activation_maps.spread import MEASURES
 from tools.dev import write_evidence
 
 
@@ -150,11 +151,22 @@ def test_what_dropping_costs_is_compared_seed_by_seed(monkeypatch, tmp_path):
 
 def test_spread_is_compared_seed_by_seed(monkeypatch, tmp_path):
     models = [f'{arm} seed {seed}' for arm in ('none', 'block') for seed in (3, 5)]
-    means = {key: [0.2, 0.3, 0.4, 0.51] for key in write_evidence.MEASURES}
+    means = {key: [0.2, 0.3, 0.4, 0.51] for key in MEASURES}
     numbers = dict(models=models, images=9, compared=4, means=means, differences={})
     kept = dict(figure='activation_maps', command='c', numbers=numbers)
     lines = told_of(kept, monkeypatch, tmp_path)
-    assert len(lines) == 2 * len(write_evidence.MEASURES)
+    assert len(lines) == 2 * len(MEASURES)
     assert lines[0][1:] == ['none', '0.250', '', '', '']
     assert lines[1][1:4] == ['block', '0.455', '+0.205']
     assert lines[1][5] == 'higher'
+
+
+def test_a_gap_is_told_at_each_epoch_as_the_mean_of_the_seeds(monkeypatch, tmp_path):
+    curve = {20: {'training images': 60.0, 'unseen images': 20.0}}
+    other = {20: {'training images': 70.0, 'unseen images': 10.0}}
+    found = dict(none_seed0=curve, none_seed1=other, block_seed0=curve)
+    kept = dict(figure='gap', command='c', metric='mIoU', runs=found)
+    assert told_of(kept, monkeypatch, tmp_path) == [
+        ['none', '20', '65.0', '15.0', '50.0', '2'],
+        ['block', '20', '60.0', '20.0', '40.0', '1'],
+    ]
