@@ -4,6 +4,7 @@ import ast
 import doctest
 import importlib
 import inspect
+import math
 import pkgutil
 import re
 import shlex
@@ -278,6 +279,21 @@ def test_the_report_is_the_one_that_is_logged(retinanet):
         assert (int(block), float(scale)) == (layer.block_size, layer.gamma_scale)
         assert f'{layer.facts(0.9, sides)["gamma"]:.3g}' == gamma
         assert f'{layer.expected_keep_rate(0.9, sides):.4f}' == keeps
+
+
+def test_the_readme_quotes_the_benchmark_as_it_is():
+    benchmark = (ROOT / 'docs/en/benchmark.md').read_text()
+    peers = re.findall(
+        r'torchvision drop_block2d +\| dropblock_mm .*\| ([\d.]+)x faster', benchmark
+    )
+    row = re.search(
+        r'dropblock_mm, 36 sites .*\| (\S+) \((\S+) to (\S+)\) +\|$', benchmark, re.M
+    )
+    least, most = min(map(float, peers)), max(map(float, peers))
+    added, low, high = (f'{float(number):+.1f}' for number in row.groups())
+    readme = (ROOT / 'README.md').read_text()
+    assert f'| {math.floor(least)} to {math.floor(most)} times that of torch' in readme
+    assert f'| {added} % time (quartiles {low} and {high} %) and no memory' in readme
 
 
 def test_every_public_name_is_on_the_api_page():
