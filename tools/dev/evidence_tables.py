@@ -38,13 +38,19 @@ def _tell_comparison(kept: Mapping[str, Any]) -> list[str]:
     return [*tell_printed(kept), pairs, cost(kept)]
 
 
-def _tell_robustness(kept: Mapping[str, Any]) -> list[str]:
+def robustness_values(kept: Mapping[str, Any]) -> dict[tuple[int, float], Numbers]:
+    """Return what all draws of masks gave, by block size and keep_prob."""
     values: dict[tuple[int, float], Numbers] = {}
     for point in kept['points']:
         setting = (point['block_size'], point['keep_prob'])
         arm, seed = arm_and_seed(point['model'])
         drawn = values.setdefault(setting, {}).setdefault(arm, {})
         drawn.setdefault(seed, []).append(point['value'])
+    return values
+
+
+def _tell_robustness(kept: Mapping[str, Any]) -> list[str]:
+    values = robustness_values(kept)
     whole = next(v for (_, keep_prob), v in values.items() if keep_prob == 1)
     lines = []
     for (block, keep_prob), arms in sorted(values.items(), key=lambda item: item[0]):
@@ -61,14 +67,22 @@ def _tell_robustness(kept: Mapping[str, Any]) -> list[str]:
     return [_table(f'change of {metric}', lines)]
 
 
-def _tell_maps(kept: Mapping[str, Any]) -> list[str]:
-    lines = []
-    for measure, title in MEASURES.items():
-        values: dict[str, dict[int, float]] = {}
+def spread_values(
+    kept: Mapping[str, Any],
+) -> dict[str, dict[str, dict[int, float]]]:
+    """Return the mean spread of each model's maps, by measure, arm and seed."""
+    values: dict[str, dict[str, dict[int, float]]] = {}
+    for measure in MEASURES:
         for model, value in zip(kept['models'], kept['means'][measure], strict=True):
             arm, seed = arm_and_seed(model)
-            values.setdefault(arm, {})[seed] = value
-        lines += differing(title, values, digits=3)
+            values.setdefault(measure, {}).setdefault(arm, {})[seed] = value
+    return values
+
+
+def _tell_maps(kept: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for measure, values in spread_values(kept).items():
+        lines += differing(MEASURES[measure], values, digits=3)
     images = (
         f'{kept["compared"]} of {kept["images"]} images, which all models got right.'
     )

@@ -9,11 +9,11 @@ Usage::
 
 A command is tools/compare.py, tools.dev.gap_over_training, or robustness.py or
 activation_maps.py of tools/analysis_tools with models that are called 'ARM seed N'. Its
-results are kept,
-without paths, as docs/en/_static/evidence/NAME.json, and where a page has
-``<!-- evidence NAME: begin -->`` and its end, tables and sentences are put in between;
-between ``<!-- comparison NAME: begin -->`` and its end, only what compare prints. A
-test holds all together.
+results are kept, without paths, as docs/en/_static/evidence/NAME.json, and where a page
+has ``<!-- evidence NAME: begin -->`` and its end, tables and sentences are put in
+between; between ``<!-- comparison NAME: begin -->`` and its end, only what compare
+prints. Where the page shows _static/evidence/NAME.png, that is drawn. A test holds all
+together.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from dropblock_mm.analysis.figures.comparison import draw_comparison
 from dropblock_mm.analysis.figures.style import house_style, save_picture
-from tools.dev.evidence_tables import TOLD, comparison_of, tell_printed
+from tools.dev.evidence_pictures import draw
+from tools.dev.evidence_tables import TOLD, tell_printed
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / 'docs/en/evidence.md'
@@ -58,7 +58,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     for page in (PAGE, README):
         page.write_text(filled(page.read_text(encoding='utf-8')), encoding='utf-8')
     with house_style():
-        save_picture(draw_comparison(comparison_of(kept_as(SHOWN))), PICTURE)
+        for name, place in pictures(PAGE.read_text(encoding='utf-8')).items():
+            save_picture(draw(kept_as(name)), place)
+
+
+def pictures(page: str) -> dict[str, Path]:
+    """Return the results of which the page shows a picture, and its file."""
+    names = re.findall(r'\]\(_static/evidence/([\w-]+)\.png\)', page)
+    return {**{name: FOLDER / f'{name}.png' for name in names}, SHOWN: PICTURE}
 
 
 def trimmed(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import pytest
 
 from dropblock_mm.analysis.activation_maps.spread import MEASURES
 from tools.dev import write_evidence
+from tools.dev.evidence_pictures import draw
 
 
 def run(arm, seed, value, **changes):
@@ -102,6 +103,15 @@ def test_the_pages_have_the_numbers_of_the_results(path):
     assert told <= kept
 
 
+def test_every_picture_that_is_shown_is_drawn_from_results():
+    page = write_evidence.PAGE.read_text(encoding='utf-8')
+    shown = write_evidence.pictures(page)
+    assert set(shown) >= {write_evidence.SHOWN}
+    for name, place in shown.items():
+        assert place.is_file(), 'python -m tools.dev.write_evidence'
+        assert draw(write_evidence.kept_as(name)).axes
+
+
 def test_a_comparison_alone_is_what_compare_prints(page):
     short = write_evidence.filled(
         '<!-- comparison small: begin -->\n<!-- comparison small: end -->'
@@ -147,6 +157,10 @@ def test_what_dropping_costs_is_compared_seed_by_seed(monkeypatch, tmp_path):
         [setting, 'none', '-10.00', '', '', ''],
         [setting, 'block', '-4.00', '+6.00', '-6.71 to +18.71', 'undecided'],
     ]
+    panel = draw(write_evidence.kept_as('small')).axes[0]
+    means = {line.get_label(): list(line.get_ydata()) for line in panel.lines}
+    assert means['none'] == [55, 65], 'at keep_prob 0.75 and 1, over both seeds'
+    assert means['block'] == [62, 66]
 
 
 def test_spread_is_compared_seed_by_seed(monkeypatch, tmp_path):
@@ -159,6 +173,8 @@ def test_spread_is_compared_seed_by_seed(monkeypatch, tmp_path):
     assert lines[0][1:] == ['none', '0.250', '', '', '']
     assert lines[1][1:4] == ['block', '0.455', '+0.205']
     assert lines[1][5] == 'higher'
+    panels = draw(write_evidence.kept_as('small')).axes
+    assert [len(panel.lines) for panel in panels] == [2 + 1] * len(lines[::2])
 
 
 def test_a_gap_is_told_at_each_epoch_as_the_mean_of_the_seeds(monkeypatch, tmp_path):
@@ -170,3 +186,5 @@ def test_a_gap_is_told_at_each_epoch_as_the_mean_of_the_seeds(monkeypatch, tmp_p
         ['none', '20', '65.0', '15.0', '50.0', '2'],
         ['block', '20', '60.0', '20.0', '40.0', '1'],
     ]
+    panel = draw(write_evidence.kept_as('small')).axes[0]
+    assert {line.get_xdata()[0] for line in panel.lines} == {20}
