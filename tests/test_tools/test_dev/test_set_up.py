@@ -38,6 +38,23 @@ def test_an_unknown_stack_is_one_clear_message():
     )
 
 
+def test_the_last_check_names_a_torchvision_of_another_build(part, monkeypatch, capsys):
+    class Broken:
+        def find_spec(self, name, path=None, target=None):
+            if name == 'torchvision':
+                raise RuntimeError('operator torchvision::nms does not exist')
+
+    for name in ('mmdet', 'mmpretrain', 'mmseg'):
+        monkeypatch.setitem(sys.modules, name, SimpleNamespace())
+    monkeypatch.delitem(sys.modules, 'torchvision', raising=False)
+    monkeypatch.setattr(sys, 'meta_path', [Broken(), *sys.meta_path])
+    with pytest.raises(SystemExit):
+        exec(part('whole').PROBE_ALL, {})
+    said = capsys.readouterr().err
+    assert said.startswith('error: the torchvision that is installed (')
+    assert said.count('\n') == 1
+
+
 @pytest.fixture
 def make_env(tmp_path):
     """Runs ``make env`` in a clone of what it needs, with some variables more."""
@@ -160,6 +177,19 @@ def test_an_unsupported_python_names_the_supported_ones(machine, monkeypatch):
 def test_a_gpu_without_a_cuda_compiler_is_refused(machine, home):
     torch = {'torch': '2.13.0', 'gpu': True, 'cuda': '13.0', 'cuda_home': home}
     with pytest.raises(machine.SetUpError, match='CUDA_VISIBLE_DEVICES= make'):
+        machine.check_cuda(torch)
+
+
+@pytest.mark.parametrize(
+    ('cuda', 'found'),
+    [
+        (None, 'is built for the CPU; '),
+        ('13.0', r'build for one \(FORCE_CUDA=1\), but'),
+    ],
+)
+def test_a_build_for_another_machines_gpu_needs_the_same(machine, cuda, found):
+    torch = {'torch': '2', 'gpu': False, 'cuda': cuda, 'cuda_home': None}
+    with pytest.raises(machine.SetUpError, match=f'{found}.*env -u FORCE_CUDA make'):
         machine.check_cuda(torch)
 
 

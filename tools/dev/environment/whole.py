@@ -25,17 +25,12 @@ import importlib.util
 raise SystemExit(importlib.util.find_spec('torch') is None)
 """
 
+# A torchvision of another build is named as everywhere else.
 PROBE_ALL = """
-try:
-    import torchvision
-except RuntimeError as error:
-    raise SystemExit(
-        f'torchvision does not belong to this torch ({error}). Remove the '
-        'environment, and let torch and torchvision come from the same place.'
-    )
-import mmdet, mmpretrain, mmseg, dropblock_mm
-from mmcv.ops import get_compiling_cuda_version as compiled, nms
-import torch
+from dropblock_mm.runs.messages import one_message
+with one_message():
+    import mmdet, mmpretrain, mmseg, torch, torchvision
+    from mmcv.ops import get_compiling_cuda_version as compiled, nms
 if torch.cuda.is_available() and compiled() == 'not available':
     raise SystemExit('torch sees a GPU, but mmcv was built without CUDA')
 """
