@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
-
-from dropblock_mm.errors import RefusedStateError
 
 
 @dataclass(frozen=True)
@@ -92,30 +88,3 @@ def tune(scope: str) -> None:
         from mmdet.utils import setup_cache_size_limit_of_dynamo
 
         setup_cache_size_limit_of_dynamo()
-
-
-def of_another_build(error: BaseException) -> RefusedStateError | None:
-    """Name a torchvision that was built for another torch, if an error is of that.
-
-    Its compiled part does not load then, torchvision says nothing of it, and whatever
-    imports torchvision ends with an operator that does not exist.
-    """
-    text = str(error)
-    if not (isinstance(error, RuntimeError) and re.search(_NO_OPERATOR, text)):
-        return None
-    return RefusedStateError(
-        f'the torchvision that is installed ({_version("torchvision")}) was built for '
-        f'another torch than {_version("torch")}, say the one for CUDA beside that for '
-        f'the CPU ({text}). Install the two from one place, or remove torchvision if '
-        'nothing needs it.'
-    )
-
-
-_NO_OPERATOR = r'operator torchvision::\w+ does not exist'
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return 'of unknown version'

@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from dropblock_mm.errors import RefusedError
+from dropblock_mm.errors import RefusedError, of_another_build
 from dropblock_mm.runs.checkpoints.whole_files import DiskFullError
-from dropblock_mm.runs.libraries import of_another_build
 from dropblock_mm.runs.lost_files import LostFilesError
 from dropblock_mm.runs.lost_ranks import LostRankError
 

@@ -29,6 +29,7 @@ from tools.dev.environment.whole import MMCV, REQUIREMENTS
 FOLDER = Path('work_dirs/bench_build')
 WAYS = ('joined', 'plain')
 SUBREAPER = 36
+RECORD = 'seconds.json'
 STOPPED = 75  # as sysexits.h calls "try again"
 UNTIL = 'DROPBLOCK_MM_BENCH_UNTIL'
 # Stands before the compiler: what began is finished, and nothing begins too late.
@@ -49,6 +50,7 @@ def main() -> int:
     args.folder.mkdir(parents=True, exist_ok=True)
     limit_compiler(args.folder.resolve() / 'compiler', args.minutes)
     adopt_orphans()
+    folder = None
     try:
         with open(args.folder / 'bench_build.log', 'a') as log:
             steps = Steps(Path(sys.prefix), log, log.fileno())
@@ -58,6 +60,8 @@ def main() -> int:
     except (SetUpError, KeyboardInterrupt) as error:
         if is_up():
             print('bench_build: the time is up; run it again to continue')
+            if folder and any((folder / 'joined').glob('*.whl')):
+                print(bound({way: taken(folder / way) for way in WAYS}))
             return STOPPED
         print(f'bench_build: {error or "interrupted; run it again"}', file=sys.stderr)
         return 1
@@ -77,12 +81,17 @@ def measured(steps: Steps, requirement: str, folder: Path, way: str) -> float:
     """
     work = folder / way
     work.mkdir(parents=True, exist_ok=True)
-    record = work / 'seconds.json'
     if not any(work.glob('*.whl')):
         prepared_source(steps, requirement, work)
-        with counted(record):
+        with counted(work / RECORD):
             build_wheel(steps, requirement, work, way)
-    return sum(json.loads(record.read_text()))
+    return taken(work)
+
+
+def taken(work: Path) -> float:
+    """What the attempts to build in that folder took so far, in seconds."""
+    record = work / RECORD
+    return sum(json.loads(record.read_text())) if record.is_file() else 0.0
 
 
 def limit_compiler(script: Path, minutes: float | None) -> None:
@@ -146,6 +155,17 @@ def comparison(seconds: dict[str, float]) -> str:
         'processor time, user and system\n'
         f'  mmcv by itself  {plain:7.0f} s\n'
         f'  as set-up does  {joined:7.0f} s, {joined / plain:.2f} of it'
+    )
+
+
+def bound(seconds: dict[str, float]) -> str:
+    """What is known before the plain build, which comes last, is finished."""
+    plain, joined = seconds['plain'], seconds['joined']
+    share = f', so at most {joined / plain:.2f} of it' if plain else ''
+    return (
+        'processor time, user and system\n'
+        f'  mmcv by itself  {plain:7.0f} s so far, not finished\n'
+        f'  as set-up does  {joined:7.0f} s{share}'
     )
 
 

@@ -127,3 +127,13 @@ def test_the_comparison_is_of_processor_times():
     table = bench_build.comparison({'plain': 1000.0, 'joined': 100.0})
     assert '1000 s' in table
     assert '100 s, 0.10 of it' in table
+
+
+def test_an_unfinished_plain_build_bounds_the_ratio():
+    table = bench_build.bound({'plain': 600.0, 'joined': 120.0})
+    assert '600 s so far' in table
+    assert '120 s, so at most 0.20 of it' in table
+
+
+def test_nothing_is_said_of_a_build_that_did_not_begin():
+    assert 'at most' not in bench_build.bound({'plain': 0.0, 'joined': 120.0})

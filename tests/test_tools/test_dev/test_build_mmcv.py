@@ -14,17 +14,18 @@ from tools.dev.environment.machine import SetUpError
 class Environment:
     """Answers for an environment, and builds a wheel when pip is run."""
 
-    def __init__(self, venv, tools=(0, ''), torch=0):
+    def __init__(self, venv, tools=(0, ''), torch=0, **about):
         self.venv, self.tools, self.torch, self.labels = venv, tools, torch, []
+        self.about = dict(gpu=False, forced=False, cuda=None, cuda_home=None) | about
 
     def ask(self, code):
         if code == mmcv_wheel.PROBE_TOOLS:
             return SimpleNamespace(
                 returncode=self.tools[0], stdout=self.tools[1], stderr=''
             )
-        about = dict(torch='9', gpu=False, cuda=None, cuda_home=None, python='cp')
+        about = json.dumps({'torch': '9', 'python': 'cp', **self.about})
         return SimpleNamespace(
-            returncode=self.torch, stdout=json.dumps(about), stderr='no torch here'
+            returncode=self.torch, stdout=about, stderr='no torch here'
         )
 
     def pip(self, label, *args, **extra_env):
@@ -68,3 +69,9 @@ def test_a_folder_that_cannot_be_made_is_named(build, tmp_path):
     (tmp_path / 'file').touch()
     with pytest.raises(SetUpError, match=r'file cannot be made'):
         build(folder='file')
+
+
+def test_a_wheel_for_another_machines_gpu_is_kept_apart(build, monkeypatch, tmp_path):
+    monkeypatch.setattr(mmcv_wheel, 'check_cuda', lambda torch: None)
+    build(forced=True, cuda='13.0')
+    assert (tmp_path / 'wheels/build-mmcv==2.1.0-cp-torch-9-cuda13.0').is_dir()

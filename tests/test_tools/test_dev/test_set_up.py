@@ -38,6 +38,20 @@ def test_an_unknown_stack_is_one_clear_message():
     )
 
 
+def test_a_torchvision_of_another_build_is_named_before_mmcv_is_built(
+    part, monkeypatch
+):
+    class Broken:
+        def find_spec(self, name, path=None, target=None):
+            if name == 'torchvision':
+                raise RuntimeError('operator torchvision::nms does not exist')
+
+    monkeypatch.delitem(sys.modules, 'torchvision', raising=False)
+    monkeypatch.setattr(sys, 'meta_path', [Broken(), *sys.meta_path])
+    with pytest.raises(SystemExit, match=r'^the torchvision .* was built for'):
+        exec(part('whole').PROBE_TORCHVISION, {})
+
+
 @pytest.fixture
 def make_env(tmp_path):
     """Runs ``make env`` in a clone of what it needs, with some variables more."""
@@ -160,6 +174,19 @@ def test_an_unsupported_python_names_the_supported_ones(machine, monkeypatch):
 def test_a_gpu_without_a_cuda_compiler_is_refused(machine, home):
     torch = {'torch': '2.13.0', 'gpu': True, 'cuda': '13.0', 'cuda_home': home}
     with pytest.raises(machine.SetUpError, match='CUDA_VISIBLE_DEVICES= make'):
+        machine.check_cuda(torch)
+
+
+@pytest.mark.parametrize(
+    ('cuda', 'found'),
+    [
+        (None, 'is built for the CPU; '),
+        ('13.0', r'build for one \(FORCE_CUDA=1\), but'),
+    ],
+)
+def test_a_build_for_another_machines_gpu_needs_the_same(machine, cuda, found):
+    torch = {'torch': '2', 'gpu': False, 'cuda': cuda, 'cuda_home': None}
+    with pytest.raises(machine.SetUpError, match=f'{found}.*env -u FORCE_CUDA make'):
         machine.check_cuda(torch)
 
 

@@ -110,20 +110,29 @@ def compile_jobs() -> int:
 
 
 def check_cuda(torch: dict) -> None:
-    """Stop if torch sees a GPU and mmcv's CUDA ops could not be built.
+    """Stop if mmcv's CUDA ops are to be built and could not be.
 
     Args:
-        torch (dict): torch's version ('torch'), the CUDA version it was built with
-            ('cuda') and the toolkit it finds ('cuda_home').
+        torch (dict): torch's version ('torch'), whether it sees a GPU ('gpu'), the
+            CUDA version it was built with ('cuda') and the toolkit it finds
+            ('cuda_home').
     """
+    without = 'CUDA_VISIBLE_DEVICES=' if torch['gpu'] else 'env -u FORCE_CUDA'
     remedy = (
         f'Install the CUDA {torch["cuda"]} toolkit and set CUDA_HOME, or set up for '
-        'the CPU: CUDA_VISIBLE_DEVICES= make ...'
+        f'the CPU: {without} make ...'
     )
+    if not torch['cuda']:
+        raise SetUpError(
+            f'torch {torch["torch"]} is built for the CPU; expected one for CUDA, '
+            f'since FORCE_CUDA=1 is set. Install such a torch, or set up for the CPU: '
+            f'{without} make ...'
+        )
     nvcc = Path(torch['cuda_home'] or '') / 'bin/nvcc'
     if not torch['cuda_home'] or not nvcc.is_file():
+        why = 'sees a GPU' if torch['gpu'] else 'is to build for one (FORCE_CUDA=1)'
         raise SetUpError(
-            f'torch {torch["torch"]} sees a GPU, but there is no CUDA compiler '
+            f'torch {torch["torch"]} {why}, but there is no CUDA compiler '
             f'(nvcc); expected one, to build mmcv. {remedy}'
         )
     said = subprocess.run([str(nvcc), '--version'], capture_output=True, text=True)

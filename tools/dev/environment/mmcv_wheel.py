@@ -14,10 +14,12 @@ from tools.dev.environment.mmcv_setup import WAY
 from tools.dev.environment.mmcv_source import prepared_source
 from tools.dev.environment.steps import Steps
 
+# FORCE_CUDA=1 is how mmcv is told to build for a GPU that another machine has.
 PROBE_TORCH = """
-import json, sys, torch
+import json, os, sys, torch
 from torch.utils.cpp_extension import CUDA_HOME
 print(json.dumps(dict(torch=torch.__version__, gpu=torch.cuda.is_available(),
+                      forced=os.environ.get('FORCE_CUDA') == '1',
                       cuda=torch.version.cuda, cuda_home=CUDA_HOME,
                       python=sys.implementation.cache_tag)))
 """
@@ -60,9 +62,10 @@ def wheel_name(requirement: str) -> str:
 def build_kind(steps: Steps) -> str:
     """What a wheel is built for: the Python, the torch and the device."""
     torch = probe_torch(steps)
-    if torch['gpu']:
+    with_cuda = torch['gpu'] or torch['forced']
+    if with_cuda:
         check_cuda(torch)
-    device = f'cuda{torch["cuda"]}' if torch['gpu'] else 'cpu'
+    device = f'cuda{torch["cuda"]}' if with_cuda else 'cpu'
     return f'{torch["python"]}-torch-{torch["torch"]}-{device}'
 
 

@@ -25,14 +25,16 @@ import importlib.util
 raise SystemExit(importlib.util.find_spec('torch') is None)
 """
 
-PROBE_ALL = """
+# Before mmcv is built, which takes minutes; MMEngine and the libraries come after it.
+PROBE_TORCHVISION = """
+from dropblock_mm.errors import of_another_build
 try:
     import torchvision
 except RuntimeError as error:
-    raise SystemExit(
-        f'torchvision does not belong to this torch ({error}). Remove the '
-        'environment, and let torch and torchvision come from the same place.'
-    )
+    raise SystemExit(of_another_build(error) or error)
+"""
+
+PROBE_ALL = """
 import mmdet, mmpretrain, mmseg, dropblock_mm
 from mmcv.ops import get_compiling_cuda_version as compiled, nms
 import torch
@@ -159,6 +161,7 @@ def install(steps: Steps, stack: str) -> None:
     # Without bytecode: Python makes that of the few modules that are ever imported.
     install = ['install', '--no-compile']
     steps.pip('torch and build tools', *install, '-r', build, '-c', common)
+    steps.run('checking torchvision', '-c', PROBE_TORCHVISION)
     ensure_mmcv(steps, pinned(Path(own), MMCV[stack]))
     everything = [word for file in (build, common, own) for word in ('-r', file)]
     steps.pip('libraries', *install, '--no-build-isolation', *everything)

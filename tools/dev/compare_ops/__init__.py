@@ -1,0 +1,1 @@
+"""Whether two builds of mmcv compute the same; see ``__main__``."""
