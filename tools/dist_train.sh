@@ -31,8 +31,9 @@ if [ "${MAX_RESTARTS:-0}" -gt 0 ]; then
     fi
 fi
 
-PYTHONPATH="$TOOLS/..${PYTHONPATH:+:$PYTHONPATH}" \
-python -m torch.distributed.run \
+export PYTHONPATH="$TOOLS/..${PYTHONPATH:+:$PYTHONPATH}"
+# In the place of this shell, which would keep SIGTERM to itself and leave the others.
+exec python -m torch.distributed.run \
     --nnodes="${NNODES:-1}" \
     "${MEETING[@]}" \
     --nproc_per_node="$2" \

@@ -12,10 +12,11 @@ TOOLS=$(cd "$(dirname "$0")" && pwd)
 GPUS=${GPUS:-8}
 GPUS_PER_NODE=${GPUS_PER_NODE:-8}
 
+export PYTHONPATH="$TOOLS/..${PYTHONPATH:+:$PYTHONPATH}"
+# In the place of this shell, which would keep SIGTERM to itself and leave the others.
 # SRUN_ARGS holds several words on purpose.
 # shellcheck disable=SC2086
-PYTHONPATH="$TOOLS/..${PYTHONPATH:+:$PYTHONPATH}" \
-srun -p "$1" \
+exec srun -p "$1" \
     --job-name="$2" \
     --gres="gpu:$GPUS_PER_NODE" \
     --ntasks="$GPUS" \

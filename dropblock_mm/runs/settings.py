@@ -17,6 +17,7 @@ from dropblock_mm.runs.libraries import installed_by, tune
 from dropblock_mm.runs.reading import read_config, refusing_unreadable_configs
 from dropblock_mm.runs.type_names import (
     library_of,
+    name_readers,
     name_suppressions,
     type_name,
 )
@@ -55,6 +56,8 @@ def load_config(
     merge_options(cfg, late)
     check_form_of_hooks(cfg)
     name_suppressions(cfg.get('model'))
+    for loop in ('train', 'val', 'test'):
+        name_readers(cfg.get(f'{loop}_dataloader'), cfg.get('default_scope'))
     return cfg
 
 

@@ -72,3 +72,31 @@ def name_suppressions(part: Any) -> None:
     if isinstance(part, (list, tuple)):
         for inner in part:
             name_suppressions(inner)
+
+
+# Inferencers look for these steps by these very names, and put others in their place.
+_READERS = ('LoadImageFromFile', 'LoadAnnotations', 'LoadDepthAnnotation')
+
+
+def name_readers(part: Any, scope: str | None) -> None:
+    """Write the steps that read files by their bare names.
+
+    A pure-Python config says ``dict(type=LoadImageFromFile)``, and what MMEngine dumps
+    of it ``type='mmcv.transforms.loading.LoadImageFromFile'``, in which no inferencer
+    finds the step. MMCV's reader of images is the one of that name in every scope.
+
+    Args:
+        part: A config, or any part of it; changed in place.
+        scope: Its library, whose own steps are found by their bare names.
+    """
+    if isinstance(part, Mapping):
+        kind = part.get('type')
+        name = bare_name(kind)
+        module = getattr(kind, '__module__', str(kind).rpartition('.')[0])
+        everywhere = name == _READERS[0] and module.startswith('mmcv.')
+        if everywhere or (name in _READERS and module.partition('.')[0] == scope):
+            cast(dict, part)['type'] = name
+        part = list(part.values())
+    if isinstance(part, (list, tuple)):
+        for inner in part:
+            name_readers(inner, scope)

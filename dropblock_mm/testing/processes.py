@@ -40,8 +40,9 @@ class Fault:
         event: Python's audit event: 'open', 'os.rename' (also replacing) or
             'os.remove'.
         path: Regular expression found in the event's first path.
-        kind: 'kill' is kill -9 before the operation. 'kill inside' lets it write
-            half of ``size`` first, and 'full disk' lets the system refuse the rest.
+        kind: 'kill' is kill -9 before the operation, and 'ask to end' SIGTERM. 'kill
+            inside' lets it write half of ``size`` first, and 'full disk' lets the
+            system refuse the rest.
         size: Of the file that is written, in bytes.
         occurrence: The how many-th such event it is, from 1.
     """
@@ -66,6 +67,9 @@ class Fault:
     def _strike(self) -> None:
         if self.kind == 'kill':
             os.kill(os.getpid(), signal.SIGKILL)
+        if self.kind == 'ask to end':
+            os.kill(os.getpid(), signal.SIGTERM)
+            return
         # Python ignores the signal, and the system call fails; by default it kills.
         if self.kind == 'kill inside':
             signal.signal(signal.SIGXFSZ, signal.SIG_DFL)

@@ -1,12 +1,18 @@
 """Every command takes configs that have classes in place of names, and no scope."""
 
+import contextlib
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 from PIL import Image
+
+from dropblock_mm.commands import train
+from dropblock_mm.programs import PROGRAMS
 
 DETECTOR = """
 from mmcv.ops import nms
@@ -92,13 +98,14 @@ custom_hooks = [
 """
 
 
-@pytest.fixture
-def configs(tmp_path, monkeypatch):
+@pytest.fixture(scope='module')
+def files(tmp_path_factory):
     """A detector's config, and one that inherits from it and adds DropBlock."""
+    root = tmp_path_factory.mktemp('pure')
     rng = np.random.default_rng(0)
     for index in range(2):
         pixels = rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(tmp_path / f'{index}.png')
+        Image.fromarray(pixels).save(root / f'{index}.png')
     sizes = dict(width=64, height=64)
     box = dict(bbox=[8, 8, 30, 20], area=600, iscrowd=0, segmentation=[])
     content = dict(
@@ -108,21 +115,36 @@ def configs(tmp_path, monkeypatch):
             dict(id=i + 1, image_id=i, category_id=(4, 9)[i], **box) for i in range(2)
         ],
     )
-    (tmp_path / 'coco.json').write_text(json.dumps(content))
-    parent, child = tmp_path / 'lazy_parent.py', tmp_path / 'lazy_child.py'
-    parent.write_text(f'ROOT = {str(tmp_path)!r}\n{DETECTOR}')
+    (root / 'coco.json').write_text(json.dumps(content))
+    parent, child = root / 'lazy_parent.py', root / 'lazy_child.py'
+    parent.write_text(f'ROOT = {str(root)!r}\n{DETECTOR}')
     child.write_text(CHILD.format(parent=parent.stem))
-    monkeypatch.chdir(tmp_path)
     return str(parent), str(child)
 
 
 @pytest.fixture
-def trained(load_tool, configs, tmp_path):
-    """The work dir of a run of the child."""
-    argv = ['--work-dir', str(tmp_path / 'run')]
-    options = ['--cfg-options', f'experiment_name={tmp_path.name}', 'visualizer.name=a']
-    load_tool('train').main([configs[1], *argv, *options])
-    return tmp_path / 'run'
+def configs(files, tmp_path, monkeypatch):
+    """Both configs, asked about from an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return files
+
+
+@pytest.fixture(scope='module')
+def run_of_child(files, tmp_path_factory):
+    """The work dir of a run of the child, for all tests to read."""
+    root = tmp_path_factory.mktemp('trained')
+    argv = ['--work-dir', str(root / 'run'), '--cfg-options', 'visualizer.name=a']
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '0')
+        patch.setenv('LOCAL_RANK', '0')
+        train.main([files[1], *argv, f'experiment_name={root.name}'])
+    return root / 'run'
+
+
+@pytest.fixture
+def trained(configs, run_of_child, tmp_path):
+    """A copy of it that may be changed."""
+    return Path(shutil.copytree(run_of_child, tmp_path / 'run', symlinks=True))
 
 
 def test_train_and_go_on(load_tool, configs, trained, scalars, tmp_path):
@@ -134,6 +156,8 @@ def test_train_and_go_on(load_tool, configs, trained, scalars, tmp_path):
     assert rates[-1] == pytest.approx(0.8)
     assert (trained / 'epoch_2.pth').is_file()
     dumped = Config.fromfile(trained / 'lazy_child.py')
+    reader = dumped.test_dataloader.dataset.pipeline[0]
+    assert reader.type == 'LoadImageFromFile', 'inferencers look for that word'
     assert dumped.default_hooks.checkpoint.type == 'dropblock_mm.CheckpointHook'
 
 
@@ -184,6 +208,78 @@ def test_test(load_tool, configs, trained, tmp_path, which, options):
     assert 0 <= json.loads(result.read_text())['coco/bbox_mAP'] <= 1
 
 
+RATES = ['--block-sizes', '1', '--keep-probs', '0.5', '1', '--seeds', '1']
+# What is typed after a command; the capital words stand for files.
+TYPED = {
+    'masks': 'CONFIG IMAGE --input-size 64 64 --out OUT.png',
+    'plot-schedule': 'CONFIG --input-size 64 64 --out OUT.png',
+    'plot-training': 'RUN --out OUT.png',
+    'activation-maps': '--model MODEL --limit 1 --out OUT.png',
+    'robustness': f'--model MODEL {" ".join(RATES)} --out OUT.png',
+    'predict': 'IMAGE --model MODEL --out-dir OUT',
+    'publish': 'SAVED OUT.pth',
+    'report': 'RUN --out OUT.html',
+    'draw-predictions': 'CONFIG FOUND --out OUT.png',
+    'compare': 'CONFIG --seeds 0 --work-dir OUT --dry-run',
+    'sweep': 'CONFIG --keep-prob 0.5 1 --seeds 0 --work-dir OUT --dry-run',
+}
+# These have tests of their own here, or take no config.
+OTHERS = {'train', 'test', 'print-sites', 'estimate-cost', 'check-dataset'}
+WITHOUT = {'reproduce', 'draw-segmentation', 'draw-classes', 'voc-aug'}
+
+
+def test_no_command_is_left_out():
+    assert set(PROGRAMS) == {*TYPED, *OTHERS, *WITHOUT}
+
+
+@pytest.fixture
+def told(load_tool, configs, run_of_child, tmp_path, capsys):
+    """A function that runs a command as in the table; returns what it printed."""
+    found = tmp_path / 'found.json'
+    found.write_text('[{"image_id":0,"category_id":4,"bbox":[5,5,9,9],"score":1}]')
+    saved = run_of_child / 'epoch_1.pth'
+    words = {
+        'CONFIG': [configs[1]],
+        'IMAGE': [str(Path(configs[1]).with_name('0.png'))],
+        'RUN': [str(run_of_child)],
+        'SAVED': [str(saved)],
+        'FOUND': [str(found)],
+    }
+
+    def run(name, typed, by_config=False):
+        pair = [configs[1], str(saved), 'name']
+        words['MODEL'] = pair if by_config else words['RUN']
+        argv = [each for word in typed.split() for each in words.get(word, [word])]
+        with contextlib.suppress(SystemExit):  # of commands that have a status
+            load_tool(name.replace('-', '_')).main(argv)
+        return capsys.readouterr().out
+
+    return run
+
+
+@pytest.mark.parametrize('name', TYPED)
+def test_command(told, tmp_path, name):
+    said = told(name, TYPED[name])
+    if '--dry-run' in TYPED[name]:
+        assert '--dropblock' in said or 'none' in said
+    else:
+        assert list(tmp_path.glob('OUT*'))
+
+
+@pytest.mark.parametrize('name', [n for n in TYPED if 'MODEL' in TYPED[n]])
+def test_model_as_a_config_and_a_checkpoint(told, tmp_path, name):
+    told(name, TYPED[name], by_config=True)
+    assert list(tmp_path.glob('OUT*'))
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize('name', ['compare', 'sweep'])
+def test_series_are_trained(told, tmp_path, name):
+    told(name, TYPED[name].replace(' --dry-run', ''))
+    content = json.loads((tmp_path / f'OUT/{name}.json').read_text())
+    assert {run['state'] for run in content['runs']} == {'finished'}
+
+
 @pytest.mark.parametrize('which', [0, 1])
 def test_print_sites(load_tool, configs, capsys, which):
     fragment = [] if which else ['--dropblock', 'resnet_c5']
@@ -226,7 +322,7 @@ def test_class_counts_are_compared(refused, configs):
 def test_weights_are_checked(refused, configs, tmp_path):
     path = tmp_path / 'weights.pth'
     path.write_text('nothing')
-    config = tmp_path / 'lazy_weights.py'
+    config = Path(configs[1]).with_name('lazy_weights.py')
     config.write_text(
         CHILD.format(parent='lazy_parent')
         + 'from mmengine.model import PretrainedInit\n'

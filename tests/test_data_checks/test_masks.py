@@ -53,10 +53,12 @@ def test_pycocotools_reads_what_is_said_to_be_read(parts):
             coco.annToMask(annotation)
 
 
-@pytest.mark.parametrize('wrong', [None, 'x', [1], float('nan'), float('inf'), 1e12])
+@pytest.mark.parametrize(
+    'wrong', [None, 'x', [1], float('nan'), float('inf'), 1e12, 10**400]
+)
 def test_no_numbers_near_an_image(wrong):
     """They end the process in pycocotools: it walks along every edge in C."""
-    found = mask_of([[1, 1, 9, 1, 9, wrong]])
+    found = mask_of([[1.5, 1, 9, 1, 9, wrong]])
     assert found.flaw is masks.NOT_A_MASK
     assert not found.is_read
 

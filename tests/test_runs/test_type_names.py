@@ -1,10 +1,12 @@
 import pytest
 from mmcv.ops import nms, soft_nms
+from mmcv.transforms import LoadImageFromFile
+from mmdet.datasets.transforms import LoadAnnotations
 from mmdet.models import RetinaNet
 from mmengine.config import Config
 
 from dropblock_mm.runs import library_of, type_name
-from dropblock_mm.runs.type_names import name_suppressions
+from dropblock_mm.runs.type_names import name_readers, name_suppressions
 
 
 class OwnDetector(RetinaNet):
@@ -61,3 +63,26 @@ def test_suppressions(kind, name):
     cfg = Config(dict(model=dict(test_cfg=[dict(nms=dict(type=kind, iou=0.5))])))
     name_suppressions(cfg.model)
     assert cfg.model.test_cfg[0].nms == dict(type=name, iou=0.5)
+
+
+@pytest.mark.parametrize(
+    ('kind', 'scope', 'name'),
+    [
+        (LoadImageFromFile, None, 'LoadImageFromFile'),
+        ('mmcv.transforms.loading.LoadImageFromFile', 'mmseg', 'LoadImageFromFile'),
+        (
+            'mmseg.datasets.transforms.loading.LoadAnnotations',
+            'mmseg',
+            'LoadAnnotations',
+        ),
+        # Without a scope, and in another one, that name is of another class.
+        ('mmseg.datasets.transforms.loading.LoadAnnotations', None, None),
+        (LoadAnnotations, 'mmseg', None),
+        ('my.LoadImageFromFile', 'mmdet', None),
+        ('Resize', 'mmdet', None),
+    ],
+)
+def test_readers(kind, scope, name):
+    steps = [dict(type='A', transforms=[dict(type=kind)]), dict()]
+    name_readers(steps, scope)
+    assert steps[0]['transforms'][0]['type'] == (name or kind)

@@ -72,3 +72,27 @@ def test_usage(launch, script):
     status, _, said = launch(script, 'c.py')
     assert status == 2
     assert said.startswith('usage: ')
+
+
+@pytest.mark.parametrize(
+    ('script', 'program'),
+    [
+        ('dist_train.sh c.py 2', 'python'),
+        ('dist_test.sh c.py a.pth 2', 'python'),
+        ('slurm_train.sh gpu job c.py dir', 'srun'),
+    ],
+)
+def test_signals_reach_the_launcher(repo_root, tmp_path, script, program):
+    """It takes the shell's place: a shell that ends leaves it at work."""
+    stand_in = tmp_path / program
+    stand_in.write_text('#!/bin/sh\necho $$')
+    stand_in.chmod(0o755)
+    name, *argv = script.split()
+    process = subprocess.Popen(
+        [repo_root / f'tools/{name}', *argv],
+        env={**os.environ, 'PATH': f'{tmp_path}:{os.environ["PATH"]}'},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    said, _ = process.communicate()
+    assert int(said) == process.pid

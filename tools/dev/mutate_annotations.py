@@ -215,14 +215,13 @@ class _NoBars:
 
 
 def answers(config: dict[str, Any]) -> tuple[bool, bool]:
-    """Let both checks look; whether each found an error, of pictures' sizes aside.
+    """Let both checks look; whether each found an error.
 
     Raises:
         Exception: Whatever is no refusal.
     """
     from mmengine.config import Config
 
-    from dropblock_mm.data_checks.images import OTHER_SIZE
     from dropblock_mm.data_checks.quick import check_data
     from dropblock_mm.data_checks.thorough import check_datasets
     from dropblock_mm.errors import RefusedError
@@ -234,8 +233,7 @@ def answers(config: dict[str, Any]) -> tuple[bool, bool]:
     except RefusedError:
         refused = True
     reports = check_datasets(config, loops, 0, _NoBars())
-    kinds = {found.kind for report in reports for found in report.levels(True)}
-    return refused, bool(kinds - {OTHER_SIZE})  # only the one opens pictures
+    return refused, any(report.levels(True) for report in reports)
 
 
 def count(times: int, seed: int) -> tuple[collections.Counter[str], list[str]]:
@@ -257,7 +255,9 @@ def count(times: int, seed: int) -> tuple[collections.Counter[str], list[str]]:
                 if quick != thorough and len(shown) < SHOWN:
                     kept = Path(tempfile.mkdtemp())
                     shutil.copytree(folder, kept, dirs_exist_ok=True)
-                    shown.append(f'quick {quick}, thorough {thorough}: {kept}')
+                    shown.append(
+                        f'quick {quick}, thorough {thorough}: {kept}, {config}'
+                    )
             except Exception:  # that is what is counted
                 results['tracebacks'] += 1
                 if len(shown) < SHOWN:

@@ -16,6 +16,7 @@ from dropblock_mm.analysis.trained.models import ModelFiles, open_model
 from dropblock_mm.errors import RefusedFileError, RefusedValueError
 from dropblock_mm.runs.checkpoints.safe_loading import keep_loading_safe
 from dropblock_mm.runs.nested_datasets import innermost
+from dropblock_mm.runs.type_names import name_readers
 
 IMAGES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
 
@@ -89,6 +90,7 @@ def predictor(
     runs.require(cfg, 'test_dataloader')
     # Inferencers look for the pipeline in the outermost data set, and for no more.
     cfg.test_dataloader.dataset = next(innermost(cfg.test_dataloader))
+    name_readers(cfg.test_dataloader, trained.library)
     init_default_scope(trained.library)
     return ways[trained.library](cfg, files.checkpoint, trained.classes, score_thr)
 

@@ -132,7 +132,7 @@ def _are_numbers(values: Sequence[Any]) -> bool:
         return not values or (
             total == total and min(values) >= -_FAR and max(values) <= _FAR
         )
-    except TypeError:
+    except (TypeError, OverflowError):  # no numbers, or more digits than a float has
         return False
 
 
