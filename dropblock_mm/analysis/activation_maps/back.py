@@ -6,6 +6,7 @@ logits of a region's pixels are sums of few cells. Autograd alone goes back thro
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -126,34 +127,55 @@ def _extract(
 
 
 class _Conv2d(torch.autograd.Function):
-    """``F.conv2d`` by constant weights; a gradient at every second cell is cheap."""
+    """``F.conv2d`` by constant weights, gone back through where there is a gradient."""
 
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, *how: Any
-    ) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, *how: Any) -> Tensor:
         ctx.save_for_backward(weight)
-        ctx.shape, ctx.stride, ctx.how = x.shape, _pair(stride), how
-        return functional.conv2d(x, weight, bias, stride, *how)
+        ctx.shape, ctx.how = x.shape, how
+        return functional.conv2d(x, weight, *how)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (grad,), (weight,) = grads, ctx.saved_tensors
-        stride = ctx.stride
-        if not (grad[:, :, 1::2].any() or grad[:, :, :, 1::2].any()):
-            grad, stride = grad[:, :, ::2, ::2], [2 * step for step in stride]
-        found = conv2d_input(ctx.shape, weight, grad, stride, *ctx.how)
-        return found, *[None] * (3 + len(ctx.how))
+        nothing = [None] * (1 + len(ctx.how))
+        cells = grad.abs().sum(dim=(0, 1)) != 0  # and not finite numbers, seen later
+        if not cells.any():
+            return None, *nothing
+        _, strides, paddings, dilations, groups = ctx.how
+        grids = [_grid(cells.any(dim=1)), _grid(cells.any(dim=0))]
+        part = grad[(..., *grids)]
+        steps = [s * grid.step for s, grid in zip(strides, grids, strict=True)]
+        # What the part was computed from: its size, and where its corner lies.
+        sizes = [
+            step * (number - 1) + dilation * (kernel - 1) + 1
+            for step, number, dilation, kernel in zip(
+                steps, part.shape[2:], dilations, weight.shape[2:], strict=True
+            )
+        ]
+        if math.prod(sizes) >= math.prod(ctx.shape[2:]):  # most of it padding
+            more = strides, paddings, dilations, groups
+            return conv2d_input(ctx.shape, weight, grad, *more), *nothing
+        shape = (*ctx.shape[:2], *sizes)
+        found = conv2d_input(shape, weight, part, steps, 0, dilations, groups)
+        around = []  # cells before and behind; pad wants the last axis first
+        for axis in (1, 0):
+            before = grids[axis].start * strides[axis] - paddings[axis]
+            around += [before, ctx.shape[2 + axis] - sizes[axis] - before]
+        return functional.pad(found, around), *nothing
 
 
-def _pair(value: Any) -> list[int]:
-    return [value, value] if isinstance(value, int) else list(value)
+def _grid(cells: Tensor) -> slice:
+    """Return the evenly spaced places that hold all of BoolTensor[L] which are True."""
+    where = cells.nonzero().flatten().tolist()
+    step = math.gcd(*(place - where[0] for place in where)) or 1
+    return slice(where[0], where[-1] + 1, step)
 
 
-class QuarterWay(TorchFunctionMode):
-    """Has convolutions look whether every second cell alone has a gradient.
+class WhereItCounts(TorchFunctionMode):
+    """Has convolutions led back from the cells that have a gradient.
 
-    That is what a convolution of twice the stride gives, with a quarter of the work.
+    They are a box around a region, say, or every second row and column of it.
     """
 
     def __torch_function__(
@@ -169,14 +191,14 @@ def _by_constants(
 ) -> bool:
     """Whether a module's convolution is of Tensor[N, C, H, W] by fixed weights."""
     learns = any(t is not None and t.requires_grad for t in (weight, bias))
-    known = len(how) == 4 and not any(isinstance(value, str) for value in how)
+    known = len(how) == 4 and all(isinstance(value, tuple) for value in how[:3])
     return x.dim() == 4 and x.requires_grad and not learns and known
 
 
-def every_second(shares: Tensor) -> Tensor:
-    """Move numbers, Tensor[1, 1, H, W], to the even row and column beside them."""
+def on_grid(shares: Tensor, step: int) -> Tensor:
+    """Move numbers, Tensor[1, 1, H, W], to every ``step``-th row and column."""
     moved = torch.zeros_like(shares)
-    moved[:, :, ::2, ::2] = functional.avg_pool2d(
-        shares, 2, ceil_mode=True, divisor_override=1
+    moved[:, :, ::step, ::step] = functional.avg_pool2d(
+        shares, step, ceil_mode=True, divisor_override=1
     )
     return moved

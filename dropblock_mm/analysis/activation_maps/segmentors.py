@@ -12,7 +12,7 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.segmentors import EncoderDecoder
 from torch import Tensor, nn
 
-from dropblock_mm.analysis.activation_maps.back import QuarterWay, every_second
+from dropblock_mm.analysis.activation_maps.back import WhereItCounts, on_grid
 from dropblock_mm.analysis.activation_maps.cam import grad_cam, watching
 from dropblock_mm.analysis.activation_maps.explanation import (
     Explanation,
@@ -26,7 +26,7 @@ from dropblock_mm.analysis.trained.images import Example
 from dropblock_mm.analysis.trained.models import TrainedModel, find_layer
 from dropblock_mm.analysis.trained.truth import Truth
 
-FINER = 2  # times that a head's logits are finer than a map, to leave out some
+ENOUGH = 2  # rows of logits, and columns, for each of the layer's maps
 
 
 def explain_region(
@@ -40,8 +40,8 @@ def explain_region(
 
     Without a target, or for one without pixels, they are those that the model gives
     the class. The image is looked at in one pass, by models that slide a window too.
-    Where the head's logits are finer than the layer's maps, every second row and column
-    of them stand for all: the mean of many hardly changes, and the way back is shorter.
+    Where the head's logits are much finer than the layer's maps, some of their rows and
+    columns stand for all: the mean of many hardly changes, and the way back is shorter.
     """
     model: Any = trained.model
     module, batch = find_layer(model, layer), batch_of(trained, example)
@@ -113,7 +113,7 @@ def _predicted_small(model: Any, batch: dict[str, Any]) -> Predicted:
     Going back through the enlarged maps of all classes would cost as much as the
     decode head.
     """
-    with QuarterWay():
+    with WhereItCounts():
         small = model(batch['inputs'], mode='tensor')
     (sample,) = batch['data_samples']
     predict_by_feat = model.decode_head.predict_by_feat
@@ -131,9 +131,9 @@ def _predicted_small(model: Any, batch: dict[str, Any]) -> Predicted:
             model.align_corners,
         )
         (shares,) = torch.autograd.grad(image[0, 0], cells, share)
-        if min(np.divide(logits.shape[2:], map_.shape[2:])) >= FINER:
-            shares = every_second(shares)
-        return (logits * shares).sum()
+        finer = min(np.floor_divide(logits.shape[2:], map_.shape[2:]))
+        step = max(int(finer) // ENOUGH, 1)
+        return (logits * on_grid(shares, step)).sum()
 
     return found.pred_sem_seg.data[0], small.shape[1], mean_of
 
