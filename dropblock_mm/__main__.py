@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dropblock_mm.programs import MODULE, PROGRAMS, SCRIPT, module_of
 
-USAGE_ERROR = 2
+USAGE_ERROR, INTERRUPTED = 2, 130
 # What commands need beyond torch, and what brings it.
 BROUGHT_BY = {
     'mmengine': "MMEngine: pip install 'dropblock_mm[openmmlab]', or [onedl]",
@@ -86,6 +86,9 @@ def main(argv: Sequence[str] | None = None) -> int | None:
             raise
         print(f'error: {name} needs {BROUGHT_BY[missing]}', file=sys.stderr)
         return USAGE_ERROR
+    except KeyboardInterrupt:  # while it is imported; later, the command says more
+        print('\ninterrupted', file=sys.stderr)
+        return INTERRUPTED
 
 
 if __name__ == '__main__':

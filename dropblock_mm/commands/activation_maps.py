@@ -29,6 +29,7 @@ from dropblock_mm.commands.arguments import (
     parse_known,
     positive,
 )
+from dropblock_mm.commands.interrupted import interruptible
 from dropblock_mm.programs import typed
 
 KEEP_EVERY = 30.0  # seconds between writing down what was measured
@@ -74,6 +75,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parse_known(parser, argv)
 
 
+@interruptible('activation-maps', goes_on=True)
 def main(argv: Sequence[str] | None = None) -> None:
     """Explain as the command line says."""
     words = list(sys.argv[1:] if argv is None else argv)
@@ -108,11 +110,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         open_model,
     )
     from dropblock_mm.analysis.trained.predictions import image_files
-    from dropblock_mm.commands.interrupted import going_on
     from dropblock_mm.commands.progress import progress
     from dropblock_mm.runs.messages import one_message
 
-    with going_on('activation-maps', words), one_message():
+    with one_message():
         check_picture_name(args.out)
         files = [model_files(words) for words in args.model]
         check_names_differ(files)
@@ -160,7 +161,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 raise
             print(
                 f'interrupted: {len(found)} of {len(images)} images are measured, and '
-                'drawn from. The same command goes on.',
+                'drawn from.',
                 file=sys.stderr,
             )
         record = keep()
@@ -176,6 +177,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         for row in table.rows:
             print('  ' + '  '.join(row))
     print(f'wrote {args.out} and its numbers in {args.out.with_suffix(".json")}')
+    if len(found) < len(images):
+        raise KeyboardInterrupt  # again, now that what was found is drawn
 
 
 if __name__ == '__main__':

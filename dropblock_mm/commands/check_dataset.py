@@ -20,7 +20,6 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dropblock_mm.commands.arguments import (
@@ -29,6 +28,7 @@ from dropblock_mm.commands.arguments import (
     command_parser,
     parse_known,
 )
+from dropblock_mm.commands.interrupted import interruptible
 from dropblock_mm.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -162,6 +162,7 @@ def _width() -> int:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else 160
 
 
+@interruptible('check-dataset')
 def main(argv: Sequence[str] | None = None) -> int:
     """Check as the command line says; 1 if there are errors."""
     args = parse_args(argv)
@@ -169,6 +170,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from rich.console import Console
 
     from dropblock_mm.data_checks.thorough import as_dict
+    from dropblock_mm.runs.checkpoints.whole_files import write_whole
     from dropblock_mm.runs.messages import one_message
 
     with one_message():
@@ -176,7 +178,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print_report(reports, Console(highlight=False, width=_width()))
     found = as_dict(reports)
     if args.json:
-        Path(args.json).write_text(json.dumps(found, indent=2) + '\n')
+        write_whole(f'{json.dumps(found, indent=2)}\n'.encode(), args.json)
     return 1 if found['errors'] else 0
 
 

@@ -29,6 +29,7 @@ from dropblock_mm.commands.arguments import (
     command_parser,
     parse_known,
 )
+from dropblock_mm.commands.interrupted import interruptible
 from dropblock_mm.commands.series_arguments import (
     add_series_arguments,
     check_metric,
@@ -188,6 +189,7 @@ def make_series(args: argparse.Namespace, argv: Sequence[str]) -> Series:
     )
 
 
+@interruptible('compare', goes_on=True)
 def main(argv: Sequence[str] | None = None) -> None:
     """Train what is missing, then compare."""
     argv = sys.argv[1:] if argv is None else argv

@@ -15,14 +15,11 @@ if it stands in the config's list of evaluators and is given a prefix for it::
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dropblock_mm.commands.arguments import (
-    command_parser,
-    parse_known,
-)
+from dropblock_mm.commands.arguments import command_parser, parse_known
+from dropblock_mm.commands.interrupted import interruptible
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -44,18 +41,19 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parse_known(parser, argv)
 
 
+@interruptible('draw-classes')
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line, draw, save."""
     args = parse_args(argv)
 
     from dropblock_mm.analysis.figures.classes import draw_sheet, read_samples
+    from dropblock_mm.analysis.figures.style import save_whole
+    from dropblock_mm.runs.messages import naming_missing_files, one_message
 
-    try:
+    with one_message(), naming_missing_files():
         samples = read_samples(args.predictions, num_images=args.num_images)
-    except FileNotFoundError as error:
-        sys.exit(f'draw_classes: {error.filename} does not exist; see --help')
     title = 'Predicted classes with their scores; red: wrong'
-    draw_sheet(samples, args.classes, title).savefig(args.out)
+    save_whole(draw_sheet(samples, args.classes, title), args.out)
     print(f'wrote {args.out}')
 
 

@@ -20,12 +20,12 @@ those images are drawn in which anything was found.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dropblock_mm.commands.arguments import command_parser, parse_known
+from dropblock_mm.commands.interrupted import interruptible
 
 if TYPE_CHECKING:
     from dropblock_mm.analysis.figures.evaluated import Evaluated
@@ -84,28 +84,26 @@ def read(files: Sequence[str], score_thr: float) -> Evaluated:
     return of_dataset(DATASETS.build(cfg.test_dataloader.dataset), results, score_thr)
 
 
+@interruptible('draw-predictions')
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line, draw, save."""
     args = parse_args(argv)
 
     from dropblock_mm.analysis.figures.detections import draw_sheet, sheet_record
     from dropblock_mm.analysis.figures.record import write_record
-    from dropblock_mm.errors import RefusedError
+    from dropblock_mm.analysis.figures.style import save_whole
+    from dropblock_mm.runs.messages import naming_missing_files, one_message
 
-    try:
+    with one_message(), naming_missing_files():
         evaluated = read(args.files, args.score_thr)
         samples = evaluated.samples(args.num_images)
-    except RefusedError as error:
-        sys.exit(f'draw_predictions: {error}')
-    except FileNotFoundError as error:
-        sys.exit(f'draw_predictions: {error.filename} does not exist; see --help')
     if evaluated.note:
         print(f'note: {evaluated.note}')
     title = (
         f'Predictions with a score of {args.score_thr:g} or more; '
         'green: right class, IoU of 0.5 or more; dashed red: not'
     )
-    draw_sheet(samples, title).savefig(args.out)
+    save_whole(draw_sheet(samples, title), args.out)
     write_record(sheet_record(args.out, samples, title), args.out)
     print(f'wrote {args.out}')
 

@@ -16,11 +16,11 @@ folder for them::
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from dropblock_mm.commands.arguments import command_parser, parse_known
+from dropblock_mm.commands.interrupted import interruptible
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -44,6 +44,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parse_known(parser, argv)
 
 
+@interruptible('draw-segmentation')
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line, draw, save."""
     args = parse_args(argv)
@@ -54,18 +55,18 @@ def main(argv: Sequence[str] | None = None) -> None:
         sheet_record,
     )
     from dropblock_mm.analysis.figures.record import write_record
+    from dropblock_mm.analysis.figures.style import save_whole
+    from dropblock_mm.runs.messages import naming_missing_files, one_message
 
-    try:
+    with one_message(), naming_missing_files():
         samples = read_samples(
             args.folder,
             args.predictions,
             image_set=args.image_set,
             num_images=args.num_images,
         )
-    except FileNotFoundError as error:
-        sys.exit(f'draw_segmentation: {error.filename} does not exist; see --help')
     title = 'Predicted label maps; pixels that are not labelled are white'
-    draw_sheet(samples, args.classes, title).savefig(args.out)
+    save_whole(draw_sheet(samples, args.classes, title), args.out)
     write_record(sheet_record(args.out, samples, title), args.out)
     print(f'wrote {args.out}')
 

@@ -32,6 +32,7 @@ from dropblock_mm.commands.arguments import (
     parse_known,
     positive,
 )
+from dropblock_mm.commands.interrupted import interruptible
 from dropblock_mm.commands.progress import progress
 
 if TYPE_CHECKING:
@@ -105,12 +106,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def save(path: Path, found: Sequence[Estimate], device: str) -> None:
     """Write the estimates with the environment."""
     from dropblock_mm.analysis import machine
+    from dropblock_mm.runs.checkpoints.whole_files import write_whole
 
     content = {
         'environment': machine.describe(device, "malloc's defaults"),
         'estimates': [asdict(e) for e in found],
     }
-    path.write_text(json.dumps(content, indent=2) + '\n')
+    write_whole(f'{json.dumps(content, indent=2)}\n'.encode(), path)
 
 
 @contextmanager
@@ -128,6 +130,7 @@ def quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
+@interruptible('estimate-cost')
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, print, save."""
     args = parse_args(argv)

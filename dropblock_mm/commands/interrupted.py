@@ -1,30 +1,65 @@
-"""What a command says that was interrupted, and goes on when it is started again."""
+"""How every command ends that is interrupted: one line, and a shell's exit status."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 from dropblock_mm.programs import typed
 
 INTERRUPTED = 130  # a shell's status after Ctrl-C
 
 
-@contextmanager
-def going_on(name: str, argv: Sequence[str]) -> Iterator[None]:
-    """Around a command that keeps what it has done: say so when it is interrupted.
+class InterruptedCommandError(KeyboardInterrupt):
+    """A command was interrupted, and has more to say than that it was.
+
+    Args:
+        told: What is left, and how to go on.
+        status: To end with.
+    """
+
+    def __init__(self, told: str, status: int = INTERRUPTED) -> None:
+        super().__init__(told)
+        self.told, self.status = told, status
+
+
+Given = ParamSpec('Given')
+Result = TypeVar('Result')
+
+
+def interruptible(
+    name: str, *, goes_on: bool = False
+) -> Callable[[Callable[Given, Result]], Callable[Given, Result]]:
+    """Have a command's ``main`` end with one line and status 130 at Ctrl-C.
 
     Args:
         name: The command's.
-        argv: What followed it.
-
-    Raises:
-        SystemExit: With the status of an interrupted command.
+        goes_on: It keeps what it has done, and goes on from there when it is started
+            again. Else it begins anew: its files are written whole, or not at all.
     """
-    try:
-        yield
-    except KeyboardInterrupt:
-        again = typed(name, *argv)
-        print(f'\ninterrupted; the same command goes on: {again}', flush=True)
-        sys.exit(INTERRUPTED)
+    does = 'goes on' if goes_on else 'begins anew'
+
+    def decorate(main: Callable[Given, Result]) -> Callable[Given, Result]:
+        @wraps(main)
+        def ending(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+            try:
+                return main(*args, **kwargs)
+            except InterruptedCommandError as error:
+                print(error.told, file=sys.stderr, flush=True)
+                sys.exit(error.status)
+            except KeyboardInterrupt:
+                again = typed(name, *_words(*args, **kwargs))
+                told = f'\ninterrupted; the same command {does}: {again}'
+                print(told, file=sys.stderr, flush=True)
+                sys.exit(INTERRUPTED)
+
+        return ending
+
+    return decorate
+
+
+def _words(argv: Sequence[str] | None = None) -> list[str]:
+    """Return a command line, as ``main`` takes it."""
+    return list(sys.argv[1:] if argv is None else argv)

@@ -27,6 +27,7 @@ from dropblock_mm.commands.arguments import (
     parse_known,
     positive,
 )
+from dropblock_mm.commands.interrupted import interruptible
 from dropblock_mm.programs import typed
 
 
@@ -51,6 +52,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parse_known(parser, argv)
 
 
+@interruptible('masks')
 def main(argv: Sequence[str] | None = None) -> None:
     """Draw as the command line says."""
     words = list(sys.argv[1:] if argv is None else argv)

@@ -25,6 +25,7 @@ from dropblock_mm.commands.arguments import (
     parse_known,
     positive,
 )
+from dropblock_mm.commands.interrupted import interruptible
 from dropblock_mm.programs import typed
 
 
@@ -46,6 +47,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parse_known(parser, argv)
 
 
+@interruptible('plot-schedule')
 def main(argv: Sequence[str] | None = None) -> None:
     """Plot as the command line says."""
     words = list(sys.argv[1:] if argv is None else argv)

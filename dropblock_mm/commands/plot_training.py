@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dropblock_mm.commands.arguments import command_parser, parse_known
+from dropblock_mm.commands.interrupted import interruptible
 
 FORMATS = ('.png', '.svg', '.pdf', '.jpg')
 
@@ -39,11 +40,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parse_known(parser, argv)
 
 
+@interruptible('plot-training')
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line, plot, save."""
     args = parse_args(argv)
 
     from dropblock_mm.analysis.figures.record import check_picture_name
+    from dropblock_mm.analysis.figures.style import save_whole
     from dropblock_mm.analysis.figures.training import plot_training
     from dropblock_mm.runs.messages import one_message
     from dropblock_mm.runs.training_log import read_training_log
@@ -52,8 +55,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with one_message():
         check_picture_name(out, FORMATS)
         figure = plot_training(read_training_log(args.work_dir), args.metric)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out, dpi=120)
+    save_whole(figure, out, dpi=120)
     print(f'wrote {out}')
 
 

@@ -25,6 +25,7 @@ from dropblock_mm.commands.arguments import (
     command_parser,
     parse_known,
 )
+from dropblock_mm.commands.interrupted import interruptible
 from dropblock_mm.programs import typed
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parse_known(parser, argv)
 
 
+@interruptible('predict', goes_on=True)
 def main(argv: Sequence[str] | None = None) -> None:
     """Predict as the command line says."""
     words = list(sys.argv[1:] if argv is None else argv)
@@ -65,12 +67,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     from dropblock_mm.analysis.trained.kept_predictions import KeptPredictions
     from dropblock_mm.analysis.trained.models import check_names_differ, model_files
     from dropblock_mm.analysis.trained.predictions import image_files, predictor
-    from dropblock_mm.commands.interrupted import going_on
     from dropblock_mm.commands.progress import progress
     from dropblock_mm.runs.messages import one_message
 
     found: dict[str, list[Prediction]] = {}
-    with going_on('predict', words), one_message():
+    with one_message():
         images = image_files(args.images)
         files = [model_files(words) for words in args.model]
         check_names_differ(files)

@@ -19,7 +19,6 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dropblock_mm.commands.arguments import (
@@ -28,6 +27,7 @@ from dropblock_mm.commands.arguments import (
     command_parser,
     parse_known,
 )
+from dropblock_mm.commands.interrupted import interruptible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -149,6 +149,7 @@ def _width() -> int:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else 160
 
 
+@interruptible('print-sites')
 def main(argv: Sequence[str] | None = None) -> None:
     """Print the sites as the command line says."""
     args = parse_args(argv)
@@ -156,6 +157,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from rich.console import Console
 
     from dropblock_mm.analysis.sites.config_report import report_of
+    from dropblock_mm.runs.checkpoints.whole_files import write_whole
     from dropblock_mm.runs.messages import one_message
 
     with one_message():
@@ -172,7 +174,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     print_report(report, Console(highlight=False, width=_width()))
     if args.json:
-        Path(args.json).write_text(text + '\n')
+        write_whole(f'{text}\n'.encode(), args.json)
 
 
 if __name__ == '__main__':

@@ -21,6 +21,7 @@ from dropblock_mm.commands.arguments import (
     command_parser,
     parse_known,
 )
+from dropblock_mm.commands.interrupted import interruptible
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -36,6 +37,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parse_known(parser, argv)
 
 
+@interruptible('publish')
 def main(argv: Sequence[str] | None = None) -> None:
     """Publish as the command line says."""
     args = parse_args(argv)

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dropblock_mm.commands.arguments import command_parser, parse_known
+from dropblock_mm.commands.interrupted import interruptible
 from dropblock_mm.commands.progress import progress
 from dropblock_mm.programs import typed
 
@@ -41,6 +42,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parse_known(parser, argv)
 
 
+@interruptible('report')
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line, read, write."""
     words = list(sys.argv[1:] if argv is None else argv)

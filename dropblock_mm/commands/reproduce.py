@@ -30,6 +30,7 @@ from dropblock_mm.commands.arguments import (
     parse_known,
     positive,
 )
+from dropblock_mm.commands.interrupted import interruptible
 from dropblock_mm.commands.series_arguments import run_series
 from dropblock_mm.errors import RefusedError
 from dropblock_mm.programs import typed
@@ -177,6 +178,7 @@ def _named(embedded: str) -> str:
     return f'the {Path(embedded).name.replace("_", " ")}'
 
 
+@interruptible('reproduce', goes_on=True)
 def main(argv: Sequence[str] | None = None) -> None:
     """Train and evaluate what is missing, then write the table."""
     argv = sys.argv[1:] if argv is None else argv

@@ -28,6 +28,7 @@ from dropblock_mm.commands.arguments import (
     parse_known,
     positive,
 )
+from dropblock_mm.commands.interrupted import interruptible
 from dropblock_mm.programs import typed
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parse_known(parser, argv)
 
 
+@interruptible('robustness', goes_on=True)
 def main(argv: Sequence[str] | None = None) -> None:
     """Evaluate as the command line says."""
     words = list(sys.argv[1:] if argv is None else argv)
@@ -101,13 +103,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         open_model,
     )
     from dropblock_mm.analysis.trained.same_data import check_same_data
-    from dropblock_mm.commands.interrupted import going_on
     from dropblock_mm.commands.progress import progress
     from dropblock_mm.runs.messages import one_message
 
     grid = Grid(tuple(args.block_sizes), tuple(args.keep_probs), (*range(args.seeds),))
     command = f'{typed("robustness")} {shlex.join(words)}'
-    with going_on('robustness', words), one_message():
+    with one_message():
         check_picture_name(args.out)
         files = [model_files(words) for words in args.model]
         check_names_differ(files)

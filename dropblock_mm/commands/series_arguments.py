@@ -16,7 +16,6 @@ from dropblock_mm.commands.arguments import (
     launch_seed,
     positive,
 )
-from dropblock_mm.commands.interrupted import going_on
 
 if TYPE_CHECKING:
     from dropblock_mm.reproduction.plan import Run
@@ -156,7 +155,7 @@ def run_series(
 
     keep_loading_safe()
     end_politely()
-    with going_on(name, argv), one_message():
+    with one_message():
         failed = run()
     if failed is not None:
         sys.exit(1 if failed else 0)

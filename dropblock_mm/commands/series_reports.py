@@ -37,20 +37,21 @@ class CompareReport:
         from dropblock_mm.analysis.comparison import text
         from dropblock_mm.analysis.comparison.arms import compare
         from dropblock_mm.analysis.figures.comparison import draw_comparison
-        from dropblock_mm.analysis.figures.style import house_style
+        from dropblock_mm.analysis.figures.style import house_style, save_whole
         from dropblock_mm.reproduction.record import write_json
+        from dropblock_mm.runs.checkpoints.whole_files import write_whole
 
         found = compare(results, self.metric)
         told = text.as_markdown(found, results, facts, f'{self.config}, compared')
         place = self.work_dir / 'compare'
-        place.with_suffix('.md').write_text(told, encoding='utf-8')
+        write_whole(told.encode(), place.with_suffix('.md'))
         told = text.as_text(found, results) + '\n'
-        place.with_suffix('.txt').write_text(told, encoding='utf-8')
+        write_whole(told.encode(), place.with_suffix('.txt'))
         write_json(place.with_suffix('.json'), text.as_json(found, results, facts))
         if found.metric:
             with house_style():
                 figure = draw_comparison(found)
-                figure.savefig(place.with_suffix(f'.{self.picture}'), dpi=120)
+                save_whole(figure, place.with_suffix(f'.{self.picture}'), dpi=120)
 
     def conclusion(self, results: Sequence[Result]) -> str:
         """See :class:`.Report`."""
@@ -90,18 +91,19 @@ class SweepReport:
     def write(self, results: Sequence[Result], facts: dict[str, Any]) -> None:
         """See :class:`.Report`."""
         from dropblock_mm.analysis.comparison import sweeps
-        from dropblock_mm.analysis.figures.style import house_style
+        from dropblock_mm.analysis.figures.style import house_style, save_whole
         from dropblock_mm.analysis.figures.sweep import draw_sweep
         from dropblock_mm.reproduction.record import write_json
+        from dropblock_mm.runs.checkpoints.whole_files import write_whole
 
         found = sweeps.gather(results, self.points, self.metric)
         pictures = []
         with house_style():
             for name, figure in (draw_sweep(found) if found.metric else {}).items():
                 pictures.append(f'sweep_{name}.{self.picture}')
-                figure.savefig(self.work_dir / pictures[-1], dpi=120)
+                save_whole(figure, self.work_dir / pictures[-1], dpi=120)
         page = sweeps.as_markdown(found, facts, f'{self.config}, swept', pictures)
-        (self.work_dir / 'sweep.md').write_text(page, encoding='utf-8')
+        write_whole(page.encode(), self.work_dir / 'sweep.md')
         content = sweeps.as_json(found, results, facts)
         write_json(self.work_dir / 'sweep.json', content)
 

@@ -27,6 +27,7 @@ from dropblock_mm.commands.arguments import (
     parse_known,
     positive,
 )
+from dropblock_mm.commands.interrupted import interruptible
 from dropblock_mm.commands.series_arguments import (
     add_series_arguments,
     check_metric,
@@ -205,6 +206,7 @@ def make_series(args: argparse.Namespace, argv: Sequence[str]) -> Series:
     )
 
 
+@interruptible('sweep', goes_on=True)
 def main(argv: Sequence[str] | None = None) -> None:
     """Train what is missing, then draw."""
     argv = sys.argv[1:] if argv is None else argv

@@ -22,6 +22,7 @@ from dropblock_mm.commands.arguments import (
     command_parser,
     parse,
 )
+from dropblock_mm.commands.interrupted import interruptible
 from dropblock_mm.errors import RefusedValueError
 
 if TYPE_CHECKING:
@@ -232,6 +233,7 @@ def dump_predictions(runner: Runner, cfg: Config, out: str) -> None:
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=out))
 
 
+@interruptible('test')
 def main(argv: Sequence[str] | None = None) -> None:
     """Evaluate as the command line says."""
     args = parse_args(argv)

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
@@ -31,6 +30,11 @@ from dropblock_mm.commands.arguments import (
     add_fragment_argument,
     command_parser,
     parse,
+)
+from dropblock_mm.commands.interrupted import (
+    INTERRUPTED,
+    InterruptedCommandError,
+    interruptible,
 )
 
 if TYPE_CHECKING:
@@ -170,13 +174,12 @@ def train(runner: Runner, traces: Traces) -> None:
             naming_failed_batch(runner),
         ):
             runner.train()
-    except StoppedError as stopped:
-        print(interrupted(cfg.work_dir), file=sys.stderr, flush=True)
-        sys.exit(stopped.status)
-    except KeyboardInterrupt:
-        sys.exit(interrupted(cfg.work_dir))
+    except KeyboardInterrupt as stopped:
+        status = stopped.status if isinstance(stopped, StoppedError) else INTERRUPTED
+        raise InterruptedCommandError(interrupted(cfg.work_dir), status) from None
 
 
+@interruptible('train')
 def main(argv: Sequence[str] | None = None) -> None:
     """Train as the command line says."""
     args = parse_args(argv)
@@ -187,7 +190,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         with starting_sooner(), formatting_once():
             runner, traces = make_runner(args)
     except KeyboardInterrupt:  # while it imports, reads or checks
-        sys.exit('stopped before training began; nothing was changed')
+        told = 'stopped before training began; nothing was changed'
+        raise InterruptedCommandError(told) from None
     with formatting_once():
         train(runner, traces)
 

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dropblock_mm.commands.arguments import command_parser, parse_known
+from dropblock_mm.commands.interrupted import interruptible
 
 if TYPE_CHECKING:
     from dropblock_mm.datasets.voc_aug_set import Split
@@ -79,6 +80,7 @@ def bar(what: str, total: int) -> Callable[[Iterable[str]], Iterable[str]]:
     return partial(track, description=what, total=total, console=Console(stderr=True))
 
 
+@interruptible('voc-aug', goes_on=True)
 def main(argv: Sequence[str] | None = None) -> int:
     """Convert as the command line says; 1 if something is missing."""
     args = parse_args(argv)

@@ -15,6 +15,7 @@ from dropblock_mm.reproduction.record import write_json
 from dropblock_mm.reproduction.shrink import SMOKE
 from dropblock_mm.reproduction.state import Progress, State
 from dropblock_mm.reproduction.tables import Row, Table
+from dropblock_mm.runs.checkpoints.whole_files import write_whole
 from dropblock_mm.tables_md import markdown_table
 
 SCHEMA = 1
@@ -85,7 +86,7 @@ class TableReport:
     def write(self, results: Sequence[Result], facts: dict[str, Any]) -> None:
         """See :class:`Report`."""
         text = as_markdown(self.table, results, facts)
-        (self.work_dir / f'{self.table.name}.md').write_text(text, encoding='utf-8')
+        write_whole(text.encode(), self.work_dir / f'{self.table.name}.md')
         content = as_json(self.table, results, facts)
         write_json(self.work_dir / f'{self.table.name}.json', content)
 

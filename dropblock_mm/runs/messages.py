@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from dropblock_mm.errors import RefusedError, of_another_build
+from dropblock_mm.errors import RefusedError, RefusedFileError, of_another_build
 from dropblock_mm.runs.checkpoints.whole_files import DiskFullError
 from dropblock_mm.runs.lost_files import LostFilesError
 from dropblock_mm.runs.lost_ranks import LostRankError
@@ -52,6 +52,22 @@ def one_message(unless: Callable[[], bool] = lambda: False) -> Iterator[None]:
         if os.environ.get('LOCAL_RANK', '0') == '0':
             print(f'error: {environment or error}', file=sys.stderr, flush=True)
         raise SystemExit(EXIT_STATUS) from None
+
+
+@contextmanager
+def naming_missing_files() -> Iterator[None]:
+    """Refuse files that were named on the command line and are not there.
+
+    Raises:
+        RefusedFileError: With its name.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        if isinstance(error, RefusedError):
+            raise
+        told = f'{error.filename} does not exist; see --help'
+        raise RefusedFileError(told) from error
 
 
 class _Start(Hook):

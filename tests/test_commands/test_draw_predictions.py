@@ -17,7 +17,7 @@ def test_from_the_command_line(draw, run_tool, detection_files, tmp_path):
     assert min(Image.open(out).size) > 200
 
 
-def test_missing_results_are_one_clear_message(draw, detection_files, tmp_path):
+def test_missing_results_are_one_clear_message(refused, detection_files, tmp_path):
     (tmp_path / 'results.json').unlink()
-    with pytest.raises(SystemExit, match=r'results.json does not exist; see --help'):
-        draw.main([*map(str, detection_files.values())])
+    told = refused('draw_predictions', *map(str, detection_files.values()))
+    assert told.endswith('results.json does not exist; see --help\n')

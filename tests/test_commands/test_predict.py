@@ -120,8 +120,11 @@ def test_maps_go_on_where_they_were_interrupted(
         return explain(trained, example, *how)
 
     monkeypatch.setattr(compare, 'explain', interrupted)
-    load_tool('activation_maps').main(words)
-    assert 'interrupted: 3 of 6 images' in capsys.readouterr().err
+    with pytest.raises(SystemExit, match=r'^130$'):
+        load_tool('activation_maps').main(words)
+    said = capsys.readouterr().err
+    assert 'interrupted: 3 of 6 images' in said
+    assert 'interrupted; the same command goes on: ' in said.splitlines()[-1]
     record = read_record(tmp_path / 'maps.json')
     assert record.notes[-1] == 'Interrupted after 3 of 6 images.'
     assert len(asked) == 4 + 2, 'and two that are shown'

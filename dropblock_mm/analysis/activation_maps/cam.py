@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from dropblock_mm.analysis.activation_maps.by_rows import BY_ROWS
 from dropblock_mm.errors import RefusedValueError
 
 _DEPTH = 2  # of a layer's parts that are looked at for maps, if it gives none
@@ -137,6 +136,11 @@ class Watched:
             raise RefusedValueError(
                 f'--layer {layer!r} gave no map (N, C, H, W). {hint}'
             )
+        if len(self.maps[0]) > 1:
+            raise RefusedValueError(
+                f'--layer {layer!r} gave maps of {len(self.maps[0])} regions, and the '
+                "image's are wanted. Name a layer in front of it, such as 'backbone'."
+            )
         return self.maps
 
 
@@ -148,17 +152,14 @@ def _note(
 
 
 class _KeepGradients(TorchFunctionMode):
-    """Lets ``detach`` pass: mmdet's heads detach scores before they choose boxes.
-
-    And has what is done to many regions lead back to those alone that count.
-    """
+    """Lets ``detach`` pass: mmdet's heads detach scores before they choose boxes."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         if func is torch.Tensor.detach:
             return args[0]
-        return BY_ROWS.get(func, func)(*args, **(kwargs or {}))
+        return func(*args, **(kwargs or {}))
 
 
 @contextmanager

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
+from mmdet.models.roi_heads.bbox_heads import (
+    BBoxHead,
+    ConvFCBBoxHead,
+    DoubleConvFCBBoxHead,
+)
 from mmdet.models.roi_heads.roi_extractors import BaseRoIExtractor
+from mmdet.models.roi_heads.shared_heads import ResLayer
 from torch import nn
 
-from dropblock_mm.analysis.activation_maps.by_rows import aligned_by_rows
+from dropblock_mm.analysis.activation_maps.back import region_by_region, stop_at_zero
 from dropblock_mm.analysis.activation_maps.cam import hires_cam, watching
 from dropblock_mm.analysis.activation_maps.explanation import (
     Explanation,
@@ -23,6 +32,10 @@ from dropblock_mm.analysis.trained.truth import Truth
 from dropblock_mm.errors import RefusedValueError
 
 MATCH_IOU = 0.5
+# A region is none of the others' business in these; DIIHead, say, mixes them.
+_ONE_BY_ONE = {
+    kind.forward for kind in (BBoxHead, ConvFCBBoxHead, DoubleConvFCBBoxHead, ResLayer)
+}
 
 
 def explain_box(
@@ -39,8 +52,10 @@ def explain_box(
     """
     model: Any = trained.model
     module, batch = find_layer(model, layer), batch_of(trained, example)
-    aligned = aligned_by_rows(_region_layers(model))
-    with aligned, watching(model, module, True, through_detach=True) as watched:
+    with (
+        _short_way_back(model),
+        watching(model, module, True, through_detach=True) as watched,
+    ):
         found = _predicted(model, batch)
         index = _box_to_explain(found, target)
         maps = watched.found(layer)
@@ -57,10 +72,23 @@ def explain_box(
     )
 
 
-def _region_layers(model: nn.Module) -> list[nn.Module]:
-    """Return what cuts regions out of the levels of a pyramid."""
-    extractors = [m for m in model.modules() if isinstance(m, BaseRoIExtractor)]
-    return [layer for extractor in extractors for layer in extractor.roi_layers]
+@contextmanager
+def _short_way_back(model: nn.Module) -> Iterator[None]:
+    """Around a pass: a box leads back through its region, and its level, alone."""
+    parts = list(model.modules())
+    heads = [part for part in parts if type(part).forward in _ONE_BY_ONE]
+    extractors = [part for part in parts if isinstance(part, BaseRoIExtractor)]
+    handles = [
+        part.register_forward_hook(stop_at_zero)
+        for part in parts
+        if isinstance(part, BaseDenseHead)
+    ]
+    try:
+        with region_by_region(heads, extractors):
+            yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _predicted(model: Any, batch: dict[str, Any]) -> Any:

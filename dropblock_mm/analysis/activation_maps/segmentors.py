@@ -6,11 +6,13 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.segmentors import EncoderDecoder
 from torch import Tensor, nn
 
+from dropblock_mm.analysis.activation_maps.back import WhereItCounts, on_grid
 from dropblock_mm.analysis.activation_maps.cam import grad_cam, watching
 from dropblock_mm.analysis.activation_maps.explanation import (
     Explanation,
@@ -24,6 +26,8 @@ from dropblock_mm.analysis.trained.images import Example
 from dropblock_mm.analysis.trained.models import TrainedModel, find_layer
 from dropblock_mm.analysis.trained.truth import Truth
 
+ENOUGH = 2  # rows of logits, and columns, for each of the layer's maps
+
 
 def explain_region(
     trained: TrainedModel,
@@ -36,11 +40,13 @@ def explain_region(
 
     Without a target, or for one without pixels, they are those that the model gives
     the class. The image is looked at in one pass, by models that slide a window too.
+    Where the head's logits are much finer than the layer's maps, some of their rows and
+    columns stand for all: the mean of many hardly changes, and the way back is shorter.
     """
     model: Any = trained.model
     module, batch = find_layer(model, layer), batch_of(trained, example)
     with watching(model, module, with_gradient=True) as watched:
-        labels, number, logits_of = _predicted(model, batch)
+        labels, number, mean_of = _predicted(model, batch)
         label = _commonest(labels) if target is None else target.label
         maps = watched.found(layer)
         predicted = (labels == label).cpu().numpy()
@@ -50,9 +56,8 @@ def explain_region(
             return None if target is None else not_found(maps, target)
         check_label(label, max(number, 2))
         # A single map of logits is that of class 1.
-        logits = logits_of(min(label, number - 1))
-        share = torch.from_numpy(region / region.sum()).to(logits)
-        score = (logits * share).sum()
+        share = torch.from_numpy(region / region.sum()).to(maps[-1])
+        score = mean_of(min(label, number - 1), share, maps[-1])
         activation = (method or grad_cam)(maps, score)
     union = (predicted | region).sum()
     right = None if known is None else bool((predicted & region).sum() / union >= 0.5)
@@ -64,11 +69,15 @@ def explain_region(
     )
 
 
-Predicted = tuple[Tensor, int, Callable[[int], Tensor]]
+Predicted = tuple[Tensor, int, Callable[[int, Tensor, Tensor], Tensor]]
 
 
 def _predicted(model: Any, batch: dict[str, Any]) -> Predicted:
-    """Return labels Tensor[H, W], how many maps of logits, and a getter of one."""
+    """Return labels Tensor[H, W], how many maps of logits, and what sums up one.
+
+    That takes the map's number, the share of each pixel, Tensor[H, W], and the layer's
+    map.
+    """
     if _enlarges_logits_alone(model):
         return _predicted_small(model, batch)
     sliding = model.test_cfg
@@ -79,7 +88,11 @@ def _predicted(model: Any, batch: dict[str, Any]) -> Predicted:
     finally:
         model.test_cfg = sliding
     logits = found.seg_logits.data
-    return found.pred_sem_seg.data[0], len(logits), lambda index: logits[index]
+
+    def mean_of(index: int, share: Tensor, _: Tensor) -> Tensor:
+        return (logits[index] * share).sum()
+
+    return found.pred_sem_seg.data[0], len(logits), mean_of
 
 
 def _enlarges_logits_alone(model: Any) -> bool:
@@ -100,18 +113,29 @@ def _predicted_small(model: Any, batch: dict[str, Any]) -> Predicted:
     Going back through the enlarged maps of all classes would cost as much as the
     decode head.
     """
-    small = model(batch['inputs'], mode='tensor')
+    with WhereItCounts():
+        small = model(batch['inputs'], mode='tensor')
     (sample,) = batch['data_samples']
     predict_by_feat = model.decode_head.predict_by_feat
     with torch.no_grad():
         whole = predict_by_feat(small, [sample.metainfo])
         found = model.postprocess_result(whole, [copy.copy(sample)])[0]
 
-    def logits_of(index: int) -> Tensor:
-        one = predict_by_feat(small[:, index : index + 1], [sample.metainfo])
-        return _as_image(one, sample.metainfo, model.align_corners)[0, 0]
+    def mean_of(index: int, share: Tensor, map_: Tensor) -> Tensor:
+        logits = small[:, index : index + 1]
+        # The image's logits are sums of these: how much of each is in the mean?
+        cells = torch.zeros_like(logits, requires_grad=True)
+        image = _as_image(
+            predict_by_feat(cells, [sample.metainfo]),
+            sample.metainfo,
+            model.align_corners,
+        )
+        (shares,) = torch.autograd.grad(image[0, 0], cells, share)
+        finer = min(np.floor_divide(logits.shape[2:], map_.shape[2:]))
+        step = max(int(finer) // ENOUGH, 1)
+        return (logits * on_grid(shares, step)).sum()
 
-    return found.pred_sem_seg.data[0], small.shape[1], logits_of
+    return found.pred_sem_seg.data[0], small.shape[1], mean_of
 
 
 def _as_image(maps: Tensor, meta: dict[str, Any], align_corners: bool) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from dropblock_mm.analysis.figures.record import FigureRecord, NumberTable
 from dropblock_mm.analysis.figures.style import DROPPED, ORANGE
 from dropblock_mm.analysis.masks import MaskDraws, SiteMasks
 from dropblock_mm.errors import RefusedFileError, RefusedValueError
+from dropblock_mm.runs.checkpoints.whole_files import write_whole
 
 PANEL = 260  # pixels of a panel's longer side
 STRIP = 6
@@ -176,14 +178,16 @@ def save_animation(images: Sequence[Image.Image], path: Path) -> None:
         images = [image.quantize(64, dither=Image.Dither.NONE) for image in images]
     durations = [150] * (len(images) - 1) + [150 * HOLD]
     kind = {'.apng': 'PNG', '.webp': 'WEBP'}.get(path.suffix.lower(), 'GIF')
+    buffer = io.BytesIO()
     images[0].save(
-        path,
+        buffer,
         kind,
         save_all=True,
         append_images=list(images[1:]),
         duration=durations,
         loop=0,
     )
+    write_whole(buffer.getvalue(), path)
 
 
 def mask_record(

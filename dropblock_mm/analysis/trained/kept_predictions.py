@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
 from collections.abc import Iterator, Mapping
@@ -64,7 +65,9 @@ class KeptPredictions:
         path = Path(prediction.path)
         name = _name(number, path)
         picture = self.folder / name
-        Image.fromarray(np.asarray(prediction.drawn)).save(picture)
+        buffer = io.BytesIO()
+        Image.fromarray(np.asarray(prediction.drawn)).save(buffer, 'png')
+        write_whole(buffer.getvalue(), picture)
         self._entries[name] = {
             'image': prediction.path,
             'sha256': digest(path),

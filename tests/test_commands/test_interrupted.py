@@ -1,0 +1,54 @@
+"""Ctrl-C ends every command in one line, with a shell's status."""
+
+import importlib
+import signal
+import sys
+
+import pytest
+
+from dropblock_mm.commands.interrupted import InterruptedCommandError, interruptible
+from dropblock_mm.programs import PROGRAMS, module_of
+
+GO_ON = {'activation-maps', 'robustness', 'predict', 'compare', 'sweep', 'reproduce'}
+GO_ON |= {'voc-aug'}
+
+
+@pytest.mark.parametrize('name', PROGRAMS)
+def test_every_command_ends_in_one_line(name, monkeypatch, capsys):
+    command = importlib.import_module(module_of(name))
+
+    def pressed(argv):
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(command, 'parse_args', pressed)
+    with pytest.raises(SystemExit) as stop:
+        command.main(['a b', '--to', 'type'])
+    assert stop.value.code == 130
+    out, told = capsys.readouterr()
+    assert not out
+    does = 'goes on' if name in GO_ON else 'begins anew'
+    assert told.startswith(f'\ninterrupted; the same command {does}: ')
+    assert told.endswith(f"{name.replace('-', '_')}.py 'a b' --to type\n")
+    assert told.count('\n') == 2
+
+
+def test_a_command_may_say_more(capsys):
+    @interruptible('test')
+    def main(argv=None):
+        raise InterruptedCommandError('half is done', 143)
+
+    with pytest.raises(SystemExit, match=r'^143$'):
+        main()
+    assert capsys.readouterr().err == 'half is done\n'
+
+
+def test_what_was_typed_is_what_is_said(monkeypatch, capsys):
+    @interruptible('test')
+    def main(argv=None):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, 'argv', ['dropblock-mm test', 'CONFIG', 'CHECKPOINT'])
+    with pytest.raises(SystemExit, match=r'^130$'):
+        main()
+    told = capsys.readouterr().err
+    assert told.endswith(': dropblock-mm test CONFIG CHECKPOINT\n')
