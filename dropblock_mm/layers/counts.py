@@ -40,6 +40,6 @@ def count_units(
         whole, each = unwrapped(x), unwrapped(kept)
         masks = each.numel() if isinstance(each, Tensor) else 1
         times = whole.numel() // (x.numel() * masks) if x.numel() else 1
-        total = each.sum() if masks > 1 else each
+        total = each.sum() if isinstance(each, Tensor) else each
         kept_units.add_(total * times if times > 1 else total)
         seen_units.add_(whole.numel())

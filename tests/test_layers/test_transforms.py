@@ -90,6 +90,15 @@ def test_vmap_within_vmap(layer, samples):
     assert counts(layer) == nonzeros(out)
 
 
+def test_vmap_over_a_single_sample(layer, samples):
+    one = vmap(layer, randomness='different')
+    out = one(samples[:1])
+    assert counts(layer) == nonzeros(out)
+    layer.reset_count()
+    out = vmap(one, randomness='same')(samples.unsqueeze(1))
+    assert counts(layer) == nonzeros(out)
+
+
 def test_vmap_says_itself_that_it_wants_to_know(layer, samples):
     with pytest.raises(RuntimeError, match="'same' or 'different'"):
         vmap(layer)(samples)
