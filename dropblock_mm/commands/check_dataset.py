@@ -171,9 +171,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from dropblock_mm.data_checks.thorough import as_dict
     from dropblock_mm.runs.checkpoints.whole_files import write_whole
+    from dropblock_mm.runs.folders import check_out
     from dropblock_mm.runs.messages import one_message
 
     with one_message():
+        if args.json:
+            check_out(args.json, '--json')
         reports = check(args)
     print_report(reports, Console(highlight=False, width=_width()))
     found = as_dict(reports)

@@ -139,6 +139,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     from dropblock_mm.analysis.cost import report
     from dropblock_mm.analysis.cost.estimate import Settings, estimate
+    from dropblock_mm.runs.folders import check_out
     from dropblock_mm.runs.messages import one_message
 
     if args.device == 'cuda' and not torch.cuda.is_available():
@@ -155,6 +156,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         load=args.load,
         load_from=args.load_from,
     )
+    if args.json:
+        with one_message():
+            check_out(args.json, '--json')
     found = []
     for name in args.configs:
         with (

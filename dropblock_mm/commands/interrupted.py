@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import TypeVar
 
 from dropblock_mm.programs import typed
 
@@ -25,13 +25,13 @@ class InterruptedCommandError(KeyboardInterrupt):
         self.told, self.status = told, status
 
 
-Given = ParamSpec('Given')
 Result = TypeVar('Result')
+Main = Callable[..., Result]  # of the words of a command line, or of sys.argv's
 
 
 def interruptible(
     name: str, *, goes_on: bool = False
-) -> Callable[[Callable[Given, Result]], Callable[Given, Result]]:
+) -> Callable[[Main[Result]], Main[Result]]:
     """Have a command's ``main`` end with one line and status 130 at Ctrl-C.
 
     Args:
@@ -41,16 +41,16 @@ def interruptible(
     """
     does = 'goes on' if goes_on else 'begins anew'
 
-    def decorate(main: Callable[Given, Result]) -> Callable[Given, Result]:
+    def decorate(main: Main[Result]) -> Main[Result]:
         @wraps(main)
-        def ending(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+        def ending(argv: Sequence[str] | None = None) -> Result:
             try:
-                return main(*args, **kwargs)
+                return main(argv)
             except InterruptedCommandError as error:
                 print(error.told, file=sys.stderr, flush=True)
                 sys.exit(error.status)
             except KeyboardInterrupt:
-                again = typed(name, *_words(*args, **kwargs))
+                again = typed(name, *(sys.argv[1:] if argv is None else argv))
                 told = f'\ninterrupted; the same command {does}: {again}'
                 print(told, file=sys.stderr, flush=True)
                 sys.exit(INTERRUPTED)
@@ -58,8 +58,3 @@ def interruptible(
         return ending
 
     return decorate
-
-
-def _words(argv: Sequence[str] | None = None) -> list[str]:
-    """Return a command line, as ``main`` takes it."""
-    return list(sys.argv[1:] if argv is None else argv)

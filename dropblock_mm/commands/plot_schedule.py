@@ -80,6 +80,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         report = report_of(args.config, args.dropblock, input_size=size)
         kinds = site_kinds(report)
         cfg = runs.load_config(args.config, extend=with_fragment(args.dropblock))
+        runs.require(cfg, 'train_dataloader', 'train_cfg')
         length = training_length(cfg, args.config, args.num_images)
         curves = schedule_curves(kinds, schedule_of(cfg), length)
     with house_style():

@@ -158,9 +158,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     from dropblock_mm.analysis.sites.config_report import report_of
     from dropblock_mm.runs.checkpoints.whole_files import write_whole
+    from dropblock_mm.runs.folders import check_out
     from dropblock_mm.runs.messages import one_message
 
     with one_message():
+        if args.json and args.json != '-':
+            check_out(args.json, '--json')
         report = report_of(
             args.config,
             args.dropblock,

@@ -45,10 +45,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     from dropblock_mm.runs.checkpoints.publishing import publish
     from dropblock_mm.runs.checkpoints.safe_loading import keep_loading_safe
     from dropblock_mm.runs.checkpoints.whole_files import megabytes
+    from dropblock_mm.runs.folders import check_out
     from dropblock_mm.runs.messages import one_message
 
     keep_loading_safe()
     with one_message():
+        if args.out:
+            check_out(args.out, 'OUT')
         out = publish(args.checkpoint, args.out, ema=args.ema)
     print(f'wrote {out} ({megabytes(out.stat().st_size)})')
 

@@ -54,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from dropblock_mm.analysis.html_report.page import render
     from dropblock_mm.runs.checkpoints.safe_loading import keep_loading_safe
     from dropblock_mm.runs.checkpoints.whole_files import megabytes, write_whole
+    from dropblock_mm.runs.folders import check_out
     from dropblock_mm.runs.messages import one_message
 
     keep_loading_safe()
@@ -64,6 +65,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     first = args.paths[0]
     out = args.out or (first if first.is_dir() else first.parent) / 'report.html'
     with one_message():
+        check_out(out)
         with progress('runs', count_runs(args.paths)) as advance:
             page = build_page(args.paths, args.title, made, advance)
         content = render(page).encode()

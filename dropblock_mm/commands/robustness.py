@@ -102,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         model_files,
         open_model,
     )
-    from dropblock_mm.analysis.trained.same_data import check_same_data
+    from dropblock_mm.analysis.trained.same_data import check_same_data, check_same_task
     from dropblock_mm.commands.progress import progress
     from dropblock_mm.runs.messages import one_message
 
@@ -114,6 +114,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         check_names_differ(files)
         check_grid(grid)
         models = [open_model(file, args.cfg_options) for file in files]
+        check_same_task(models)
         what = models_asked(files, args.cfg_options) | {'dropblock': args.dropblock}
         points = known_points(known_numbers(args.out), what)
         cfgs = [model.cfg for model in models]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -15,7 +14,7 @@ from dropblock_mm.data_checks.classifiers import spare_outputs
 from dropblock_mm.data_checks.duplicates import copies, in_two_classes, shared_images
 from dropblock_mm.data_checks.entries import DataSetEntry
 from dropblock_mm.data_checks.inventory import inventory
-from dropblock_mm.data_checks.jobs import Job, Outcome, do, mirrored_as_turned
+from dropblock_mm.data_checks.jobs import Job, do, mirrored_as_turned
 from dropblock_mm.data_checks.json_files import forget_json
 from dropblock_mm.data_checks.layouts import Look, layout_of
 from dropblock_mm.data_checks.problems import (
@@ -25,6 +24,7 @@ from dropblock_mm.data_checks.problems import (
     tally,
     warning,
 )
+from dropblock_mm.datasets.pool import done_in_order
 
 ODD = warning('settings that may not be meant', 'Training takes them as they are.')
 KEPT_EXAMPLES = 100
@@ -131,7 +131,9 @@ class _Merged:
         bars.begin(entry.key, len(jobs))
         values: set[int] = set()
         labelled: dict[bytes, Job] = {}
-        for job, outcome in zip(jobs, outcomes(jobs, workers), strict=True):
+        for job, outcome in zip(
+            jobs, done_in_order(do, jobs, workers, _CHUNK), strict=True
+        ):
             self.opened += copies(job.image, outcome.digest, entry.loop, seen)
             self.opened += in_two_classes(job, outcome.digest, labelled)
             self.opened += [p for p in outcome.problems if p[0] not in _COUNTED]
@@ -155,15 +157,6 @@ def is_same(one: DataSetEntry, other: DataSetEntry) -> bool:
         for entry in (one, other)
     ]
     return kept[0] == kept[1] and one.ignored == other.ignored
-
-
-def outcomes(jobs: Sequence[Job], workers: int) -> Iterator[Outcome]:
-    """Do the jobs, in their order."""
-    if workers < 1:
-        yield from map(do, jobs)
-        return
-    with ProcessPoolExecutor(workers) as pool:
-        yield from pool.map(do, jobs, chunksize=_CHUNK)
 
 
 def total(reports: Sequence[DatasetReport], is_error: bool) -> int:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image
 
+from dropblock_mm.datasets.pool import done_in_order
 from dropblock_mm.datasets.voc_aug import check_label_map, encode, read_label_map
 from dropblock_mm.errors import RefusedError
 
@@ -136,11 +136,8 @@ def find_flaws(
     names: Sequence[str], work: Callable[[str], str], workers: int, show: Progress
 ) -> list[str]:
     """Do the work for all names; return its flaws."""
-    if workers < 1:
-        return [flaw for flaw in show(map(work, names)) if flaw]
-    with ProcessPoolExecutor(workers) as pool:
-        found = pool.map(work, names, chunksize=_CHUNK)
-        return [flaw for flaw in show(found) if flaw]
+    found = done_in_order(work, names, workers, _CHUNK)
+    return [flaw for flaw in show(found) if flaw]
 
 
 def convert_all(

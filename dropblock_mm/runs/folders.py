@@ -25,8 +25,36 @@ def check_work_dir(cfg: Config) -> None:
     Raises:
         RefusedFileError: It, or a folder above it, is a file or may not be written.
     """
-    asked = f'--work-dir={cfg.work_dir!r}'
-    path = Path(cfg.work_dir).expanduser().absolute()
+    check_folder(cfg.work_dir, f'--work-dir={cfg.work_dir!r}')
+
+
+def check_out(path: str | Path, option: str = '--out') -> None:
+    """Refuse a file that cannot be written, before minutes of work for it.
+
+    Args:
+        path: The file.
+        option: That it was given by.
+
+    Raises:
+        RefusedFileError: It is a folder, or its own folder cannot be written.
+    """
+    asked = f'{option} {str(path)!r}'
+    if Path(path).is_dir():
+        raise RefusedFileError(f'{asked} is a folder. Give the name of a file in it.')
+    check_folder(Path(path).parent, asked)
+
+
+def check_folder(folder: str | Path, asked: str) -> None:
+    """Refuse what is no folder and cannot become one; make nothing.
+
+    Args:
+        folder: It need not exist.
+        asked: What the user typed.
+
+    Raises:
+        RefusedFileError: It, or a folder above it, is a file or may not be written.
+    """
+    path = Path(folder).expanduser().absolute()
     above = next(p for p in (path, *path.parents) if os.path.lexists(p))
     if not above.is_dir():
         raise RefusedFileError(

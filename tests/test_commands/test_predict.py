@@ -56,7 +56,7 @@ def test_predictions_go_on_where_they_were_interrupted(
     monkeypatch.setattr(predictions, '_classifier', interrupted)
     with pytest.raises(SystemExit, match='130'):
         load_tool('predict').main(words)
-    assert 'the same command goes on: ' in capsys.readouterr().out
+    assert 'the same command goes on: ' in capsys.readouterr().err
     told = json.loads((out / 'one/predictions.json').read_text())
     assert list(told) == ['0000_0.png', '0001_1.png']
     # Two are known; of one of these the picture was lost.
@@ -161,7 +161,7 @@ def test_robustness_goes_on_where_it_was_interrupted(
     monkeypatch.setattr(robustness, 'evaluate', interrupted)
     with pytest.raises(SystemExit, match='130'):
         load_tool('robustness').main(words)
-    assert 'the same command goes on: ' in capsys.readouterr().out
+    assert 'the same command goes on: ' in capsys.readouterr().err
     record = read_record(tmp_path / 'r.json')
     assert len(record.numbers['points']) == 2
     assert 'Not finished.' in record.notes

@@ -60,8 +60,8 @@ class _Again(torch.autograd.Function):
         with torch.enable_grad():
             chosen = [row[counts] for row in rows]
             again = ctx.part(*whole, *chosen)
-        outputs = again if isinstance(again, tuple) else (again,)
-        outputs = [out for out in outputs if out is not None]
+        several = again if isinstance(again, tuple) else (again,)
+        outputs = [out for out in several if out is not None]
         wanted = [x for x in (*whole, *chosen) if x.requires_grad]
         found = iter(
             torch.autograd.grad(
@@ -144,7 +144,8 @@ class _Conv2d(torch.autograd.Function):
             return None, *nothing
         _, strides, paddings, dilations, groups = ctx.how
         grids = [_grid(cells.any(dim=1)), _grid(cells.any(dim=0))]
-        part = grad[(..., *grids)]
+        rows, columns = grids
+        part = grad[:, :, rows, columns]
         steps = [s * grid.step for s, grid in zip(strides, grids, strict=True)]
         # What the part was computed from: its size, and where its corner lies.
         sizes = [

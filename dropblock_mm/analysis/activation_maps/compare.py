@@ -18,7 +18,11 @@ from dropblock_mm.analysis.trained.images import (
     user_pipeline,
 )
 from dropblock_mm.analysis.trained.models import TrainedModel, build_test_loader
-from dropblock_mm.analysis.trained.same_data import check_same_image, check_same_length
+from dropblock_mm.analysis.trained.same_data import (
+    check_same_image,
+    check_same_length,
+    check_same_task,
+)
 from dropblock_mm.analysis.trained.truth import Truth
 
 INSTEAD = ', or give images: --images FILE...'
@@ -59,7 +63,7 @@ class SameImages:
         limit: How many of the test data at most, evenly spaced.
 
     Raises:
-        RefusedError: The models' test data differ, or an image cannot be read.
+        RefusedError: The models' tasks or test data differ, or an image cannot be read.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class SameImages:
         paths: Sequence[Path] = (),
         limit: int | None = None,
     ) -> None:
+        check_same_task(models)
         self.models, self.paths = models, list(paths)
         self.names = [model.name for model in models]
         self.pipelines = [user_pipeline(m) for m in models] if paths else []

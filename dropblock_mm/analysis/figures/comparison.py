@@ -51,6 +51,7 @@ def draw_values(panel: Axes, comparison: Comparison) -> None:
                 ha='center',
             )
     _name(panel, [arm.name for arm in arms])
+    panel.margins(x=0.12)  # room for what is written over the outermost
     panel.set(title='Every seed, and the mean', xlabel=comparison.metric)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from dropblock_mm.errors import RefusedFileError, RefusedValueError
 from dropblock_mm.runs.checkpoints.whole_files import write_whole
+from dropblock_mm.runs.folders import check_out
 
 SCHEMA = 1
 PICTURES = ('.png', '.svg')
@@ -93,11 +94,13 @@ def check_picture_name(path: Path, ends: Sequence[str] = PICTURES) -> Path:
 
     Raises:
         RefusedValueError: Its ending is of no kind of picture.
+        RefusedFileError: It is a folder, or its own folder cannot be written.
     """
     if path.suffix.lower() not in ends:
         raise RefusedValueError(
             f'--out {str(path)!r}: give a file that ends in {" or ".join(ends)}.'
         )
+    check_out(path)
     return path
 
 

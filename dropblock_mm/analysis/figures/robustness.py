@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from dropblock_mm.analysis.figures.record import FigureRecord, NumberTable
 from dropblock_mm.analysis.figures.style import BLUE, GREEN, ORANGE, RED
 from dropblock_mm.analysis.robustness import Curve
 
 COLOURS, MARKERS = (BLUE, ORANGE, GREEN, RED), 'os^D'
+LINES = '-', '--', '-.', ':'
 
 
 def draw_robustness(curves: Sequence[Curve], metric: str) -> Figure:
@@ -35,10 +37,13 @@ def draw_robustness(curves: Sequence[Curve], metric: str) -> Figure:
                 curve.spreads,
                 color=COLOURS[index % len(COLOURS)],
                 marker=MARKERS[index % len(MARKERS)],
+                # What lies under another curve shows through its gaps.
+                linestyle=LINES[index % len(LINES)],
                 capsize=3,
                 label=curve.model,
             )
         panel.set(title=f'block_size {block_size}', xlabel='keep_prob at test time')
+        panel.xaxis.set_major_locator(MaxNLocator(5, steps=(1, 2, 5, 10)))
         panel.grid(alpha=0.3)
     panels[0].set_ylabel(metric)
     panels[0].set_ylim(0, max(1.1 * max(max(c.means) for c in curves), 0.05))

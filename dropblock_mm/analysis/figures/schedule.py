@@ -12,6 +12,7 @@ from dropblock_mm.analysis.schedule import ScheduleCurves, StageCurve
 from dropblock_mm.injection.sites import readable_name
 from dropblock_mm.runs.training_log import TrainingLog
 
+LINES = '-', '--', '-.', ':'
 LOGGED = 'target_keep_rate.'
 Series = tuple[list[int], list[float]]
 
@@ -34,7 +35,9 @@ def draw_schedule(curves: ScheduleCurves, logged: Mapping[str, Series]) -> Figur
     figure = Figure(figsize=(8, 9), layout='constrained')
     rates, gammas, kept = figure.subplots(3, 1, sharex=True)
     for index, stage in enumerate(curves.stages):
-        look = {'color': f'C{index}', 'label': stage.kind.label}
+        # Of stages with one keep_prob, the lower shows through the gaps of the upper.
+        look = {'color': f'C{index}', 'linestyle': LINES[index % len(LINES)]}
+        look['label'] = stage.kind.label
         rates.plot(curves.iterations, stage.keep_prob, **look)
         if stage.gamma is not None:
             gammas.plot(curves.iterations, stage.gamma, **look)

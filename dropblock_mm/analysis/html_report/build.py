@@ -51,11 +51,16 @@ def build_page(
     for path in paths:
         before, whole = len(page.sections), path.resolve()
         there_already = any(folder.is_relative_to(whole) for folder in seen)
-        if path.is_file():
+        if path.is_file() and path.suffix == '.pth':
             page.sections.append(checkpoint_section(path))
         elif path.is_dir():
             for folder in _new_folders(path, seen):
                 _add_content(page, runs, folder, _name(folder, path), advance)
+        elif path.is_file():
+            raise RefusedFileError(
+                f'{str(path)!r} is no checkpoint (*.pth). Give one, or the --work-dir '
+                'of a training.'
+            )
         else:
             raise RefusedFileError(
                 f'{str(path)!r} does not exist. Give the --work-dir of a training.'

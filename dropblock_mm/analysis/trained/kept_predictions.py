@@ -17,6 +17,7 @@ from PIL import Image
 from dropblock_mm.analysis.trained.asked import digest
 from dropblock_mm.analysis.trained.predictions import Prediction
 from dropblock_mm.runs.checkpoints.whole_files import write_whole
+from dropblock_mm.runs.folders import check_folder
 
 KEEP_EVERY = 30.0  # seconds between writing down what was found
 _OWN = ('image', 'sha256', 'told')  # of an entry, beside what the model found
@@ -29,9 +30,13 @@ class KeptPredictions:
         folder: Of the model.
         what: What is asked of which model, as JSON has it. Predictions of an earlier
             call for something else are made anew.
+
+    Raises:
+        RefusedFileError: The folder cannot be written.
     """
 
     def __init__(self, folder: Path, what: Mapping[str, Any]) -> None:
+        check_folder(folder, f'--out-dir {str(folder.parent)!r}')
         self.folder = folder
         asked = folder / 'asked.json'
         same = _read(asked) == what

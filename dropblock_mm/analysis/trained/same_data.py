@@ -6,7 +6,24 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from dropblock_mm.analysis.trained.models import TrainedModel
 from dropblock_mm.errors import RefusedValueError
+
+
+def check_same_task(models: Sequence[TrainedModel]) -> None:
+    """Check that models are of one library: detectors, segmentors or classifiers.
+
+    Raises:
+        RefusedValueError: They are not.
+    """
+    first = models[0]
+    for model in models[1:]:
+        if model.library != first.library:
+            raise RefusedValueError(
+                f'{first.name} is a model of {first.library} and {model.name} one of '
+                f'{model.library}, which do different things. Compare models of one '
+                'task.'
+            )
 
 
 def check_same_data(names: Sequence[str], datasets: Sequence[Any]) -> None:
