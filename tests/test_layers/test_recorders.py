@@ -82,7 +82,7 @@ def test_injected_layers_work_in_a_traced_model():
     x = torch.randn(2, 3, 32, 32)
     traced(x)
     assert all(site.layer.seen_units > 0 for site in sites)
-    # Those that hooks call are no part of the traced model, and follow the other's mode.
+    # Those that hooks call are no part of the traced model: they follow the other.
     model.eval()
     torch.testing.assert_close(traced.eval()(x), model(x))
 
