@@ -48,7 +48,7 @@ optim_wrapper = dict(
     clip_grad=dict(max_norm=10))
 param_scheduler = []
 randomness = dict(seed=0)
-train_cfg = dict(max_epochs=4)
+train_cfg = dict(max_epochs=4, val_interval=4)
 default_hooks = dict(logger=dict(interval=1))
 """
 
