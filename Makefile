@@ -7,8 +7,9 @@ VENV := .venv$(if $(filter onedl,$(STACK)),-onedl)
 BASE := $(or $(PYTHON),python3)
 RUN := $(VENV)/bin/python
 # A worker for each core, of a few GiB each; tests in them have one thread.
-TEST := OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses auto --maxprocesses 4 \
-	--dist worksteal
+# They start Python a hundred times, so its bytecode is kept whatever the shell says.
+TEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(RUN) -m pytest \
+	--numprocesses auto --maxprocesses 4 --dist worksteal
 BUILD_DOCS := $(RUN) -m sphinx -W --keep-going -q -b html docs/en docs/en/_build/html
 
 .DEFAULT_GOAL := help

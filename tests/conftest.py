@@ -5,8 +5,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections import OrderedDict
 from pathlib import Path
 
@@ -138,27 +136,20 @@ def refused(load_tool, capsys):
 
 @pytest.fixture
 def run_tool(repo_root, tmp_path):
-    """A function that runs a tool in a process and returns its output."""
-    environment = {
-        **os.environ,
-        'PYTHONPATH': str(repo_root),
-        # Two threads on two busy cores wait for each other most of the time.
-        'OMP_NUM_THREADS': '1',
-    }
-    environment.pop('LOCAL_RANK', None)
+    """A function that runs a tool in a process and returns its output.
+
+    The process is forked from one that has imported the libraries. That the tools start
+    from nothing, too, is shown by the tests of the launchers, of ``reproduce`` and of
+    ``python -m dropblock_mm``.
+    """
 
     def run(name, *argv):
-        done = subprocess.run(
-            [sys.executable, str(repo_root / f'tools/{name}.py'), *argv],
-            env=environment,
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout[-4000:]
-        return done.stdout
+        output = tmp_path / f'{name.replace("/", "_")}.txt'
+        script = repo_root / f'tools/{name}.py'
+        process = start_script(script, argv, output, folder=tmp_path)
+        process.join()
+        assert process.exitcode == 0, output.read_text()[-4000:]
+        return output.read_text()
 
     return run
 

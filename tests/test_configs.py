@@ -29,7 +29,7 @@ FRAGMENT_HOSTS = {
     'efficientnet': 'mmdet::efficientnet/retinanet_effb3_fpn_8xb4-crop896-1x_coco.py',
     'hrnet': 'mmseg::hrnet/fcn_hr18s_4xb2-40k_cityscapes-512x1024.py',
     'mobilenet': 'mmdet::yolo/yolov3_mobilenetv2_8xb24-320-300e_coco.py',
-    'decode_head': 'mmseg::fcn/fcn_r50-d8_4xb4-20k_voc12aug-512x512.py',
+    'decode_head': 'mmseg::fcn/fcn_r18-d8_4xb2-80k_cityscapes-512x1024.py',
     'resnet_c4c5': 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py',
     'resnet_c4c5_dropout': 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py',
     'resnet_c4c5_spatial_dropout': 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py',

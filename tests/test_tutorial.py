@@ -1,6 +1,6 @@
 """The page that runs when it is built, and the directive that runs it."""
 
-import importlib
+import importlib.util
 import re
 import shlex
 import shutil
@@ -45,9 +45,12 @@ python -c "from PIL import Image; Image.new('RGB', (2, 2)).save('dot.png')"
 
 @pytest.fixture
 def cells(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / 'docs/extensions')
-    yield importlib.import_module('cells')
-    sys.modules.pop('cells', None)
+    path = ROOT / 'docs/extensions/cells.py'
+    spec = importlib.util.spec_from_file_location('cells', path)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, 'cells', module)  # where Sphinx looks first
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture

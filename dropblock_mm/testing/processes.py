@@ -26,7 +26,19 @@ import torch
 
 _PRELOADED = [
     'mmdet.models',
+    'mmdet.engine',
+    'mmdet.visualization',
     'dropblock_mm.models.decode_heads.retina_seg_head',  # with mmseg's models
+    # What the commands import once they have read their arguments.
+    'dropblock_mm.commands.train',
+    'dropblock_mm.commands.test',
+    'dropblock_mm.hooks',
+    'dropblock_mm.runs.hooks',
+    'dropblock_mm.data_checks.build_errors',
+    'dropblock_mm.data_checks.loaded',
+    'dropblock_mm.data_checks.quick',
+    'matplotlib.backends.backend_agg',
+    'setuptools',  # MMEngine logs what extensions would be compiled with
     'dropblock_mm.testing.toy',
     __name__,
 ]
@@ -78,7 +90,11 @@ class Fault:
 
 
 def start_script(
-    script: Path, argv: Sequence[str], output: Path, fault: Fault | None = None
+    script: Path,
+    argv: Sequence[str],
+    output: Path,
+    fault: Fault | None = None,
+    folder: Path | None = None,
 ) -> BaseProcess:
     """Start ``main(argv)`` of a Python script in a process of its own.
 
@@ -87,11 +103,12 @@ def start_script(
         argv: Its arguments.
         output: File for what it prints.
         fault: What happens to it.
+        folder: Where it runs; here, if None.
 
     Returns:
         Process: It runs; ``exitcode`` is that of the script, or minus a signal.
     """
-    return start(_run, script, argv, output, fault)
+    return start(_run, script, argv, output, fault, folder or Path.cwd())
 
 
 def start(target: Callable[..., None], *arguments: Any) -> BaseProcess:
@@ -121,8 +138,15 @@ def hold(lock: object, ready: Path) -> None:
         raise SystemExit(9) from None
 
 
-def _run(script: Path, argv: Sequence[str], output: Path, fault: Fault | None) -> None:
+def _run(
+    script: Path,
+    argv: Sequence[str],
+    output: Path,
+    fault: Fault | None,
+    folder: Path,
+) -> None:
     """Do in the new process what the interpreter does with a script."""
+    os.chdir(folder)
     with output.open('w') as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)

@@ -79,8 +79,12 @@ def test_injected_layers_work_in_a_traced_model():
     )
     traced = fx.symbolic_trace(model)
     traced.train()
-    traced(torch.randn(2, 3, 32, 32))
+    x = torch.randn(2, 3, 32, 32)
+    traced(x)
     assert all(site.layer.seen_units > 0 for site in sites)
+    # Those that hooks call are no part of the traced model: they follow the other.
+    model.eval()
+    torch.testing.assert_close(traced.eval()(x), model(x))
 
 
 def test_quantisation_aware_training_goes_through(build, x):

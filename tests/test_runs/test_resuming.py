@@ -4,8 +4,6 @@ import inspect
 import itertools
 import multiprocessing
 import os
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,6 +20,7 @@ from torch.utils.data import Dataset, Sampler
 from dropblock_mm.runs import advance_sampler_alone
 from dropblock_mm.runs.checkpoints import safe_loading as safe
 from dropblock_mm.runs.resuming import AdvancedBatchSampler
+from dropblock_mm.testing.processes import start_script
 
 OURS = 'dropblock_mm.IterBasedTrainLoop'
 STOPPED, ITERATIONS, IMAGES, BATCH = 9, 14, 7, 2
@@ -211,21 +210,10 @@ def test_wherever_a_pass_ends(tmp_path, stopped):
     check(tmp_path, stopped, loader=loader)
 
 
-# Ending workers takes torch ten seconds and more.
-@pytest.mark.parametrize(
-    ('sampler', 'persistent'),
-    [
-        ('DefaultSampler', False),
-        *(
-            pytest.param(name, persistent, marks=pytest.mark.nightly)
-            for name, persistent in [
-                ('DefaultSampler', True),
-                ('InfiniteSampler', False),
-                ('InfiniteSampler', True),
-            ]
-        ),
-    ],
-)
+# Ending workers takes torch ten seconds and more; the ranks below have some too.
+@pytest.mark.nightly
+@pytest.mark.parametrize('sampler', ['DefaultSampler', 'InfiniteSampler'])
+@pytest.mark.parametrize('persistent', [False, True])
 def test_several_workers(tmp_path, sampler, persistent):
     loader = {
         'num_workers': 2,
@@ -311,8 +299,12 @@ def test_a_loader_that_is_built_is_advanced_as_mmengine_does(tmp_path):
     assert rest == whole[STOPPED:]
 
 
+def main(argv):
+    """Be one of two ranks; what a process of its own does with this file."""
+    _rank(int(argv[0]), Path(argv[1]))
+
+
 def _rank(rank, folder, world=2, stopped=STOPPED):
-    torch.set_num_threads(1)
     loops.time = SimpleNamespace(sleep=lambda seconds: None)
     torch.serialization.add_safe_globals(safe.mmengine_globals())
     os.environ.update(RANK=f'{rank}', LOCAL_RANK=f'{rank}', WORLD_SIZE=f'{world}')
@@ -329,22 +321,25 @@ def _rank(rank, folder, world=2, stopped=STOPPED):
         options['loader'] |= {'sampler': {'type': sampler, 'shuffle': True}}
         place = folder / sampler
         whole = train(place, ITERATIONS, every=stopped, **options)[0]
-        rest = train(place, ITERATIONS, resume=stopped, **options)[0]
+        rest, _, loaded = train(place, ITERATIONS, resume=stopped, **options)
         found[sampler] = (whole[stopped:], rest)
+        # Workers load ahead, at the beginning and at the end; not what was trained.
+        assert loaded < ITERATIONS * BATCH
     torch.save(found, folder / f'{rank}.pt')
     dist.destroy_process_group()
 
 
-def test_several_ranks(tmp_path, repo_root):
+def test_several_ranks(tmp_path):
     """With seeds that part, as DropBlock wants them, and none that is given."""
-    environment = {**os.environ, 'PYTHONPATH': str(repo_root)}
+    script = Path(__file__)
+    said = [tmp_path / f'{rank}.txt' for rank in range(2)]
     ranks = [
-        subprocess.Popen(
-            [sys.executable, __file__, str(rank), str(tmp_path)], env=environment
-        )
+        start_script(script, [str(rank), str(tmp_path)], said[rank])
         for rank in range(2)
     ]
-    assert [process.wait(300) for process in ranks] == [0, 0]
+    for process in ranks:
+        process.join(300)
+    assert [process.exitcode for process in ranks] == [0, 0], said[0].read_text()
     found = [torch.load(tmp_path / f'{rank}.pt') for rank in range(2)]
     for sampler in ('InfiniteSampler', 'DefaultSampler'):
         for rank in found:
@@ -398,7 +393,3 @@ def test_the_option_of_onedl_mmengine(tmp_path, monkeypatch, fast):
 
 def test_nothing_to_train_on_is_no_endless_loop():
     assert not [*AdvancedBatchSampler([], 2, skip=3)]
-
-
-if __name__ == '__main__':
-    _rank(int(sys.argv[1]), Path(sys.argv[2]))
