@@ -10,10 +10,14 @@ from mmengine.fileio.backends import backends
 
 from dropblock_mm.data_checks.entries import DataSetEntry
 from dropblock_mm.runs.nested_datasets import wrapped
+from dropblock_mm.runs.type_names import type_name
 
 
 def setting_flaws(entry: DataSetEntry) -> Iterator[str]:
     """Find settings that end training with an error about something else."""
+    if not entry.config.get('type'):
+        yield f"{entry.key}: it has no type. Name the data set's class."
+        return
     for look in (path_flaws, class_flaws, filter_flaws, index_flaws, pipeline_flaws):
         yield from look(entry)
 
@@ -109,8 +113,15 @@ def index_flaws(entry: DataSetEntry) -> Iterator[str]:
 
 
 def wrapper_flaws(holder: Mapping[str, Any], key: str) -> Iterator[str]:
-    """Find wrappers of nothing: what is made of them has no images."""
+    """Find wrappers of nothing, and settings that they meet with a bare error."""
     several, times = holder.get('datasets'), holder.get('times', 1)
+    share = holder.get('oversample_thr', 0)
+    if several is not None and not isinstance(several, (list, tuple)):
+        yield f'{key}.datasets: not a list. Give one of data sets.'
+    if not isinstance(share, (int, float)) or isinstance(share, bool):
+        yield f'{key}.oversample_thr={share!r}: not a number. Give a share of images.'
+    if 'pipeline' in holder:
+        yield from _mixing_flaws(holder, key)
     if isinstance(several, (list, tuple)) and not several:
         yield f'{key}.datasets=[]: no data set is in it. Give one or more.'
     repeats = 'times' in holder and 'dataset' in holder
@@ -121,11 +132,40 @@ def wrapper_flaws(holder: Mapping[str, Any], key: str) -> Iterator[str]:
 
 
 _PACKS = ('PackDetInputs', 'PackSegInputs')
+# These take several images, which MultiImageMixDataset alone gives them.
+_MIXES = ('Mosaic', 'MixUp', 'CopyPaste', 'RandomMosaic')
+_LIBRARIES = ('', 'mmdet', 'mmseg')
+
+
+def _mixing_flaws(holder: Mapping[str, Any], key: str) -> Iterator[str]:
+    """A wrapper's pipeline goes on where the data set's own ends."""
+    steps, inner = holder['pipeline'], holder.get('dataset')
+    if not isinstance(inner, Mapping) or not isinstance(steps, (list, tuple)):
+        return
+    for index, step in enumerate(steps):
+        if not isinstance(step, Mapping) or not step.get('type'):
+            yield f'{key}.pipeline.{index}: it has no type. Name the step.'
+    own = inner.get('pipeline')
+    last = own[-1] if own and isinstance(own, (list, tuple)) else {}
+    if isinstance(last, Mapping) and type_name(last) in _PACKS:
+        yield (
+            f'{key}.dataset.pipeline: it ends with {type_name(last)}, and '
+            f"{key}.pipeline gets no image any more. Move that step to the latter's "
+            'end.'
+        )
 
 
 def pipeline_flaws(entry: DataSetEntry) -> Iterator[str]:
     """A pipeline of the libraries' own steps loads annotations, or there are none."""
     steps = list(entry.steps)
+    for name in _MIXES:
+        kind = entry.steps.get(name, {}).get('type')
+        if isinstance(kind, str) and kind.rpartition('.')[0] in _LIBRARIES:
+            yield (
+                f'{entry.key}.pipeline: {name} takes several images, and a data set '
+                'gives it one. Wrap the data set in MultiImageMixDataset, and move '
+                f'{name} and what follows it to the pipeline of that.'
+            )
     if entry.loop != 'train' or len(steps) < 2 or steps[-1] not in _PACKS:
         return
     loads = [step for step in steps if 'Load' in step]

@@ -189,7 +189,7 @@ def _bases(kind: Any, scope: str) -> tuple[type, ...]:
     """The classes of a ``type``, none if that is not registered."""
     if not isinstance(kind, str):
         return inspect.getmro(kind) if inspect.isclass(kind) else ()
-    found = DATASETS.get(kind if '.' in kind else f'{scope}.{kind}')
+    found = kind and DATASETS.get(kind if '.' in kind else f'{scope}.{kind}')
     return inspect.getmro(found) if inspect.isclass(found) else ()
 
 

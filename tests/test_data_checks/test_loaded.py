@@ -11,6 +11,7 @@ from dropblock_mm.data_checks.images import Loader, check_image
 from dropblock_mm.data_checks.label_maps import LabelRule, check_label_map
 from dropblock_mm.data_checks.loaded import (
     check_loaded_data,
+    flat_boxes,
     innermost,
     loaded_problems,
     nothing_to_learn,
@@ -158,3 +159,21 @@ def test_training_goes_on_otherwise(tmp_path):
     check_loaded_data(runner)
     runner.train()
     assert runner.iter == 8
+
+
+@pytest.mark.parametrize(
+    ('changes', 'found'),
+    [
+        ({}, 0),
+        ({'bbox': [3, 3, 3, 9]}, 1),
+        ({'bbox': [3, 9, 9, 3]}, 1),
+        ({'bbox': [3, 3, 3, 9], 'ignore_flag': 1}, 0),
+        ({'bbox': None}, 0),
+    ],
+)
+def test_boxes_without_an_area(paths, changes, found):
+    sound = dict(bbox=[1, 1, 9, 9], bbox_label=0, ignore_flag=0)
+    infos = [dict(img_path=paths[0], instances=[sound, sound | changes])]
+    texts = list(flat_boxes(Listed(infos)))
+    assert len(texts) == found
+    assert all(paths[0] in text and '1 boxes of Listed' in text for text in texts)

@@ -1,14 +1,18 @@
 import copy
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 
 from dropblock_mm.data_checks.build_errors import naming_bad_data
+from dropblock_mm.data_checks.data_settings import pipeline_flaws, wrapper_flaws
+from dropblock_mm.data_checks.inventory import inventory
 from dropblock_mm.data_checks.json_files import json_flaw
 from dropblock_mm.data_checks.quick import check_data
+from dropblock_mm.errors import RefusedError
 
 INSTANCES = {
     'images': [
@@ -374,3 +378,58 @@ def test_other_value_errors_pass(coco):
         naming_bad_data(coco, ['train']),
     ):
         raise ValueError('need at least one array')
+
+
+class Broken(BaseDataset):
+    """A data set of a kind that no layout knows, and of a broken file."""
+
+    def load_data_list(self):
+        return [self.parse_data_info({'ID': 'a'})]
+
+    def parse_data_info(self, raw_data_info):
+        assert raw_data_info['ID'] != 'b'
+        return raw_data_info['fbox']
+
+
+def test_what_an_unknown_data_set_cannot_read_is_named(coco):
+    coco.train_dataloader.dataset.type = 'Broken'
+    with pytest.raises(RefusedError) as found, naming_bad_data(coco, ['train']):
+        Broken(ann_file='boxes.odgt')
+    said = str(found.value)
+    assert said.startswith("Broken: Broken cannot read its annotations, 'boxes.odgt'")
+    assert "at {'ID': 'a'}: KeyError: 'fbox' (" in said
+    assert 'Correct or complete the files' in said
+
+
+@pytest.mark.parametrize(
+    ('changes', 'said'),
+    [
+        ({'datasets': 'a'}, 'dataset.datasets: not a list'),
+        ({'oversample_thr': 'a'}, "dataset.oversample_thr='a': not a number"),
+        ({'pipeline': [{'scale': 3}]}, 'dataset.pipeline.0: it has no type'),
+        ({'pipeline': []}, 'dataset.dataset.pipeline: it ends with PackDetInputs'),
+    ],
+)
+def test_wrappers_that_end_in_a_bare_error(coco, changes, said):
+    inner = coco.train_dataloader.dataset
+    inner.pipeline = [dict(type='LoadImageFromFile'), dict(type='PackDetInputs')]
+    wrapper = {'type': 'Wrapper', 'dataset': inner, **changes}
+    found = ' '.join(wrapper_flaws({'dataset': wrapper}, 'train_dataloader'))
+    assert said in found
+
+
+def test_a_data_set_without_a_type(coco):
+    coco.train_dataloader.dataset = {}
+    with pytest.raises(ValueError, match='dataset: it has no type'):
+        check_data(coco, ['train'])
+
+
+@pytest.mark.parametrize(
+    ('kind', 'refused'),
+    [('Mosaic', True), ('mmdet.MixUp', True), ('mmyolo.Mosaic', False)],
+)
+def test_steps_that_take_several_images(coco, kind, refused):
+    entry = next(iter(inventory(coco.to_dict(), ['train']).data_sets))
+    steps = {'LoadAnnotations': {}, kind.rpartition('.')[2]: {'type': kind}}
+    texts = list(pipeline_flaws(replace(entry, steps=steps)))
+    assert bool(texts) == refused

@@ -19,7 +19,8 @@ from dropblock_mm.data_checks.problems import UNUSABLE, Problem, error, missing,
 NO_IMAGES = error('data set without images', 'Give a list with names.')
 UNKNOWN = warning(
     'type of data set that is unknown here',
-    'Only its annotation file and folders were looked for.',
+    'Only its annotation file and folders were looked for. A training reads them '
+    'before its first iteration, and refuses what it cannot read.',
 )
 NOT_LOCAL = warning(
     'data set that is not on this disk',
