@@ -19,7 +19,7 @@ from dropblock_mm.ops.arguments import (
     keep_prob_instead,
     names_unknown_arguments,
 )
-from dropblock_mm.ops.cpu.sparse import add_to
+from dropblock_mm.ops.cpu.sparse import add_to_both
 from dropblock_mm.ops.paths import is_plain_on_host, refuse_recording
 from dropblock_mm.ops.torch_private import (
     ToldOfConversion,
@@ -180,8 +180,7 @@ class ScheduledDrop(ToldOfConversion):
         if is_recomputing():
             return out
         if type(kept) is int:
-            add_to(held['kept_units'], kept)
-            add_to(held['seen_units'], x.numel())
+            add_to_both(held['kept_units'], kept, held['seen_units'], x.numel())
         else:
             count_units(held['kept_units'], held['seen_units'], x, kept)
         return out

@@ -11,7 +11,7 @@ from torch import Tensor
 from dropblock_mm.ops.cpu import sparse
 from dropblock_mm.ops.dense import draw_uniform, zeroed
 from dropblock_mm.ops.paths import is_plain_on_host
-from dropblock_mm.ops.plan import BlockGeometry, Draw, draw_host_key
+from dropblock_mm.ops.plan import BlockGeometry, Draw, Way, cheaper_way, draw_host_key
 
 _DRAWN = (None, 1, 2)
 _DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
@@ -74,13 +74,20 @@ def _drop_on_host(
     generator: torch.Generator | None,
 ) -> tuple[Tensor, int]:
     """Drop in one pass: units are blocks of 1, channels and samples cover the map."""
-    geometry = _geometry(x.shape, axes)
-    key = draw_host_key(generator)
-    draw = Draw.of(geometry, 1.0 - probability, key)
+    geometry, share, way = _drawing(x.shape, axes, probability)
+    draw = Draw(geometry, share, draw_host_key(generator), way)
     safe = probability or 1.0
     if axes == 1:
         return sparse.drop_drawn(x, draw, safe, divides=True)
     return sparse.drop_drawn(x, draw, 1.0 / safe)
+
+
+@lru_cache(maxsize=1024)
+def _drawing(
+    shape: tuple[int, ...], axes: int | None, probability: float
+) -> tuple[BlockGeometry, float, Way]:
+    geometry, share = _geometry(shape, axes), 1.0 - probability
+    return geometry, share, cheaper_way(geometry, share)
 
 
 @lru_cache(maxsize=1024)

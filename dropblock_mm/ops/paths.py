@@ -55,9 +55,16 @@ def drop_checked(
         tuple[Tensor, Tensor | int]: The output, and the number of units kept: an int
         where a plain tensor is on the CPU, elsewhere a 0-dim LongTensor.
     """
+    plain = is_plain_on_host(x)
+    if plain and seeds is None and x.dtype in sparse.DTYPES and x.dim() == dims + 2:
+        # Training on the CPU, where each question takes a part of what a map does.
+        if x.numel() == 0:
+            return x, 0
+        plan = cached_plan(x.shape, block_size, gamma_scale, calibrated, shared_mask)
+        return _path_of(x, True, True)(x, plan, keep_prob, None, generator)
     _check_input(x, dims)
-    if is_plain_on_host(x):
-        transformed, plain = False, True
+    if plain:
+        transformed = False
     else:
         # While torch.func transforms, memory that is new is followed too.
         transformed = is_transforming() or is_transformed(x, keep_prob, seeds)

@@ -37,7 +37,7 @@ _PLACE_NS, _SEED_NS, _ROW_NS, _WORD_NS = 0.15, 8.0, 0.5, 2.0
 _RAREST = 1e-15
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each call looks for what was made for one
 class BlockGeometry:
     """Where blocks may start on a feature map and how large they are.
 
@@ -125,11 +125,6 @@ class BlockGeometry:
         return packed(self.layout)
 
     @cached_property
-    def packed_steps(self) -> bytes:
-        """:attr:`steps_of_input`, of an output and of an input alike."""
-        return packed(self.steps_of_input * 2)
-
-    @cached_property
     def mask_strides(self) -> Strides:
         """Strides of the mask, which is contiguous."""
         return tuple(math.prod(self.shape[k + 1 :]) for k in range(len(self.shape)))
@@ -202,6 +197,38 @@ class Way(IntEnum):
     GIVEN = 2
 
 
+@lru_cache(maxsize=1024)
+def packed_recipe(
+    geometry: BlockGeometry,
+    way: Way,
+    share: float,
+    dtype: int,
+    steps: Strides | None,
+    factor: float,
+    divides: bool,
+) -> bytes:
+    """Return all that a call of the loops in C has in common with others.
+
+    Args:
+        geometry: Of the mask.
+        way: How seeds are drawn.
+        share: Their probability.
+        dtype: Of the input, by the number it has there.
+        steps: Of an output and of an input; None where both are contiguous.
+        factor: What is kept is multiplied by it; 0 for ``all / kept`` units.
+        divides: Divide by it instead.
+    """
+    steps = geometry.steps_of_input * 2 if steps is None else steps
+    numbers = (*geometry.layout, way, dtype, *steps, divides)
+    return packed(numbers) + struct.pack('2d', share, factor)
+
+
+def cheaper_way(geometry: BlockGeometry, share: float) -> Way:
+    """Return how seeds of a probability are drawn in less time."""
+    is_rare = _RAREST < share < min(geometry.dearest_share, 0.5)
+    return Way.GAPS if is_rare else Way.BITS
+
+
 class Draw(NamedTuple):
     """A draw of a mask on the CPU, which backward repeats instead of keeping it.
 
@@ -222,8 +249,7 @@ class Draw(NamedTuple):
     @classmethod
     def of(cls, geometry: BlockGeometry, share: float, key: int) -> Draw:
         """Return a draw in the cheaper way; masks do not depend on anything else."""
-        is_rare = _RAREST < share < min(geometry.dearest_share, 0.5)
-        return cls(geometry, share, key, Way.GAPS if is_rare else Way.BITS)
+        return cls(geometry, share, key, cheaper_way(geometry, share))
 
     @classmethod
     def given(cls, geometry: BlockGeometry, seeds: Tensor) -> Draw:
@@ -231,7 +257,7 @@ class Draw(NamedTuple):
         return cls(geometry, 0.0, 0, Way.GIVEN, seeds.contiguous())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # :data:`cached_plan` has one for equal ones
 class Plan:
     """What is to be done, apart from the rate: where blocks lie, and how many."""
 
@@ -287,6 +313,13 @@ def make_plan(
 
 
 cached_plan = lru_cache(maxsize=1024)(make_plan)
+
+
+@lru_cache(maxsize=1024)
+def drawing(plan: Plan, keep_prob: float) -> tuple[float, Way]:
+    """Return gamma at a rate, and how its seeds are drawn."""
+    gamma = plan.gamma(keep_prob)
+    return gamma, cheaper_way(plan.geometry, gamma)
 
 
 def draw_key(device: torch.device, generator: torch.Generator | None) -> Tensor:

@@ -85,9 +85,10 @@ def is_transformed(*values: Any) -> bool:
 @constant_for_compilers  # a compiler cannot look into C
 def is_transforming() -> bool:
     """Tell whether a transformation of torch.func is on, whatever it follows."""
-    functorch = getattr(torch._C, '_functorch', None)
-    level: Any = getattr(functorch, 'maybe_current_level', _never)
-    return bool(level())
+    try:
+        return torch._C._functorch.maybe_current_level() is not None
+    except AttributeError:
+        return False
 
 
 def is_recorded() -> bool:
@@ -97,9 +98,11 @@ def is_recorded() -> bool:
     that is asked nothing can record, and without its name masks are constants of the
     recorded graph.
     """
+    if _has_no_modes():
+        return False
     recorder = sys.modules.get('torch.fx.experimental.proxy_tensor')
     ask: Any = getattr(recorder, 'get_proxy_mode', None)
-    return ask is not None and not _has_no_modes() and ask() is not None
+    return ask is not None and ask() is not None
 
 
 def _has_no_modes() -> bool:
@@ -107,11 +110,13 @@ def _has_no_modes() -> bool:
 
     Without the private names it is not known.
     """
-    modes = getattr(torch._C, '_len_torch_dispatch_stack', None)
-    earlier = getattr(torch._ops, '_len_torch_dispatch_stack_pre_dispatch', None)
-    if modes is None or earlier is None:
+    try:
+        return not (
+            torch._C._len_torch_dispatch_stack()
+            or torch._ops._len_torch_dispatch_stack_pre_dispatch()
+        )
+    except AttributeError:
         return False
-    return modes() == 0 and earlier() == 0
 
 
 def without_modes() -> contextlib.AbstractContextManager[Any]:

@@ -124,33 +124,10 @@ static Int choose_stamp(const Draw *draw) {
     return draw->planes > 64 && draw->way == BY_GAPS && is_small ? words : 0;
 }
 
-#define KEPT_WORDS (1 << 19) /* 4 MiB: masks of 33 million units */
-
-/* Memory of one mask, which stays for the next one. To allocate each would leave gaps
- * between the large tensors, so that these wander through memory and out of the cache. */
-static struct {
-    uint64_t *memory;
-    char is_taken;
-} kept;
-
-static uint64_t *take_memory(Int words) {
-    const size_t kept_bytes = KEPT_WORDS * sizeof(uint64_t);
-    if (words > KEPT_WORDS || __atomic_test_and_set(&kept.is_taken, __ATOMIC_ACQUIRE))
-        return malloc((size_t)words * sizeof(uint64_t));
-    if (!kept.memory) kept.memory = malloc(kept_bytes);
-    if (!kept.memory) __atomic_clear(&kept.is_taken, __ATOMIC_RELEASE);
-    return kept.memory;
-}
-
-static void give_memory(uint64_t *memory) {
-    if (memory == kept.memory)
-        __atomic_clear(&kept.is_taken, __ATOMIC_RELEASE);
-    else
-        free(memory);
-}
+#include "kept.h"
 
 /* Memory for the mask, and behind it a word and what is the same for all planes. */
-static uint64_t *draw_mask(Draw *draw, int threads) {
+static uint64_t *draw_mask(Draw *draw, int use, int threads) {
     const Int planes = draw->planes ? draw->planes : 1, words = planes * draw->words + 1;
     Int more = draw->planes && draw->way == BY_BITS ? draw->words : 0;
     draw->stamp_words = choose_stamp(draw);
@@ -163,6 +140,7 @@ static uint64_t *draw_mask(Draw *draw, int threads) {
     else if (more) set_corners(behind, &draw->map);
     draw->corners = draw->stamps = behind;
     in_parallel(variant->draw, draw, worth(threads, draw->units * planes));
+    if (use == KEEP) remember(draw, words);
     return draw->mask;
 }
 
@@ -237,9 +215,7 @@ static int read_numbers(Int *to, int number, const char *from, Py_ssize_t bytes)
     return 0;
 }
 
-static int read_asked(Draw *draw, Apply *apply, const Asked *asked) {
-    Int n[LAYOUT];
-    if (!read_numbers(n, LAYOUT, asked->layout, asked->bytes)) return 0;
+static void read_layout(Draw *draw, Apply *apply, const Int *n, const Asked *asked) {
     apply->images = n[0], apply->channels = n[1], apply->units = n[2];
     memcpy(apply->bits, n + 3, 3 * sizeof(Int));
     draw->planes = n[6], draw->units = n[7];
@@ -247,34 +223,45 @@ static int read_asked(Draw *draw, Apply *apply, const Asked *asked) {
     draw->key = asked->key;
     draw->seeds = AT(const uint8_t, asked->seeds);
     prepare(draw, asked->share, n + 8);
-    return 1;
 }
 
-/* drop(layout, *drawn, out, x, dtype, steps, factor, divides, threads) -> int
- *
- * Steps are those of `out` and of `x`. */
+/* All of a call that is the same for many: as plan.py packs it. */
+typedef struct {
+    Int layout[LAYOUT], way;
+    Int dtype, out_steps[3], x_steps[3], divides;
+    double share, factor;
+} Recipe;
+
+/* drop(recipe, key, seeds, out, x, use, threads) -> int */
 static PyObject *drop(PyObject *module, PyObject *args) {
     (void)module;
     Draw draw = {0};
     Apply apply = {0};
-    Asked asked;
-    Address out, x;
-    const char *steps;
+    Recipe recipe;
+    const char *packed;
     Py_ssize_t bytes;
-    Int numbers[6];
-    int threads;
-    if (!PyArg_ParseTuple(args, DRAW "KKiy#dii", INTO(asked), &out, &x, &apply.dtype,
-                          &steps, &bytes, &apply.factor, &apply.divides, &threads))
+    unsigned long long key;
+    Address seeds, out, x;
+    int use, threads;
+    if (!PyArg_ParseTuple(args, "y#KKKKii", &packed, &bytes, &key, &seeds, &out, &x, &use,
+                          &threads))
         return NULL;
-    if (!read_asked(&draw, &apply, &asked)) return NULL;
-    if (!read_numbers(numbers, 6, steps, bytes)) return NULL;
-    memcpy(apply.out_steps, numbers, 3 * sizeof(Int));
-    memcpy(apply.x_steps, numbers + 3, 3 * sizeof(Int));
+    if (bytes != (Py_ssize_t)sizeof recipe)
+        return PyErr_Format(PyExc_ValueError, "%zd bytes are no recipe", bytes);
+    memcpy(&recipe, packed, sizeof recipe);
+    const Asked asked = {NULL, 0, (int)recipe.way, key, recipe.share, seeds};
+    read_layout(&draw, &apply, recipe.layout, &asked);
+    apply.dtype = (int)recipe.dtype;
+    memcpy(apply.out_steps, recipe.out_steps, sizeof recipe.out_steps);
+    memcpy(apply.x_steps, recipe.x_steps, sizeof recipe.x_steps);
+    apply.factor = recipe.factor;
+    apply.divides = (int)recipe.divides;
     apply.out = AT(char, out);
     apply.x = AT(const char, x);
     uint64_t *mask;
     Py_BEGIN_ALLOW_THREADS
-    mask = draw_mask(&draw, threads);
+    mask = use == AGAIN ? recall(&draw) : NULL;
+    if (!mask) mask = draw_mask(&draw, use, threads);
     if (mask) {
         const Int units = apply.images * apply.channels * apply.units;
         const Int bits = draw.planes ? draw.planes * draw.units : draw.units;
@@ -299,11 +286,13 @@ static PyObject *draw(PyObject *module, PyObject *args) {
     Address out;
     int threads;
     if (!PyArg_ParseTuple(args, DRAW "Ki", INTO(asked), &out, &threads)) return NULL;
-    if (!read_asked(&draw, &apply, &asked)) return NULL;
+    Int layout[LAYOUT];
+    if (!read_numbers(layout, LAYOUT, asked.layout, asked.bytes)) return NULL;
+    read_layout(&draw, &apply, layout, &asked);
     apply.out = AT(char, out);
     uint64_t *mask;
     Py_BEGIN_ALLOW_THREADS
-    mask = draw_mask(&draw, threads);
+    mask = draw_mask(&draw, ONCE, threads);
     if (mask) {
         const Int units = apply.images * apply.channels * apply.units;
         apply.mask = mask;
@@ -326,15 +315,18 @@ static PyObject *float_at(PyObject *module, PyObject *address) {
     return PyFloat_FromDouble(value);
 }
 
-/* add_at(address, number) -> None */
+/* add_at(address, number, address, number) -> None */
 static PyObject *add_at(PyObject *module, PyObject *args) {
     (void)module;
-    Address at;
-    Int number, value;
-    if (!PyArg_ParseTuple(args, "KL", &at, &number)) return NULL;
-    memcpy(&value, AT(const char, at), sizeof value);
-    value += number;
-    memcpy(AT(char, at), &value, sizeof value);
+    Address at[2];
+    Int numbers[2];
+    if (!PyArg_ParseTuple(args, "KLKL", at, numbers, at + 1, numbers + 1)) return NULL;
+    for (int k = 0; k < 2; ++k) {
+        Int value;
+        memcpy(&value, AT(const char, at[k]), sizeof value);
+        value += numbers[k];
+        memcpy(AT(char, at[k]), &value, sizeof value);
+    }
     Py_RETURN_NONE;
 }
 

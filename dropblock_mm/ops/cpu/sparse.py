@@ -4,7 +4,8 @@ The usual algorithm draws a random number for every unit, max-pools a mask as la
 the input, and goes over the memory for each step. Here seeds are drawn alone where
 they are rare (gamma is .0028 at keep_prob .9 and block 7), or 64 places at a time; a
 mask has a bit for a unit; scaling and clearing is one pass over the input. All of it
-runs on torch's threads, and backward draws the same mask again instead of keeping it.
+runs on torch's threads. Backward takes the bits that forward drew while they are still
+in the memory that a process has for masks, and else draws the same ones again.
 """
 
 from __future__ import annotations
@@ -15,15 +16,24 @@ import torch
 from torch import Tensor
 
 from dropblock_mm.ops.cpu import native, torch_loops
-from dropblock_mm.ops.plan import BlockGeometry, Draw, Plan, draw_host_key, packed
+from dropblock_mm.ops.plan import (
+    BlockGeometry,
+    Draw,
+    Plan,
+    draw_host_key,
+    drawing,
+    packed_recipe,
+)
 
 # Whether C does it, where it can; tensor operations draw the same from the same key.
 in_c = native.IS_BUILT
 
 _loops: Any = native.loops
-_DTYPES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2, torch.float16: 3}
+# What the loops know, by the number it has there.
+DTYPES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2, torch.float16: 3}
 _CONTIGUOUS = torch.contiguous_format
 Steps = tuple[int, int, int]
+_ONCE, _KEEP, _AGAIN = range(3)  # the uses of a mask, as in kept.h
 
 
 def drop(
@@ -43,11 +53,10 @@ def drop(
         return drop_drawn(x, Draw.given(plan.geometry, seeds))
     if isinstance(keep_prob, Tensor):
         keep_prob = number_in(keep_prob)
-    gamma = plan.gamma(keep_prob)
+    gamma, way = drawing(plan, keep_prob)
     if gamma == 0.0:
         return x, x.numel()
-    key = draw_host_key(generator)
-    return drop_drawn(x, Draw.of(plan.geometry, gamma, key))
+    return drop_drawn(x, Draw(plan.geometry, gamma, draw_host_key(generator), way))
 
 
 def drop_drawn(
@@ -94,14 +103,18 @@ class _ScaleAndDrop(torch.autograd.Function):
         ctx.how = draw, factor, divides
         if draw.seeds is not None:
             ctx.save_for_backward(draw.seeds)
-        out, dropped = scale_and_clear(x, draw, factor, divides)
+        out, dropped = scale_and_clear(x, draw, factor, divides, _KEEP)
         return out, x.numel() - dropped
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, _: None) -> tuple[Tensor | None, ...]:
-        if ctx.how[0].seeds is not None:
+        draw, factor, divides = ctx.how
+        if draw.seeds is not None:
             _ = ctx.saved_tensors  # refuses if they were changed
-        return drop_drawn(grad, *ctx.how)[0], None, None, None
+        if grad.requires_grad and torch.is_grad_enabled():
+            return drop_drawn(grad, draw, factor, divides)[0], None, None, None
+        out = scale_and_clear(grad, draw, factor, divides, _AGAIN)[0]
+        return out, None, None, None
 
 
 # What Function.apply itself calls where torch.func transforms nothing, as here.
@@ -118,44 +131,59 @@ def number_in(rate: Tensor) -> float:
     return float(rate)
 
 
-def add_to(count: Tensor, number: int) -> None:
-    """Add to LongTensor[], which nothing follows, in place."""
-    if in_c and count.dtype is torch.int64 and count.is_cpu and type(count) is Tensor:
-        _loops.add_at(count.data_ptr(), number)
+def add_to_both(one: Tensor, number: int, other: Tensor, more: int) -> None:
+    """Add to two counts, LongTensor[], which nothing follows, in place."""
+    if in_c and _is_count(one) and _is_count(other):
+        _loops.add_at(one.data_ptr(), number, other.data_ptr(), more)
     else:
-        count.add_(number)
+        one.add_(number)
+        other.add_(more)
+
+
+def _is_count(count: Tensor) -> bool:
+    return type(count) is Tensor and count.dtype is torch.int64 and count.is_cpu
 
 
 def scale_and_clear(
-    x: Tensor, draw: Draw, factor: float = 0.0, divides: bool = False
+    x: Tensor,
+    draw: Draw,
+    factor: float = 0.0,
+    divides: bool = False,
+    use: int = _ONCE,
 ) -> tuple[Tensor, int]:
     """Do :func:`drop_drawn`, which differentiates it, and count what is dropped.
+
+    Args:
+        x: See there, as for the next three.
+        draw: What is dropped.
+        factor: What the rest is multiplied by.
+        divides: Divide by it.
+        use: Of the mask: once, or it is kept as long as there is room, or it may be
+            one that was kept.
 
     Returns:
         tuple[Tensor, int]: A fresh tensor like ``x``, and the number of its units that
         were dropped.
     """
-    dtype = _DTYPES.get(x.dtype)
+    dtype = DTYPES.get(x.dtype)
     # One of torch's views is the negative of what its memory holds.
     if not in_c or dtype is None or x.is_neg():
         return _clear_by_mask(x, draw, factor, divides)
+    geometry, share, key, way, seeds = draw
     if x.is_contiguous():  # as of a product, also where sides of 1 have any stride
-        out = torch.empty_like(x, memory_format=_CONTIGUOUS)
-        steps = draw.geometry.packed_steps
+        out, steps = torch.empty_like(x, memory_format=_CONTIGUOUS), None
     else:
-        found = _layout_for(x, draw.geometry)
+        found = _layout_for(x, geometry)
         if found is None:
             return _clear_by_mask(x, draw, factor, divides)
         x, out, steps = found
     dropped = _loops.drop(
-        draw.geometry.packed_layout,
-        *_numbers_of(draw),
+        packed_recipe(geometry, way, share, dtype, steps, factor, divides),
+        key,
+        0 if seeds is None else seeds.data_ptr(),
         out.data_ptr(),
         x.data_ptr(),
-        dtype,
-        steps,
-        factor,
-        divides,
+        use,
         torch.get_num_threads(),
     )
     return out, dropped
@@ -169,7 +197,10 @@ def draw_mask(draw: Draw) -> tuple[Tensor, int]:
     mask = torch.empty(geometry.shape, dtype=torch.bool, device='cpu')
     dropped = _loops.draw(
         geometry.packed_layout,
-        *_numbers_of(draw),
+        draw.way,
+        draw.key,
+        draw.share,
+        0 if draw.seeds is None else draw.seeds.data_ptr(),
         mask.data_ptr(),
         torch.get_num_threads(),
     )
@@ -183,14 +214,9 @@ def _clear_by_mask(
     return torch_loops.apply(x, mask, dropped, factor, divides), dropped
 
 
-def _numbers_of(draw: Draw) -> tuple[int, int, float, int]:
-    seeds = 0 if draw.seeds is None else draw.seeds.data_ptr()
-    return draw.way, draw.key, draw.share, seeds
-
-
 def _layout_for(
     x: Tensor, geometry: BlockGeometry
-) -> tuple[Tensor, Tensor, bytes] | None:
+) -> tuple[Tensor, Tensor, tuple[int, ...]] | None:
     """Return an input, an output and their steps, where the loops can follow them."""
     steps = _steps_of(x, geometry)
     if steps is None:
@@ -203,7 +229,7 @@ def _layout_for(
     if out_steps is None or not _fit(steps, out_steps):
         x = torch.empty_like(out).copy_(x)  # channels behind each other, as in `out`
         return _layout_for(x, geometry)
-    return x, out, packed((*out_steps, *steps))
+    return x, out, (*out_steps, *steps)
 
 
 def _steps_of(x: Tensor, geometry: BlockGeometry) -> Steps | None:

@@ -13,7 +13,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dropblock_mm import drop_block_2d
+from dropblock_mm import DropBlock2d, drop_block_2d
 from dropblock_mm.ops.cpu import native, sparse, torch_loops
 from dropblock_mm.ops.plan import BlockGeometry, Draw, Way
 from dropblock_mm.ops.reference import reference_mask
@@ -348,3 +348,35 @@ def test_an_installation_without_the_loops_in_c_works():
     torch.manual_seed(0)
     out = drop_block_2d(torch.ones(2, 8, 20, 20), keep_prob=0.9, block_size=7)
     assert int(done.stdout) == (out == 0).sum().item() > 0
+
+
+@pytest.mark.parametrize('between', [0, 1, 70, 'large'])
+def test_backward_finds_the_mask_of_forward_or_draws_it_again(between):
+    """Of 64 masks and 4 MiB only the last are kept, and any others come between."""
+    layer = DropBlock2d(keep_prob=0.7, block_size=3)
+    shape = (2, 64, 20, 20) if between != 'large' else (4, 64, 128, 128)
+    number = 9 if between == 'large' else between  # each takes half a MiB
+    leaves = [torch.ones(2, 3, 20, 20).requires_grad_()]
+    leaves += [torch.ones(shape).requires_grad_() for _ in range(number)]
+    outs = [layer(leaf) for leaf in leaves]
+    for leaf, out in zip(leaves, outs, strict=True):  # the oldest first
+        for _ in range(2):
+            (grad,) = torch.autograd.grad(out, leaf, torch.ones_like(out), True)
+            assert torch.equal(grad, out)
+
+
+def test_a_mask_is_found_under_all_that_it_depends_on_alone():
+    x = torch.ones(2, 3, 20, 20)
+    draw = Draw.of(BlockGeometry((2, 3, 20, 20), (3, 3)), 0.05, 7)
+    others = [
+        draw._replace(key=8),
+        draw._replace(share=0.06),
+        draw._replace(way=Way.BITS if draw.way is Way.GAPS else Way.GAPS),
+        draw._replace(geometry=BlockGeometry((2, 3, 20, 20), (3, 4))),
+    ]
+    sparse.scale_and_clear(x, draw, use=1)
+    for other in others:
+        found, count = sparse.scale_and_clear(x, other, use=2)
+        expected, dropped = sparse.scale_and_clear(x, other)
+        assert torch.equal(found, expected)
+        assert count == dropped

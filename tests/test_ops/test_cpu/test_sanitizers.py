@@ -45,10 +45,14 @@ def run(case, variant):
     drawn = (packed(layout), *numbers, at(given))
     dropped = _native.draw(*drawn, at(mask), 1)
     assert dropped == mask.raw[:number].count(1)
+    way, key, share = numbers
+    recipe = packed([*layout, way, dtype, *steps * 2, divides])
+    recipe += struct.pack('2d', share, factor)
     for streamed in (1 << 40, 0):  # through the caches, and past them
         _native.stream_from(streamed)
-        assert dropped == _native.drop(
-            *drawn, at(out), at(x), dtype, packed(steps * 2), factor, divides, 1)
+        for use in range(3):  # once; to be kept; what was kept
+            assert dropped == _native.drop(
+                recipe, key, at(given), at(out), at(x), use, 1)
 
 cases = json.load(open(sys.argv[1]))
 for variant in range(_native.use_variant(-1) + 1):
