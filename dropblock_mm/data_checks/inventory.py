@@ -76,7 +76,11 @@ def _data_set(
     """Describe an innermost data set."""
     bases = _bases(config.get('type', ''), scope)
     layout = _owner(bases, 'load_data_list')
-    config = _as_mmpretrain(config) if layout == 'CustomDataset' else config
+    defaults = _defaults(bases)
+    if layout == 'CustomDataset':
+        config = _as_mmpretrain(config)
+    elif isinstance(defaults.get('data_prefix'), str):  # all of mmpretrain's
+        config = _with_named_folder(config)
     holders = (vars(base).get('METAINFO') for base in bases)
     own: Mapping[str, Any] = next((held for held in holders if held), {})
     steps, loads = _pipeline(config.get('pipeline') or ())
@@ -93,7 +97,7 @@ def _data_set(
         layout=layout,
         annotation_format=_owner(bases, 'parse_data_info'),
         config=config,
-        options=_defaults(bases) | dict(config),
+        options=defaults | dict(config),
         annotations=_resolve(config, key, ('ann_file',), made),
         folders=folders,
         root=_resolve(config, key, ('data_root',), made),
@@ -145,6 +149,14 @@ def _as_mmpretrain(config: Mapping[str, Any]) -> Mapping[str, Any]:
     if isinstance(listed, str):
         listed = os.path.expanduser(listed)
     return {**config, **changed, 'data_prefix': prefix, 'ann_file': listed}
+
+
+def _with_named_folder(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Name the folder of images as mmpretrain does where the prefix is text."""
+    prefix = config.get('data_prefix')
+    if not isinstance(prefix, str):
+        return config
+    return {**config, 'data_prefix': {'img_path': os.path.expanduser(prefix)}}
 
 
 def _resolve(

@@ -36,7 +36,8 @@ FROM_ONE = error(
     'data set whose label values are one too many',
     'They count from 1, or the last stands for none. If 0 stands for none, set '
     'reduce_zero_label=True in every data set; if the last does, set ignore_index in '
-    'decode_head and auxiliary_head, and in IoUMetric.',
+    'decode_head and auxiliary_head, and in IoUMetric. If one class stands beside a '
+    'background of 0, the background is a class too, the first of two.',
 )
 # Of these, one more map may deny each.
 OF_ALL = (FOREGROUND_IGNORED, BACKGROUND_ALONE, NO_CLASS)

@@ -18,6 +18,7 @@ from dropblock_mm.data_checks.file_ends import cut_short
 from dropblock_mm.data_checks.images import Loader, check_image
 from dropblock_mm.data_checks.inventory import is_local
 from dropblock_mm.data_checks.label_maps import LabelRule, check_label_map
+from dropblock_mm.data_checks.loaded_targets import flat_boxes, wrong_labels
 from dropblock_mm.data_checks.problems import Problem, tally
 from dropblock_mm.errors import RefusedValueError
 from dropblock_mm.programs import typed
@@ -47,7 +48,12 @@ class _LoadedDataHook(Hook):
         ]
         trained = list(innermost(getattr(runner.train_dataloader, 'dataset', None)))
         problems += nothing_to_learn(trained)
-        problems += [text for dataset in trained for text in flat_boxes(dataset)]
+        problems += [
+            text
+            for dataset in trained
+            for look in (flat_boxes, wrong_labels)
+            for text in look(dataset)
+        ]
         if problems:
             raise RefusedValueError(
                 '\n  '.join(['the data cannot be used:', *problems])
@@ -157,36 +163,6 @@ def _has_target(dataset: Any) -> bool | None:
         if any(not one.get('ignore_flag') for one in instances):
             return True
     return False
-
-
-# The layouts know theirs: of the one mmdet leaves such boxes out, of the other the
-# annotations were judged.
-_JUDGED = ('CocoDataset', 'XMLDataset')
-
-
-def flat_boxes(dataset: Any) -> Iterator[str]:
-    """Find boxes to learn that have no area, in data sets of an unknown layout."""
-    owners = (b for b in type(dataset).__mro__ if 'load_data_list' in vars(b))
-    if next(owners, object).__name__ in _JUDGED or _has_target(dataset) is None:
-        return
-    found = []
-    for index in range(len(dataset)):
-        info = dataset.get_data_info(index)
-        for one in info.get('instances') or ():
-            box = one.get('bbox')
-            is_box = isinstance(box, (list, tuple)) and len(box) == 4
-            if is_box and not one.get('ignore_flag') and _is_flat(*box):
-                found.append(f'{list(box)} in {info.get("img_path")}')
-    if found:
-        named = ', '.join(found[:_NAMED])
-        yield (
-            f'train_dataloader: {len(found)} boxes of {type(dataset).__name__} have no '
-            f'area ({named}), and the loss would become infinite. Remove them.'
-        )
-
-
-def _is_flat(left: float, top: float, right: float, bottom: float) -> bool:
-    return right <= left or bottom <= top
 
 
 def _reads_here(dataset: Any) -> bool:

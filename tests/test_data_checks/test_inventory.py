@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from mmdet.datasets import CocoDataset, VOCDataset
 from mmseg.datasets import BaseSegDataset
 
+from dropblock_mm.data_checks.data_settings import path_flaws
 from dropblock_mm.data_checks.inventory import inventory
 
 TYPES = {'mmdet': (CocoDataset, VOCDataset), 'mmseg': (BaseSegDataset,)}
@@ -112,3 +113,12 @@ def test_a_class_in_the_place_of_its_name():
     """As pure-Python configs have it."""
     (entry,) = entries(dict(type=CocoDataset, ann_file='a'), scope=None)
     assert entry.layout == 'CocoDataset'
+
+
+def test_any_data_set_of_mmpretrain_may_name_its_folder_as_text(tmp_path):
+    pytest.importorskip('mmpretrain.datasets')
+    dataset = dict(type='MultiLabelDataset', data_root=str(tmp_path), data_prefix='i')
+    config = dict(default_scope='mmpretrain', train_dataloader=dict(dataset=dataset))
+    (entry,) = inventory(config, ['train']).data_sets
+    assert entry.folders['img_path'].path == str(tmp_path / 'i')
+    assert list(path_flaws(entry)) == []

@@ -11,11 +11,11 @@ from dropblock_mm.data_checks.images import Loader, check_image
 from dropblock_mm.data_checks.label_maps import LabelRule, check_label_map
 from dropblock_mm.data_checks.loaded import (
     check_loaded_data,
-    flat_boxes,
     innermost,
     loaded_problems,
     nothing_to_learn,
 )
+from dropblock_mm.data_checks.loaded_targets import flat_boxes, wrong_labels
 from dropblock_mm.testing.toy import toy_runner
 
 
@@ -177,3 +177,29 @@ def test_boxes_without_an_area(paths, changes, found):
     texts = list(flat_boxes(Listed(infos)))
     assert len(texts) == found
     assert all(paths[0] in text and '1 boxes of Listed' in text for text in texts)
+
+
+class MultiLabelDataset(Listed):
+    """Its labels are a list, as those of mmpretrain's are."""
+
+
+@pytest.mark.parametrize(
+    ('label', 'is_wrong'),
+    [
+        ([0, 1], False),
+        ([], False),
+        (1, False),
+        ([2], True),
+        ([-1], True),
+        (['a'], True),
+        ([True], True),
+        (None, True),
+    ],
+)
+def test_labels_that_are_no_class(paths, label, is_wrong):
+    infos = [dict(img_path=paths[0], gt_label=label)]
+    classes = dict(classes=('a', 'b'))
+    texts = list(wrong_labels(MultiLabelDataset([*infos], metainfo=classes)))
+    assert len(texts) == is_wrong
+    assert all('from 0 to 1' in text and paths[0] in text for text in texts)
+    assert not list(wrong_labels(Listed(infos, metainfo=classes)))
