@@ -90,6 +90,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         spread_report,
     )
     from dropblock_mm.analysis.figures.activation_maps import (
+        NOT_COMPARED,
         draw_grid,
         maps_record,
         to_show,
@@ -176,6 +177,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f'{table.caption}:')
         for row in table.rows:
             print('  ' + '  '.join(row))
+    if not record.tables and not args.images:
+        print(NOT_COMPARED)
     print(f'wrote {args.out} and its numbers in {args.out.with_suffix(".json")}')
     if len(found) < len(images):
         raise KeyboardInterrupt  # again, now that what was found is drawn

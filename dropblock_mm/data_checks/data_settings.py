@@ -120,7 +120,8 @@ def wrapper_flaws(holder: Mapping[str, Any], key: str) -> Iterator[str]:
         yield f'{key}.datasets: not a list. Give one of data sets.'
     if not isinstance(share, (int, float)) or isinstance(share, bool):
         yield f'{key}.oversample_thr={share!r}: not a number. Give a share of images.'
-    if 'pipeline' in holder:
+    # Others may have it for inferencers to read, and leave images to the data set's.
+    if type_name(holder) == 'MultiImageMixDataset' and 'pipeline' in holder:
         yield from _mixing_flaws(holder, key)
     if isinstance(several, (list, tuple)) and not several:
         yield f'{key}.datasets=[]: no data set is in it. Give one or more.'
@@ -138,7 +139,7 @@ _LIBRARIES = ('', 'mmdet', 'mmseg')
 
 
 def _mixing_flaws(holder: Mapping[str, Any], key: str) -> Iterator[str]:
-    """A wrapper's pipeline goes on where the data set's own ends."""
+    """The pipeline of MultiImageMixDataset goes on where the data set's own ends."""
     steps, inner = holder['pipeline'], holder.get('dataset')
     if not isinstance(inner, Mapping) or not isinstance(steps, (list, tuple)):
         return

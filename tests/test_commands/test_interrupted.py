@@ -20,9 +20,12 @@ def test_every_command_ends_in_one_line(name, monkeypatch, capsys):
     def pressed(argv):
         signal.raise_signal(signal.SIGINT)
 
+    # Shells start what runs in the background with the signal ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     monkeypatch.setattr(command, 'parse_args', pressed)
     with pytest.raises(SystemExit) as stop:
         command.main(['a b', '--to', 'type'])
+    signal.signal(signal.SIGINT, before)
     assert stop.value.code == 130
     out, told = capsys.readouterr()
     assert not out

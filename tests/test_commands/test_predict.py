@@ -1,5 +1,6 @@
 """The commands that take trained models, from the command line to their files."""
 
+import dataclasses
 import json
 
 import pytest
@@ -101,6 +102,20 @@ def test_maps_of_two_models(load_tool, small_run, tmp_path, capsys):
     assert record.alt.startswith('Activation maps of one, two over')
     assert out.stat().st_size > 1000
     assert 'wrote' in capsys.readouterr().out
+
+
+def test_maps_that_no_model_got_right_are_said_to_be_compared_by_none(
+    load_tool, small_run, tmp_path, monkeypatch, capsys
+):
+    from dropblock_mm.analysis.activation_maps import measured
+
+    def wrong(image, measure=measured.measure):
+        return dataclasses.replace(measure(image), comparable=False)
+
+    monkeypatch.setattr(measured, 'measure', wrong)
+    words = ['--model', small_run('mmpretrain'), '--out', str(tmp_path / 'maps.png')]
+    load_tool('activation_maps').main([*words, '--show', '1', '--limit', '2'])
+    assert 'No image was got right by every model' in capsys.readouterr().out
 
 
 def test_maps_go_on_where_they_were_interrupted(

@@ -3,12 +3,14 @@
 import contextlib
 import json
 import shutil
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 from PIL import Image
 
 from dropblock_mm.commands import train
@@ -137,6 +139,8 @@ def run_of_child(files, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '0')
         patch.setenv('LOCAL_RANK', '0')
+        # Made before the test's own fixtures: a test before may have left a scope.
+        patch.setattr(DefaultScope, '_instance_dict', OrderedDict())
         train.main([files[1], *argv, f'experiment_name={root.name}'])
     return root / 'run'
 

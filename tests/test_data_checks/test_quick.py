@@ -413,9 +413,16 @@ def test_what_an_unknown_data_set_cannot_read_is_named(coco):
 def test_wrappers_that_end_in_a_bare_error(coco, changes, said):
     inner = coco.train_dataloader.dataset
     inner.pipeline = [dict(type='LoadImageFromFile'), dict(type='PackDetInputs')]
-    wrapper = {'type': 'Wrapper', 'dataset': inner, **changes}
+    wrapper = {'type': 'MultiImageMixDataset', 'dataset': inner, **changes}
     found = ' '.join(wrapper_flaws({'dataset': wrapper}, 'train_dataloader'))
     assert said in found
+
+
+def test_other_wrappers_may_tell_inferencers_of_a_pipeline(coco):
+    inner = coco.train_dataloader.dataset
+    inner.pipeline = [dict(type='LoadImageFromFile'), dict(type='PackDetInputs')]
+    wrapper = {'type': 'Wrapper', 'dataset': inner, 'pipeline': inner.pipeline}
+    assert not list(wrapper_flaws({'dataset': wrapper}, 'train_dataloader'))
 
 
 def test_a_data_set_without_a_type(coco):

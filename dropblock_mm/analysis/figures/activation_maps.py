@@ -123,6 +123,9 @@ def _extent(photo: Image.Image) -> tuple[float, float, float, float]:
     return (0, photo.width, photo.height, 0)
 
 
+NOT_COMPARED = 'No image was got right by every model, so that no spread is compared.'
+
+
 def maps_record(
     picture: Path,
     report: SpreadReport,
@@ -141,7 +144,7 @@ def maps_record(
         command: What makes it again.
         kept: What the same command goes on from.
     """
-    told = 'No image was got right by every model, so that no spread is compared.'
+    told = NOT_COMPARED
     if report.compared:
         shares = ', '.join(
             f'{name} {share:.3f}'

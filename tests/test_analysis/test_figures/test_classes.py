@@ -53,5 +53,6 @@ def test_the_command(predictions, capsys):
     draw_classes.main([str(predictions), '--out', str(out)])
     assert capsys.readouterr().out == f'wrote {out}\n'
     assert Image.open(out).size[0] > 1000
-    with pytest.raises(SystemExit, match='does not exist'):
+    with pytest.raises(SystemExit, match=r'^2$'):
         draw_classes.main([str(predictions.with_name('no.json'))])
+    assert 'does not exist' in capsys.readouterr().err

@@ -1,5 +1,8 @@
 """What a map costs beside a prediction: the ratio that is told, and the status."""
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 
 from tools.dev import time_maps
@@ -27,7 +30,7 @@ def test_a_prediction_and_a_map_are_timed_in_pairs(monkeypatch, tmp_path):
     def model(**batch):
         calls.append(batch['mode'])
 
-    trained = type('Trained', (), {'model': staticmethod(model)})()
+    trained = SimpleNamespace(model=model, library='mmdet')
     monkeypatch.setattr(time_maps, 'user_pipeline', lambda trained: None)
     monkeypatch.setattr(time_maps, 'own_example', lambda *_: 'example')
     monkeypatch.setattr(time_maps, 'batch_of', lambda *_: {})
@@ -35,7 +38,7 @@ def test_a_prediction_and_a_map_are_timed_in_pairs(monkeypatch, tmp_path):
     clock = iter([0, 2, 2, 5, 5, 6, 6, 8, 8, 12, 12, 18])
     monkeypatch.setattr(time_maps.time, 'process_time', lambda: next(clock))
     # Pairs of 2 and 3, 1 and 2, 4 and 6 seconds.
-    assert time_maps.measure(trained, tmp_path, 3) == (2, 1.5)
+    assert time_maps.measure(trained, tmp_path, 3, np.ones((2, 2), bool)) == (2, 1.5)
     assert calls == ['predict', 'map'] * 4
 
 
