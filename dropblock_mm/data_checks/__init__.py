@@ -9,4 +9,5 @@ before training, and ``thorough`` also opens every picture, by ``images`` and
 Beside it, for ``tools/train.py``: ``build_errors`` words what fails while data sets are
 built, ``loaded`` looks for the files of data sets that are built, with ``file_ends``
 also at their last bytes, ``failed_batch`` names the images of an iteration that failed.
+Through ``building`` the thorough check does the same for types that no layout knows.
 """

@@ -7,7 +7,7 @@ not know, are served here: the library has read the annotations, and names the f
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mmengine.hooks import Hook
@@ -34,31 +34,47 @@ class _LoadedDataHook(Hook):
         loaders = {'train_dataloader': runner.train_dataloader}
         if runner.val_loop is not None:
             loaders['val_dataloader'] = runner.val_dataloader
-        problems = [
-            problem
-            for key, loader in loaders.items()
-            for dataset in innermost(getattr(loader, 'dataset', None))
-            for problem in loaded_problems(dataset, key)
-        ]
-        problems += [
-            f'{key}.dataset: its pipeline is empty, and the model gets nothing. Give '
-            'the steps that load and pack an image.'
-            for key, loader in loaders.items()
-            if _has_no_steps(getattr(loader, 'dataset', None))
-        ]
-        trained = list(innermost(getattr(runner.train_dataloader, 'dataset', None)))
-        problems += nothing_to_learn(trained)
-        problems += [
-            text
-            for dataset in trained
-            for look in (flat_boxes, wrong_labels)
-            for text in look(dataset)
-        ]
+        problems = data_flaws(
+            {key: getattr(loader, 'dataset', None) for key, loader in loaders.items()}
+        )
         if problems:
             raise RefusedValueError(
                 '\n  '.join(['the data cannot be used:', *problems])
                 + f'\n{typed("check-dataset")} looks into every file.'
             )
+
+
+def data_flaws(datasets: Mapping[str, Any]) -> list[str]:
+    """Look at data sets that are built for what a training ends with or learns wrongly.
+
+    Args:
+        datasets: Each under the key of its loader; what 'train_dataloader' loads is
+            also asked for its targets.
+
+    Returns:
+        list[str]: What is wrong, each under a key.
+    """
+    problems = [
+        problem
+        for key, whole in datasets.items()
+        for dataset in innermost(whole)
+        for problem in loaded_problems(dataset, key)
+    ]
+    problems += [
+        f'{key}.dataset: its pipeline is empty, and the model gets nothing. Give '
+        'the steps that load and pack an image.'
+        for key, whole in datasets.items()
+        if _has_no_steps(whole)
+    ]
+    trained = list(innermost(datasets.get('train_dataloader')))
+    problems += nothing_to_learn(trained)
+    problems += [
+        text
+        for dataset in trained
+        for look in (flat_boxes, wrong_labels)
+        for text in look(dataset)
+    ]
+    return problems
 
 
 def _has_no_steps(dataset: Any) -> bool:

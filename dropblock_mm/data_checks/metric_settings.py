@@ -6,8 +6,13 @@ epoch of training.
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any
+
+import numpy as np
 
 from dropblock_mm.data_checks.entries import MetricEntry
 
@@ -96,6 +101,30 @@ def _file_of_results(given: Mapping[str, Any]) -> Flaws:
         )
 
 
+def _of_lvis(given: Mapping[str, Any]) -> Flaws:
+    yield from _file_of_results(given)
+    counts = given.get('metric') not in ('proposal_fast', ['proposal_fast'])
+    old = _old_lvis() if counts and not given.get('format_only') else None
+    if old:
+        yield (
+            'type',
+            f'cannot evaluate: {old!r} of the package lvis uses np.float, which NumPy '
+            f'{np.__version__} has no more. Write float for np.float in that file.',
+        )
+
+
+def _old_lvis() -> str | None:
+    """The file of lvis (0.5.3, say) that ends evaluation with NumPy 1.24 and later."""
+    package = find_spec('lvis')
+    if package is None or not package.origin or 'float' in vars(np):
+        return None
+    path = os.path.join(os.path.dirname(package.origin), 'eval.py')
+    if not os.path.isfile(path):
+        return None
+    with open(path, encoding='utf-8') as file:
+        return path if re.search(r'\bnp\.float\b', file.read()) else None
+
+
 def _of_iou(given: Mapping[str, Any]) -> Flaws:
     yield from _unknown(given, 'iou_metrics', ('mIoU', 'mDice', 'mFscore'))
 
@@ -134,7 +163,7 @@ def _average_of_classes(given: Mapping[str, Any]) -> Flaws:
 _LOOKS: Mapping[str, Callable[[Mapping[str, Any]], Flaws]] = {
     'VOCMetric': _of_voc,
     'CocoMetric': _of_coco,
-    'LVISMetric': _file_of_results,
+    'LVISMetric': _of_lvis,
     'CocoPanopticMetric': _file_of_results,
     'CityScapesMetric': _of_instances,
     'CityscapesMetric': _of_cityscapes,

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from dropblock_mm.data_checks import images, label_maps
 from dropblock_mm.data_checks.agreement import disagreements
+from dropblock_mm.data_checks.building import built_flaws
 from dropblock_mm.data_checks.classifiers import spare_outputs
 from dropblock_mm.data_checks.duplicates import copies, in_two_classes, shared_images
 from dropblock_mm.data_checks.entries import DataSetEntry
@@ -93,6 +94,7 @@ def check_datasets(
     seen_in = list(zip(found.data_sets, looks, strict=True))
     flaws += [(ODD, text) for text in spare_outputs(found, seen_in)]
     forget_json()
+    flaws += built_flaws(config, seen_in)
     reports = [one.report() for one in merged]
     if flaws:
         findings = tally(flaws, KEPT_EXAMPLES)

@@ -325,9 +325,28 @@ def test_images_in_both_loops(run, tmp_path):
 def test_unknown_types_are_said_to_be_unknown(run, tmp_path):
     text = write_coco(tmp_path / 'data', GOOD)
     option = 'train_dataloader.dataset.type=WIDERFaceDataset'
-    status, found, _ = run(text, '--loops', 'train', '--cfg-options', option)
+    argv = ('--loops', 'train', '--cfg-options', option)
+    status, _, said = run(text, *argv)  # its file is a list of XML files
+    assert status == 1
+    assert 'WIDERFaceDataset cannot read its annotations' in said
+    (tmp_path / 'data/names.txt').write_text('a\n')
+    write_wider_face(tmp_path / 'data/images', 'a', 'cat')
+    listed = 'train_dataloader.dataset.ann_file=names.txt'
+    status, found, _ = run(text, *argv, listed)
     assert status == 0
     assert titles(found) == {'type of data set that is unknown here': 1}
+
+
+def write_wider_face(root, name, label):
+    (root / 'Annotations').mkdir()
+    (root / 'parade').mkdir()
+    (root / 'parade' / f'{name}.jpg').write_bytes(JPEG)
+    corners = '<xmin>1</xmin><ymin>1</ymin><xmax>20</xmax><ymax>20</ymax>'
+    (root / 'Annotations' / f'{name}.xml').write_text(
+        f'<annotation><folder>parade</folder><size><width>{WIDTH}</width>'
+        f'<height>{HEIGHT}</height></size><object><name>{label}</name>'
+        f'<bndbox>{corners}</bndbox></object></annotation>'
+    )
 
 
 def test_settings_that_do_not_fit_the_data(run, tmp_path):

@@ -6,6 +6,8 @@ import os
 import numpy as np
 import pytest
 from mmengine.config import Config
+from mmengine.dataset import BaseDataset
+from mmengine.registry import DATASETS
 from PIL import Image
 
 from dropblock_mm.data_checks import glance
@@ -1005,7 +1007,19 @@ def test_a_new_layout_is_one_class(registered, tracks, tmp_path):
     assert 'it names 1 images' in verdicts(tracks)[0]
 
 
-def test_without_it_the_type_is_unknown(tracks):
+class Tracks(BaseDataset):
+    """A data set of images, to both checks an unknown one."""
+
+    def __init__(self, longest, **options):
+        super().__init__(**options)
+
+    def load_data_list(self):
+        return [dict(img_path=os.path.join(os.path.dirname(self.ann_file), 'map.jpg'))]
+
+
+def test_without_it_the_type_is_unknown(tracks, monkeypatch):
+    monkeypatch.setitem(DATASETS.module_dict, 'Tracks', Tracks)
+    tracks.train_dataloader.dataset.pipeline = [dict(type='mmcv.LoadImageFromFile')]
     (report,) = check_datasets(tracks.to_dict(), ['train'], 0, Bars())
     assert [found.kind for found in report.findings] == [UNKNOWN]
 

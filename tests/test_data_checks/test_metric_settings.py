@@ -1,5 +1,7 @@
 """What is refused of a metric's arguments is what ends it, and nothing else."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -147,3 +149,29 @@ def test_metrics_whose_packages_are_not_installed(kind, settings, said):
     )
     assert bool(found) == bool(said)
     assert said in ''.join(found)
+
+
+@pytest.mark.parametrize(
+    ('source', 'given', 'refused'),
+    [
+        ('x.astype(dtype=np.float)', {}, True),
+        ('x.astype(dtype=np.float64)', {}, False),
+        ('x.astype(dtype=np.float)', dict(metric='proposal_fast'), False),
+        ('x.astype(np.float)', dict(format_only=True, outfile_prefix='a'), False),
+    ],
+)
+def test_an_lvis_that_is_too_old_for_numpy(
+    tmp_path, monkeypatch, source, given, refused
+):
+    """lvis 0.5.3 ends with an AttributeError after the first epoch of training."""
+    (tmp_path / 'lvis').mkdir()
+    (tmp_path / 'lvis/__init__.py').touch()
+    (tmp_path / 'lvis/eval.py').write_text(source)
+    monkeypatch.delitem(sys.modules, 'lvis', raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    config = dict(type='LVISMetric', **given)
+    metric = MetricEntry('val_evaluator', 'LVISMetric', None, (), config)
+    texts = list(setting_problems(metric))
+    assert len(texts) == refused
+    assert all("val_evaluator.type='LVISMetric'" in text for text in texts)
+    assert all(str(tmp_path / 'lvis/eval.py') in text for text in texts)

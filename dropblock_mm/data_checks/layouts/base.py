@@ -19,8 +19,8 @@ from dropblock_mm.data_checks.problems import UNUSABLE, Problem, error, missing,
 NO_IMAGES = error('data set without images', 'Give a list with names.')
 UNKNOWN = warning(
     'type of data set that is unknown here',
-    'Only its annotation file and folders were looked for. A training reads them '
-    'before its first iteration, and refuses what it cannot read.',
+    'The thorough check builds it as training does, unless other errors or warnings '
+    'say no, and looks for its files, boxes and labels; no picture is decoded.',
 )
 NOT_LOCAL = warning(
     'data set that is not on this disk',
