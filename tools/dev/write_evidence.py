@@ -35,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / 'docs/en/evidence.md'
 README = ROOT / 'README.md'
 FOLDER = ROOT / 'docs/en/_static/evidence'
-SHOWN = 'classification'  # the comparison in README.md
+SHOWN = 'detection'  # the comparison in README.md
 PICTURE = ROOT / 'docs/en/_static/comparison.png'
 BLOCK = re.compile(
     r'(<!-- (evidence|comparison) ([\w-]+): begin -->\n).*?(<!-- \2 \3: end)', re.S
