@@ -113,7 +113,7 @@ def draw(curves: Mapping[str, Curve], metric: str) -> Any:
 
     from dropblock_mm.analysis.figures.style import BLUE, GREEN, ORANGE, RED
 
-    figure = Figure(figsize=(6, 4), layout='constrained')
+    figure = Figure(figsize=(6.5, 4.5), layout='constrained')
     panel = figure.subplots()
     colours = itertools.cycle((BLUE, ORANGE, GREEN, RED))
     for colour, (arm, runs) in zip(colours, by_arm(curves).items(), strict=False):
@@ -127,7 +127,7 @@ def draw(curves: Mapping[str, Curve], metric: str) -> Any:
     panel.set(xlabel='epoch', ylabel=f'{metric}, %')
     panel.grid(alpha=0.3)
     panel.spines[['top', 'right']].set_visible(False)
-    panel.legend(frameon=False)
+    figure.legend(loc='outside lower center', ncols=2, frameon=False, fontsize=9)
     return figure
 
 

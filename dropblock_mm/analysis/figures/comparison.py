@@ -18,10 +18,15 @@ def draw_comparison(comparison: Comparison) -> Figure:
     """
     height = 2.4 + 0.5 * len(comparison.arms)
     figure = Figure(figsize=(11, height), layout='constrained')
-    panels = figure.subplots(1, 3, width_ratios=(3, 3, 2))
+    # An arm has one line in all of them, and its name once: names may be long.
+    panels = figure.subplots(1, 3, sharey=True, width_ratios=(3, 3, 2))
     draw_values(panels[0], comparison)
     draw_differences(panels[1], comparison)
     draw_gaps(panels[2], comparison)
+    panels[0].set_yticks(
+        range(len(comparison.arms)), [arm.name for arm in comparison.arms]
+    )
+    panels[0].set_ylim(len(comparison.arms) - 0.4, -0.6)  # the first on top
     for panel in panels:
         panel.grid(axis='x', alpha=0.3)
         panel.xaxis.set_major_locator(MaxNLocator(5, steps=(1, 2, 5, 10)))
@@ -50,7 +55,6 @@ def draw_values(panel: Axes, comparison: Comparison) -> None:
                 textcoords='offset points',
                 ha='center',
             )
-    _name(panel, [arm.name for arm in arms])
     panel.margins(x=0.12)  # room for what is written over the outermost
     panel.set(title='Every seed, and the mean', xlabel=comparison.metric)
 
@@ -58,9 +62,8 @@ def draw_values(panel: Axes, comparison: Comparison) -> None:
 def draw_differences(panel: Axes, comparison: Comparison) -> None:
     """Draw the mean differences with both intervals."""
     panel.axvline(0, color='black', lw=0.8)
-    for place, arm in enumerate(comparison.others):
+    for place, arm in enumerate(comparison.others, start=1):
         _draw_difference(panel, place, arm)
-    _name(panel, [arm.name for arm in comparison.others])
     plain = comparison.arms[0].name
     panel.set(
         title=f'Difference to {plain}: 95 % intervals',
@@ -90,15 +93,8 @@ def draw_gaps(panel: Axes, comparison: Comparison) -> None:
     """Draw the mean gaps between training and validation."""
     gaps = [arm.gap() for arm in comparison.arms]
     panel.set(title='Training - validation', xlabel=comparison.metric)
-    _name(panel, [arm.name for arm in comparison.arms])
     if all(gap is None for gap in gaps):
         panel.text(0.5, 0.5, 'not measured', transform=panel.transAxes, ha='center')
         return
     panel.barh(range(len(gaps)), [gap or 0.0 for gap in gaps], color=BLUE, height=0.5)
     panel.axvline(0, color='black', lw=0.8)
-
-
-def _name(panel: Axes, names: list[str]) -> None:
-    """Write names at the lines, the first on top."""
-    panel.set_yticks(range(len(names)), names)
-    panel.set_ylim(len(names) - 0.4, -0.6)
