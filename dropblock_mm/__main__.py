@@ -10,9 +10,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from dropblock_mm.commands.interrupted import INTERRUPTED
 from dropblock_mm.programs import MODULE, PROGRAMS, SCRIPT, module_of
 
-USAGE_ERROR, INTERRUPTED = 2, 130
+USAGE_ERROR = 2
 # What commands need beyond torch, and what brings it.
 BROUGHT_BY = {
     'mmengine': "MMEngine: pip install 'dropblock_mm[openmmlab]', or [onedl]",

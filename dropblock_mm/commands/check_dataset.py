@@ -15,7 +15,6 @@ Examples::
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import sys
@@ -170,7 +169,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from rich.console import Console
 
     from dropblock_mm.data_checks.thorough import as_dict
-    from dropblock_mm.runs.checkpoints.whole_files import write_whole
+    from dropblock_mm.runs.checkpoints.whole_files import write_json
     from dropblock_mm.runs.folders import check_out
     from dropblock_mm.runs.messages import one_message
 
@@ -181,7 +180,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print_report(reports, Console(highlight=False, width=_width()))
     found = as_dict(reports)
     if args.json:
-        write_whole(f'{json.dumps(found, indent=2)}\n'.encode(), args.json)
+        write_json(args.json, found, indent=2)
     return 1 if found['errors'] else 0
 
 

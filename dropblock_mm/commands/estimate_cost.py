@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -106,13 +105,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def save(path: Path, found: Sequence[Estimate], device: str) -> None:
     """Write the estimates with the environment."""
     from dropblock_mm.analysis import machine
-    from dropblock_mm.runs.checkpoints.whole_files import write_whole
+    from dropblock_mm.runs.checkpoints.whole_files import write_json
 
     content = {
         'environment': machine.describe(device, "malloc's defaults"),
         'estimates': [asdict(e) for e in found],
     }
-    write_whole(f'{json.dumps(content, indent=2)}\n'.encode(), path)
+    write_json(path, content, indent=2)
 
 
 @contextmanager

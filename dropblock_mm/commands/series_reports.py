@@ -38,8 +38,7 @@ class CompareReport:
         from dropblock_mm.analysis.comparison.arms import compare
         from dropblock_mm.analysis.figures.comparison import draw_comparison
         from dropblock_mm.analysis.figures.style import house_style, save_whole
-        from dropblock_mm.reproduction.record import write_json
-        from dropblock_mm.runs.checkpoints.whole_files import write_whole
+        from dropblock_mm.runs.checkpoints.whole_files import write_json, write_whole
 
         found = compare(results, self.metric)
         told = text.as_markdown(found, results, facts, f'{self.config}, compared')
@@ -93,8 +92,7 @@ class SweepReport:
         from dropblock_mm.analysis.comparison import sweeps
         from dropblock_mm.analysis.figures.style import house_style, save_whole
         from dropblock_mm.analysis.figures.sweep import draw_sweep
-        from dropblock_mm.reproduction.record import write_json
-        from dropblock_mm.runs.checkpoints.whole_files import write_whole
+        from dropblock_mm.runs.checkpoints.whole_files import write_json, write_whole
 
         found = sweeps.gather(results, self.points, self.metric)
         pictures = []

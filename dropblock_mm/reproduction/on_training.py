@@ -13,7 +13,7 @@ from mmengine.config import Config
 
 from dropblock_mm.datasets.few_images import evenly_spaced, places_of
 from dropblock_mm.errors import RefusedValueError
-from dropblock_mm.reproduction.record import write_json
+from dropblock_mm.runs.checkpoints.whole_files import write_json
 from dropblock_mm.runs.nested_datasets import innermost, outwards
 from dropblock_mm.runs.type_names import type_name
 

@@ -15,7 +15,7 @@ from typing import Any
 from mmengine.utils.dl_utils import collect_env
 
 from dropblock_mm.programs import ROOT, in_clone
-from dropblock_mm.runs.checkpoints.whole_files import write_whole
+from dropblock_mm.runs.checkpoints.whole_files import write_json
 from dropblock_mm.version import __version__
 
 ATTEMPTS = 'attempts.json'
@@ -82,8 +82,3 @@ def attempt(work_dir: Path, command: str) -> Iterator[dict[str, Any]]:
     finally:
         note['ended'] = now()
         write_json(work_dir / ATTEMPTS, notes)
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write a file that is whole at any moment."""
-    write_whole(f'{json.dumps(content, indent=1)}\n'.encode(), path)

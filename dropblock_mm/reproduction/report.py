@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from dropblock_mm.reproduction.plan import Run
-from dropblock_mm.reproduction.record import write_json
 from dropblock_mm.reproduction.shrink import SMOKE
 from dropblock_mm.reproduction.state import Progress, State
 from dropblock_mm.reproduction.tables import Row, Table
-from dropblock_mm.runs.checkpoints.whole_files import write_whole
+from dropblock_mm.runs.checkpoints.whole_files import write_json, write_whole
 from dropblock_mm.tables_md import markdown_table
 
 SCHEMA = 1

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
+from dropblock_mm.runs.config_dicts import dicts_in
 from dropblock_mm.runs.libraries import LIBRARIES
 
 
@@ -48,6 +49,12 @@ def _scopes(part: Any) -> Iterator[str]:
         yield from _scopes(inner)
 
 
+def _module_of(config: Mapping[str, Any]) -> str:
+    """What stands in front of the name of a config's ``type``."""
+    kind = config.get('type')
+    return getattr(kind, '__module__', str(kind).rpartition('.')[0])
+
+
 # MMCV evaluates the name of a suppression in the module that has these.
 _SUPPRESSIONS = ('nms', 'soft_nms', 'nms_match', 'nms_rotated', 'nms_quadri')
 _THEIR_MODULES = ('mmcv.ops', 'mmcv.ops.nms')
@@ -63,15 +70,10 @@ def name_suppressions(part: Any) -> None:
     Args:
         part: A config, or any part of it; changed in place.
     """
-    if isinstance(part, Mapping):
-        kind = part.get('type')
-        module = getattr(kind, '__module__', str(kind).rpartition('.')[0])
-        if module in _THEIR_MODULES and bare_name(kind) in _SUPPRESSIONS:
-            cast(dict, part)['type'] = bare_name(kind)
-        part = list(part.values())
-    if isinstance(part, (list, tuple)):
-        for inner in part:
-            name_suppressions(inner)
+    for _, one in dicts_in(part):
+        name = type_name(one)
+        if name in _SUPPRESSIONS and _module_of(one) in _THEIR_MODULES:
+            cast(dict, one)['type'] = name
 
 
 # Inferencers look for these steps by these very names, and put others in their place.
@@ -89,14 +91,8 @@ def name_readers(part: Any, scope: str | None) -> None:
         part: A config, or any part of it; changed in place.
         scope: Its library, whose own steps are found by their bare names.
     """
-    if isinstance(part, Mapping):
-        kind = part.get('type')
-        name = bare_name(kind)
-        module = getattr(kind, '__module__', str(kind).rpartition('.')[0])
+    for _, one in dicts_in(part):
+        name, module = type_name(one), _module_of(one)
         everywhere = name == _READERS[0] and module.startswith('mmcv.')
         if everywhere or (name in _READERS and module.partition('.')[0] == scope):
-            cast(dict, part)['type'] = name
-        part = list(part.values())
-    if isinstance(part, (list, tuple)):
-        for inner in part:
-            name_readers(inner, scope)
+            cast(dict, one)['type'] = name

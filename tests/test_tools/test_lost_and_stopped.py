@@ -22,6 +22,7 @@ from mmengine.config import Config
 from dropblock_mm.errors import RefusedFileError
 from dropblock_mm.runs.folders import check_work_dir
 from dropblock_mm.testing.processes import Fault, start_script
+from dropblock_mm.testing.small_detector import small_detector
 from dropblock_mm.testing.small_models import write_images
 from dropblock_mm.testing.toy import TOY_CONFIG
 
@@ -33,13 +34,9 @@ SAVING = {
     'in place, but not named': ('open', r'last_checkpoint\.part$', 2),
     'before the old one goes': ('os.remove', r'epoch_1\.pth$', 1),
 }
-DETECTOR = """
-_base_ = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
-model = dict(
-    backbone=dict(depth=18, base_channels=8, stem_channels=8, init_cfg=None,
-                  frozen_stages=-1, norm_eval=False),
-    neck=dict(in_channels=[8, 16, 32, 64], out_channels=16),
-    bbox_head=dict(num_classes=3, in_channels=16, feat_channels=16, stacked_convs=1))
+DETECTOR = (
+    small_detector(3)
+    + """
 train_dataloader = dict(
     batch_size=2, num_workers=2, persistent_workers={persistent},
     dataset=dict(
@@ -56,6 +53,7 @@ train_cfg = dict(max_epochs={epochs})
 default_hooks = dict(
     logger=dict(interval=1), checkpoint=dict(interval=1, max_keep_ckpts=1))
 """
+)
 
 
 class Run:

@@ -9,15 +9,12 @@ from PIL import Image, ImageOps
 
 from dropblock_mm.config_files import resolve_config
 from dropblock_mm.data_checks import glance, quick
+from dropblock_mm.testing.small_detector import small_detector
 
 SIDE = 64
-COCO = """
-_base_ = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
-model = dict(
-    backbone=dict(depth=18, base_channels=8, stem_channels=8, init_cfg=None,
-                  frozen_stages=-1, norm_eval=False),
-    neck=dict(in_channels=[8, 16, 32, 64], out_channels=16),
-    bbox_head=dict(num_classes=2, in_channels=16, feat_channels=16, stacked_convs=1))
+COCO = (
+    small_detector(2)
+    + """
 train_dataloader = dict(
     batch_size=2, num_workers=0, persistent_workers=False,
     dataset=dict(
@@ -40,6 +37,7 @@ train_cfg = dict(max_epochs=1)
 default_hooks = dict(
     logger=dict(interval=1), checkpoint=dict(interval=1000, save_last=False))
 """
+)
 SEGMENTATION = """
 _base_ = {base!r}
 default_scope = 'mmseg'

@@ -30,6 +30,7 @@ from PIL import Image
 
 import dropblock_mm
 from dropblock_mm.config_files import resolve_config
+from dropblock_mm.testing.small_detector import small_detector
 
 SIDE = 64
 OURS = """
@@ -51,13 +52,9 @@ train_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(**data, pipeline=train_pipeline))
 """
-DETECTOR = """
-_base_ = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
-model = dict(
-    backbone=dict(depth=18, base_channels=8, stem_channels=8, init_cfg=None,
-                  frozen_stages=-1, norm_eval=False),
-    neck=dict(in_channels=[8, 16, 32, 64], out_channels=16),
-    bbox_head=dict(num_classes=2, in_channels=16, feat_channels=16, stacked_convs=1))
+DETECTOR = (
+    small_detector(2)
+    + """
 data = dict(data_root={root!r}, ann_file='all.json', data_prefix=dict(img='images/'),
             metainfo=dict(classes=('cat', 'dog')))
 train_pipeline = [
@@ -73,6 +70,7 @@ visualizer = dict(
     vis_backends=[dict(type='LocalVisBackend')])
 default_hooks = dict(logger=dict(interval=1))
 """
+)
 SEGMENTOR = """
 _base_ = [{base!r}, {runtime!r}]
 norm_cfg = dict(type='BN')

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dropblock_mm.errors import RefusedFileError, RefusedValueError
-from dropblock_mm.runs.checkpoints.whole_files import write_whole
+from dropblock_mm.runs.checkpoints.whole_files import write_json
 from dropblock_mm.runs.folders import check_out
 
 SCHEMA = 1
@@ -108,7 +108,7 @@ def write_record(record: FigureRecord, picture: Path) -> Path:
     """Write a record beside its picture; return its path."""
     path = record_path(picture)
     content = {'schema': SCHEMA, **asdict(record)}
-    write_whole(f'{json.dumps(content, indent=1)}\n'.encode(), path)
+    write_json(path, content)
     return path
 
 

@@ -10,11 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from dropblock_mm.analysis.figures.record import FigureRecord, NumberTable
-from dropblock_mm.analysis.figures.style import BLUE, GREEN, ORANGE, RED
+from dropblock_mm.analysis.figures.style import BLUE, GREEN, LINES, ORANGE, RED
 from dropblock_mm.analysis.robustness import Curve
 
 COLOURS, MARKERS = (BLUE, ORANGE, GREEN, RED), 'os^D'
-LINES = '-', '--', '-.', ':'
 
 
 def draw_robustness(curves: Sequence[Curve], metric: str) -> Figure:

@@ -8,11 +8,11 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from dropblock_mm.analysis.figures.record import FigureRecord, NumberTable
+from dropblock_mm.analysis.figures.style import LINES
 from dropblock_mm.analysis.schedule import ScheduleCurves, StageCurve
 from dropblock_mm.injection.sites import readable_name
 from dropblock_mm.runs.training_log import TrainingLog
 
-LINES = '-', '--', '-.', ':'
 LOGGED = 'target_keep_rate.'
 Series = tuple[list[int], list[float]]
 

@@ -20,6 +20,7 @@ DPI = 100
 # Okabe and Ito's palette, which colour-blind readers can tell apart too.
 BLUE, ORANGE, GREEN, RED = '#0072B2', '#E69F00', '#009E73', '#D55E00'
 KEPT, DROPPED, GREY = '#F1EFEA', BLUE, '#555555'
+LINES = '-', '--', '-.', ':'  # what lies under one of these shows through its gaps
 STYLE = {'font.size': 11, 'axes.titlesize': 11}
 
 

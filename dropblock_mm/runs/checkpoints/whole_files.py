@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import json
 import logging
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from mmengine.fileio import LocalBackend, register_backend
 
@@ -61,6 +62,11 @@ def write_whole(content: bytes, path: str | Path) -> None:
         if is_disk_full(error):
             raise DiskFullError(_no_space(path, len(content), error)) from error
         raise
+
+
+def write_json(path: str | Path, content: Any, indent: int = 1) -> None:
+    """Write JSON, as :func:`write_whole` does."""
+    write_whole(f'{json.dumps(content, indent=indent)}\n'.encode(), path)
 
 
 def _to_disk(file: BinaryIO) -> None:
