@@ -97,6 +97,16 @@ def test_the_figure_has_what_the_table_has(several):
     assert [bar.get_width() for bar in gaps.patches] == [11.0, 4.5, 0.0]
 
 
+def test_long_names_push_no_panel_over_the_edge(result):
+    arms = 'none', 'a_fragment_with_a_name_of_forty_letters__'
+    rows = [result(arm, seed, 1.0 + seed) for arm in arms for seed in range(2)]
+    figure = draw_comparison(compare(rows))
+    figure.draw_without_rendering()
+    for panel in figure.axes:
+        inside = panel.get_tightbbox()
+        assert 0 <= inside.x0 < inside.x1 <= figure.bbox.x1
+
+
 def test_a_figure_without_gaps_says_so(result):
     figure = draw_comparison(compare([result('none', 0, 1.0), result('x', 0, 2.0)]))
     assert [t.get_text() for t in figure.axes[2].texts] == ['not measured']
