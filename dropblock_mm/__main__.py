@@ -10,8 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dropblock_mm.commands.interrupted import INTERRUPTED
-from dropblock_mm.programs import MODULE, PROGRAMS, SCRIPT, module_of
+from dropblock_mm.programs import INTERRUPTED, MODULE, PROGRAMS, SCRIPT, module_of
 
 USAGE_ERROR = 2
 # What commands need beyond torch, and what brings it.

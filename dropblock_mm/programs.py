@@ -14,6 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULE, SCRIPT = 'python -m dropblock_mm', 'dropblock-mm'
+INTERRUPTED = 130  # a shell's status after Ctrl-C
 
 
 @dataclass(frozen=True)

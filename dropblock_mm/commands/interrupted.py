@@ -7,9 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import TypeVar
 
-from dropblock_mm.programs import typed
-
-INTERRUPTED = 130  # a shell's status after Ctrl-C
+from dropblock_mm.programs import INTERRUPTED, typed
 
 
 class InterruptedCommandError(KeyboardInterrupt):

@@ -31,11 +31,8 @@ from dropblock_mm.commands.arguments import (
     command_parser,
     parse,
 )
-from dropblock_mm.commands.interrupted import (
-    INTERRUPTED,
-    InterruptedCommandError,
-    interruptible,
-)
+from dropblock_mm.commands.interrupted import InterruptedCommandError, interruptible
+from dropblock_mm.programs import INTERRUPTED
 
 if TYPE_CHECKING:
     from mmengine.config import Config
