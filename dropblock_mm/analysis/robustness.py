@@ -21,7 +21,7 @@ from dropblock_mm.errors import RefusedValueError
 from dropblock_mm.hooks.fragments import find_fragment
 from dropblock_mm.injection import Target, detach, inject_targets
 from dropblock_mm.layers import DropBlock2d
-from dropblock_mm.runs.libraries import METRICS
+from dropblock_mm.runs.libraries import METRICS, percent
 
 PAPERS = 'resnet_c4c5'  # the fragment of the paper's sites
 
@@ -36,7 +36,7 @@ class Point:
         keep_prob: Of DropBlock; 1 drops nothing.
         seed: Of the masks.
         metric: Name of the number.
-        value: The number.
+        value: The number; of shares, such as mmdet's mAP, in percent.
     """
 
     model: str
@@ -168,7 +168,7 @@ def _nothing() -> None:
 def evaluate(
     trained: TrainedModel, loader: Any, on_batch: Callable[[], object] = _nothing
 ) -> tuple[str, float]:
-    """Evaluate a model as it is; return the metric's name and the number.
+    """Evaluate a model as it is; return the metric's name and the number, in percent.
 
     Args:
         trained: The model; its mode is not changed.
@@ -189,7 +189,7 @@ def evaluate(
     found = evaluator.evaluate(len(loader.dataset))
     for metric in (*METRICS, *found):
         if isinstance(found.get(metric), Real):  # mmseg's are NumPy's
-            return metric, float(found[metric])
+            return metric, percent(metric) * float(found[metric])
     raise RefusedValueError(
         f'{trained.name}: the test_evaluator of its config gives no number. Give '
         'another by --cfg-options test_evaluator.type=...'

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from dropblock_mm.analysis.robustness import Grid, Point
 
 
+UNIT = 'percent'  # a file of another unit is not gone on with
+
+
 def share(text: str) -> float:
     """Read a keep_prob, in (0, 1]."""
     try:
@@ -115,7 +118,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         check_grid(grid)
         models = [open_model(file, args.cfg_options) for file in files]
         check_same_task(models)
-        what = models_asked(files, args.cfg_options) | {'dropblock': args.dropblock}
+        what = models_asked(files, args.cfg_options)
+        what |= {'dropblock': args.dropblock, 'unit': UNIT}
         points = known_points(known_numbers(args.out), what)
         cfgs = [model.cfg for model in models]
         targets = targets_of(cfgs, args.dropblock, models[0].model)

@@ -4,6 +4,8 @@ import pytest
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from dropblock_mm.analysis import robustness
+from dropblock_mm.analysis.figures.robustness import draw_robustness
 from dropblock_mm.analysis.robustness import (
     Grid,
     Point,
@@ -105,6 +107,43 @@ def test_every_library_is_evaluated(small_run, library, metric):
     assert [(p.block_size, p.keep_prob, p.seed) for p in points] == settings
     assert {p.metric for p in points} == {metric}
     assert all(0 <= p.value <= 100 for p in points)
+
+
+@pytest.mark.parametrize(
+    ('metric', 'given', 'told'),
+    [('pascal_voc/mAP', 0.25, 25.0), ('coco/bbox_mAP', 0.5, 50.0), ('mIoU', 30, 30.0)],
+)
+def test_shares_are_told_in_percent(classifier, monkeypatch, metric, given, told):
+    class Given:
+        def __init__(self, _):
+            pass
+
+        def evaluate(self, _):
+            return {'seconds': 7.0, metric: given}
+
+    class Nothing(list):
+        dataset = ()
+
+    monkeypatch.setattr(robustness, 'Evaluator', Given)
+    assert robustness.evaluate(classifier, Nothing()) == (metric, told)
+
+
+@pytest.mark.parametrize('name', ['m', 'a_model_with_a_name_of_forty_letters_alike'])
+def test_twelve_models_are_told_apart_and_named_inside_the_figure(name):
+    points = [
+        Point(f'{name} {model}', 1, keep_prob, 0, 'acc', 90.0 - model)
+        for model in range(12)
+        for keep_prob in (0.8, 1.0)
+    ]
+    grid = Grid((1,), (0.8, 1.0), (0,))
+    figure = draw_robustness(curves_of(points, grid), 'acc')
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    box = legend.get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.width
+    lines = [c.lines[0] for c in figure.axes[0].containers]
+    assert len({(x.get_color(), x.get_linestyle()) for x in lines}) == 12
 
 
 def test_where_nothing_is_dropped_one_evaluation_is_enough():

@@ -111,7 +111,13 @@ def draw(curves: Mapping[str, Curve], metric: str) -> Any:
     """Draw the curves: a colour for each arm, broken lines on training images."""
     from matplotlib.figure import Figure
 
-    from dropblock_mm.analysis.figures.style import BLUE, GREEN, ORANGE, RED
+    from dropblock_mm.analysis.figures.style import (
+        BLUE,
+        GREEN,
+        ORANGE,
+        RED,
+        legend_below,
+    )
 
     figure = Figure(figsize=(6.5, 4.5), layout='constrained')
     panel = figure.subplots()
@@ -127,7 +133,7 @@ def draw(curves: Mapping[str, Curve], metric: str) -> Any:
     panel.set(xlabel='epoch', ylabel=f'{metric}, %')
     panel.grid(alpha=0.3)
     panel.spines[['top', 'right']].set_visible(False)
-    figure.legend(loc='outside lower center', ncols=2, frameon=False, fontsize=9)
+    legend_below(figure, *panel.get_legend_handles_labels(), columns=2, fontsize=9)
     return figure
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 
 Picture = Callable[[Axes], None]
 GROUPS_PER_ROW = 3
@@ -15,7 +16,7 @@ def draw_groups(
     groups: Iterable[Sequence[Picture]],
     headings: Sequence[str],
     title: str,
-    below: float = 0.05,
+    legend: Callable[[Figure], Legend] | None = None,
 ) -> Figure:
     """Draw groups of square pictures, three groups in a row.
 
@@ -23,12 +24,16 @@ def draw_groups(
         groups: For each image what draws its pictures, each on axes of its own.
         headings: What the pictures of a group show; written over the first row.
         title: Written over the sheet.
-        below: Room left at the bottom, in inches.
+        legend: Puts a legend at the bottom of a figure; it is given the room it takes.
     """
     groups = list(groups)
     rows = -(-len(groups) // GROUPS_PER_ROW)
+    figure = Figure(figsize=(2.2 * len(headings) * GROUPS_PER_ROW, 1), dpi=110)
+    below = 0.05
+    if legend is not None:
+        below += legend(figure).get_window_extent().height / figure.dpi
     height = 2.2 * rows + 0.6 + below
-    figure = Figure(figsize=(2.2 * len(headings) * GROUPS_PER_ROW, height), dpi=110)
+    figure.set_figheight(height)
     figure.suptitle(title, fontsize=12, y=1 - 0.1 / height, va='top')
     grid = figure.add_gridspec(
         rows,

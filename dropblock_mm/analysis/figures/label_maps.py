@@ -16,6 +16,7 @@ from PIL import Image
 
 from dropblock_mm.analysis.figures.grid import draw_groups, evenly_spaced
 from dropblock_mm.analysis.figures.record import FigureRecord, NumberTable
+from dropblock_mm.analysis.figures.style import legend_below
 
 HEADINGS = ('image', 'ground truth', 'prediction')
 NOT_LABELLED = 255
@@ -67,19 +68,17 @@ def draw_sheet(samples: Sequence[Sample], classes: Sequence[str], title: str) ->
         )
         for sample in samples
     ]
-    figure = draw_groups(groups, HEADINGS, title, below=0.4)
-    colours = colour_of(np.arange(len(classes)))
-    figure.legend(
-        handles=[
-            Patch(facecolor=colour, edgecolor='gray', label=name)
-            for colour, name in zip(colours.tolist(), classes, strict=True)
-        ],
+    colours = colour_of(np.arange(len(classes))).tolist()
+    patches = [Patch(facecolor=colour, edgecolor='gray') for colour in colours]
+    legend = partial(
+        legend_below,
+        handles=patches,
+        labels=classes,
+        columns=min(len(classes), 11),
         loc='lower center',
-        ncols=min(len(classes), 11),
         fontsize=9,
-        frameon=False,
     )
-    return figure
+    return draw_groups(groups, HEADINGS, title, legend if classes else None)
 
 
 def coloured(labels: np.ndarray, truth: np.ndarray) -> np.ndarray:

@@ -10,7 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from dropblock_mm.analysis.figures.record import FigureRecord, NumberTable
-from dropblock_mm.analysis.figures.style import BLUE, GREEN, LINES, ORANGE, RED
+from dropblock_mm.analysis.figures.style import (
+    BLUE,
+    GREEN,
+    LINES,
+    ORANGE,
+    RED,
+    legend_below,
+)
 from dropblock_mm.analysis.robustness import Curve
 
 COLOURS, MARKERS = (BLUE, ORANGE, GREEN, RED), 'os^D'
@@ -36,8 +43,9 @@ def draw_robustness(curves: Sequence[Curve], metric: str) -> Figure:
                 curve.spreads,
                 color=COLOURS[index % len(COLOURS)],
                 marker=MARKERS[index % len(MARKERS)],
-                # What lies under another curve shows through its gaps.
-                linestyle=LINES[index % len(LINES)],
+                # What lies under another curve shows through its gaps, and with more
+                # curves than colours no two look the same.
+                linestyle=LINES[(index + index // len(COLOURS)) % len(LINES)],
                 capsize=3,
                 label=curve.model,
             )
@@ -45,9 +53,9 @@ def draw_robustness(curves: Sequence[Curve], metric: str) -> Figure:
         panel.xaxis.set_major_locator(MaxNLocator(5, steps=(1, 2, 5, 10)))
         panel.grid(alpha=0.3)
     panels[0].set_ylabel(metric)
-    panels[0].set_ylim(0, max(1.1 * max(max(c.means) for c in curves), 0.05))
+    panels[0].set_ylim(0, max(1.1 * max(max(c.means) for c in curves), 5))
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc='outside lower center', ncols=3, frameon=False)
+    legend_below(figure, handles, labels, columns=3)
     return figure
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from dropblock_mm.analysis.figures.record import FigureRecord, NumberTable
-from dropblock_mm.analysis.figures.style import LINES
+from dropblock_mm.analysis.figures.style import LINES, legend_below
 from dropblock_mm.analysis.schedule import ScheduleCurves, StageCurve
 from dropblock_mm.injection.sites import readable_name
 from dropblock_mm.runs.training_log import TrainingLog
@@ -60,7 +60,7 @@ def draw_schedule(curves: ScheduleCurves, logged: Mapping[str, Series]) -> Figur
     for panel in (rates, gammas, kept):
         panel.grid(alpha=0.3)
     handles, labels = kept.get_legend_handles_labels()
-    figure.legend(handles, labels, loc='outside lower center', ncols=2, frameon=False)
+    legend_below(figure, handles, labels, columns=2)
     return figure
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import matplotlib
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from PIL import Image
 
 from dropblock_mm.runs.checkpoints.whole_files import write_whole
@@ -39,6 +41,31 @@ def house_style() -> Iterator[None]:
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)
         yield
+
+
+def legend_below(
+    figure: Figure,
+    handles: Sequence[Artist],
+    labels: Sequence[str],
+    columns: int,
+    **look: Any,
+) -> Legend:
+    """Put a legend below a figure, in as many columns as its width holds.
+
+    Args:
+        figure: At its size.
+        handles: What is drawn for each name.
+        labels: The names, of any length.
+        columns: At most so many.
+        **look: As for :meth:`Figure.legend`.
+    """
+    look = {'loc': 'outside lower center', 'frameon': False, **look}
+    for number in range(columns, 1, -1):
+        legend = figure.legend(handles, labels, ncols=number, **look)
+        if legend.get_window_extent().width <= figure.bbox.width:
+            return legend
+        legend.remove()
+    return figure.legend(handles, labels, ncols=1, **look)
 
 
 def save_whole(figure: Figure, path: Path, **how: Any) -> None:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from dropblock_mm.analysis.figures.record import NumberTable
-from dropblock_mm.analysis.figures.style import DPI, house_style
+from dropblock_mm.analysis.figures.style import DPI, house_style, legend_below
 from dropblock_mm.analysis.figures.training import (
     plot_keep_rates,
     plot_loss,
@@ -111,7 +111,7 @@ def compared_picture(runs: list[RunFolder]) -> InlinePicture | None:
             panel.plot(*run.log.series(shared), 'o-', label=run.name)
         panel.set(xlabel='iteration', ylabel=shared, ylim=(0, None))
         panel.grid(alpha=0.3)
-        figure.legend(loc='outside lower center', frameon=False, ncols=2)
+        legend_below(figure, *panel.get_legend_handles_labels(), columns=2)
         data = png(figure)
     lines = [[r.name, f'{r.values[-1]:.4g}', f'{max(r.values):.4g}'] for r in drawn]
     table = NumberTable(shared, ['run', 'at the end', 'at best'], lines)

@@ -33,6 +33,18 @@ def test_sheet_shows_triples_in_the_classes_colours(label_map_files):
     assert np.allclose(faces, [background, boat, car])
 
 
+def test_the_legend_of_many_long_names_has_room(label_map_files):
+    samples = draw.read_samples(*label_map_files, image_set='val', num_images=3)
+    names = [f'a class with a long name, number {i}' for i in range(60)]
+    figure = draw.draw_sheet(samples, names, 'title')
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    box = legend.get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.width
+    assert box.y1 <= min(panel.get_window_extent().y0 for panel in figure.axes)
+
+
 def test_more_classes_than_colours_still_have_one():
     colours = draw.colour_of(np.arange(255, dtype=np.uint8))
     assert colours.shape == (255, 3)
