@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -82,9 +83,16 @@ def _draw_maps(kept: Mapping[str, Any]) -> Figure:
         panel.set_title(MEASURES[measure].partition(',')[0].partition(' (')[0])
         panel.title.set(fontsize=9, wrap=True)
         panel.margins(x=0.3)
-        panel.tick_params(axis='x', labelrotation=15)
+        panel.set_xticks(range(len(names)), [_in_lines(name) for name in names])
+        panel.tick_params(axis='x', labelsize=9)
         _quiet(panel)
     return figure
+
+
+def _in_lines(name: str, width: int = 12) -> str:
+    """Break a name behind underscores."""
+    words = textwrap.wrap(name.replace('_', '_ '), width)
+    return '\n'.join(word.replace('_ ', '_') for word in words)
 
 
 def _quiet(panel: Axes) -> None:
