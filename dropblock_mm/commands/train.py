@@ -148,6 +148,8 @@ def train(runner: Runner, traces: Traces) -> None:
     from dropblock_mm.runs.checkpoints.whole_files import naming_full_disk
     from dropblock_mm.runs.checkpoints.work_dir import hold_work_dir
     from dropblock_mm.runs.folders import SayFinished, interrupted
+    from dropblock_mm.runs.hooks import WorkerSeedsHook
+    from dropblock_mm.runs.hooks.resumed_settings import SayResumedSettings
     from dropblock_mm.runs.lost_files import naming_lost_files
     from dropblock_mm.runs.lost_ranks import naming_lost_ranks
     from dropblock_mm.runs.messages import has_started, one_message
@@ -155,7 +157,8 @@ def train(runner: Runner, traces: Traces) -> None:
     from dropblock_mm.runs.stopping import StoppedError, stopped_by_schedulers
 
     started, cfg = has_started(runner), runner.cfg
-    runner.register_hook(SayFinished())
+    for hook in (SayFinished(), SayResumedSettings(), WorkerSeedsHook()):
+        runner.register_hook(hook)
     alone = cfg.get('launcher', 'none') == 'none'
     try:
         with (
