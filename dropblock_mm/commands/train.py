@@ -89,6 +89,7 @@ def make_config(args: argparse.Namespace) -> Config:
         check_sources_of_weights,
     )
     from dropblock_mm.runs.checkpoints.work_dir import refuse_held_work_dir
+    from dropblock_mm.runs.counting import check_counting
     from dropblock_mm.runs.folders import (
         refuse_folder,
         say_where_training_begins,
@@ -112,6 +113,7 @@ def make_config(args: argparse.Namespace) -> Config:
     refuse_folder(cfg, '--resume' if args.resume else 'load_from')
     check_checkpoints(cfg, '--resume' if args.resume else 'load_from')
     runs.require(cfg, 'model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
+    check_counting(cfg)
     runs.prepare_library(cfg)
     check_data(cfg, LOOPS)
     check_sources_of_weights(cfg)
