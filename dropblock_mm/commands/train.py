@@ -150,7 +150,7 @@ def train(runner: Runner, traces: Traces) -> None:
     from dropblock_mm.runs.checkpoints.whole_files import naming_full_disk
     from dropblock_mm.runs.checkpoints.work_dir import hold_work_dir
     from dropblock_mm.runs.folders import SayFinished, interrupted
-    from dropblock_mm.runs.hooks import WorkerSeedsHook
+    from dropblock_mm.runs.hooks import SeedsHook
     from dropblock_mm.runs.hooks.resumed_settings import SayResumedSettings
     from dropblock_mm.runs.lost_files import naming_lost_files
     from dropblock_mm.runs.lost_ranks import naming_lost_ranks
@@ -159,7 +159,7 @@ def train(runner: Runner, traces: Traces) -> None:
     from dropblock_mm.runs.stopping import StoppedError, stopped_by_schedulers
 
     started, cfg = has_started(runner), runner.cfg
-    for hook in (SayFinished(), SayResumedSettings(), WorkerSeedsHook()):
+    for hook in (SayFinished(), SayResumedSettings(), SeedsHook()):
         runner.register_hook(hook)
     alone = cfg.get('launcher', 'none') == 'none'
     try:
