@@ -8,7 +8,7 @@ have the same weights as without, so the plain config serves too.
 Examples::
 
     python tools/publish.py work_dirs/RUN/epoch_12.pth model.pth
-    python tools/publish.py work_dirs/RUN/epoch_12.pth --ema
+    python tools/publish.py work_dirs/RUN/epoch_12.pth --no-ema
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'out', nargs='?', type=Path, help='file to write (NAME-HASH.pth beside it)'
     )
     parser.add_argument(
-        '--ema', action='store_true', help='the averaged weights, of EMAHook'
+        '--ema',
+        action=argparse.BooleanOptionalAction,
+        help='insist on the averaged weights of EMAHook, which are taken anyway where '
+        'there are any; --no-ema takes those that the optimizer left',
     )
     return parse_known(parser, argv)
 

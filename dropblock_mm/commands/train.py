@@ -89,6 +89,7 @@ def make_config(args: argparse.Namespace) -> Config:
         check_sources_of_weights,
     )
     from dropblock_mm.runs.checkpoints.work_dir import refuse_held_work_dir
+    from dropblock_mm.runs.counting import check_counting
     from dropblock_mm.runs.folders import (
         refuse_folder,
         say_where_training_begins,
@@ -112,6 +113,7 @@ def make_config(args: argparse.Namespace) -> Config:
     refuse_folder(cfg, '--resume' if args.resume else 'load_from')
     check_checkpoints(cfg, '--resume' if args.resume else 'load_from')
     runs.require(cfg, 'model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
+    check_counting(cfg)
     runs.prepare_library(cfg)
     check_data(cfg, LOOPS)
     check_sources_of_weights(cfg)
@@ -148,6 +150,8 @@ def train(runner: Runner, traces: Traces) -> None:
     from dropblock_mm.runs.checkpoints.whole_files import naming_full_disk
     from dropblock_mm.runs.checkpoints.work_dir import hold_work_dir
     from dropblock_mm.runs.folders import SayFinished, interrupted
+    from dropblock_mm.runs.hooks import SeedsHook
+    from dropblock_mm.runs.hooks.resumed_settings import SayResumedSettings
     from dropblock_mm.runs.lost_files import naming_lost_files
     from dropblock_mm.runs.lost_ranks import naming_lost_ranks
     from dropblock_mm.runs.messages import has_started, one_message
@@ -155,7 +159,8 @@ def train(runner: Runner, traces: Traces) -> None:
     from dropblock_mm.runs.stopping import StoppedError, stopped_by_schedulers
 
     started, cfg = has_started(runner), runner.cfg
-    runner.register_hook(SayFinished())
+    for hook in (SayFinished(), SayResumedSettings(), SeedsHook()):
+        runner.register_hook(hook)
     alone = cfg.get('launcher', 'none') == 'none'
     try:
         with (

@@ -79,6 +79,7 @@ def _of_coco(given: Mapping[str, Any]) -> Flaws:
         yield from _unknown(given, 'metric', known)
     yield from _unknown(given, 'metric_items', _COCO_ITEMS)
     yield from _file_of_results(given)
+    yield from _of_boxes_in_an_image(given)
     thresholds = given.get('iou_thrs')
     alone = given.get('metric') in ('proposal_fast', ['proposal_fast'])
     if thresholds is None or alone:
@@ -90,6 +91,23 @@ def _of_coco(given: Mapping[str, Any]) -> Flaws:
         'hands it to pycocotools, whose summary ends there or gives -1 for AP. Leave '
         'it out: AP at 0.5 and at 0.75 are logged beside the mean.',
     )
+
+
+def _of_boxes_in_an_image(given: Mapping[str, Any]) -> Flaws:
+    """AP is summed up at 100 boxes by pycocotools 2.0.11, whatever it is given."""
+    numbers, kinds = given.get('proposal_nums'), given.get('metric', 'bbox')
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    if 'proposal_nums' not in given or kinds == ['proposal_fast']:
+        return
+    if not isinstance(numbers, (list, tuple)) or len(numbers) < 3:
+        yield 'proposal_nums', 'asks for three numbers. Write (100, 300, 1000), say.'
+    elif 100 not in numbers and any(kind in ('bbox', 'segm') for kind in kinds):
+        yield (
+            'proposal_nums',
+            'has no AP then but -1, and save_best keeps the first checkpoint: '
+            'pycocotools takes the AP of the best 100 boxes of an image. Put 100 among '
+            'the numbers.',
+        )
 
 
 def _file_of_results(given: Mapping[str, Any]) -> Flaws:

@@ -69,6 +69,13 @@ SETTINGS = [
             dict(iou_thrs=[0.5, 0.75]),
             dict(iou_thrs=0.5),
             dict(iou_thrs=[0.5], metric='proposal_fast'),
+            dict(proposal_nums=(1, 10, 100)),
+            dict(proposal_nums=[1000, 300, 100]),
+            dict(proposal_nums=(1, 10, 300)),
+            dict(proposal_nums=(100, 300)),
+            dict(proposal_nums=300),
+            dict(proposal_nums=(1, 10, 300), metric='proposal'),
+            dict(proposal_nums=(10,), metric='proposal_fast'),
         ],
         IoUMetric: [
             dict(iou_metrics=['mIoU', 'mDice']),

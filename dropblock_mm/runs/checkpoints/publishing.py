@@ -40,24 +40,30 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def published(content: Any, *, ema: bool, said: str) -> dict[str, Any]:
+def published(content: Any, *, ema: bool | None, said: str) -> dict[str, Any]:
     """Return what is published of a checkpoint.
+
+    A checkpoint of a run with EMAHook holds its two kinds of weights under each other's
+    names (mmengine 0.10.7, ``EMAHook.before_save_checkpoint``): ``state_dict`` has the
+    average, so that whatever loads the file gets it, and ``ema_state_dict`` the weights
+    that the optimizer left.
 
     Args:
         content: What was loaded.
-        ema: Take the averaged weights, which EMAHook saves beside the others.
+        ema: True asks for averaged weights, False for those that the optimizer left;
+            None takes what MMEngine loads for a test, averaged if there is an average.
         said: What the user typed, for messages.
 
     Raises:
         RefusedValueError: There are no such weights.
     """
     holder = content if isinstance(content, Mapping) else {}
-    if ema:
-        if EMA not in holder:
-            raise RefusedValueError(
-                f'{said} has no averaged weights ({EMA!r}): it was trained without '
-                'EMAHook. Leave --ema out.'
-            )
+    if ema and EMA not in holder:
+        raise RefusedValueError(
+            f'{said} has no averaged weights ({EMA!r}): it was trained without '
+            'EMAHook. Leave --ema out.'
+        )
+    if ema is False and EMA in holder:
         weights = {
             key.removeprefix(_EMA_PREFIX): value
             for key, value in holder[EMA].items()
@@ -77,14 +83,14 @@ def published(content: Any, *, ema: bool, said: str) -> dict[str, Any]:
     return {'state_dict': tensors, 'meta': plain(kept)}
 
 
-def publish(source: str, out: Path | None, *, ema: bool = False) -> Path:
+def publish(source: str, out: Path | None, *, ema: bool | None = None) -> Path:
     """Write the weights of a checkpoint, and the classes.
 
     Args:
         source: The checkpoint.
         out: The file; None writes NAME-HASH.pth beside the checkpoint, as OpenMMLab
             names published files.
-        ema: Take the averaged weights.
+        ema: Which weights, as in :func:`published`.
 
     Returns:
         Path: What was written. Bare ``torch.load`` reads it.
