@@ -61,7 +61,7 @@ def drop_checked(
         if x.numel() == 0:
             return x, 0
         plan = cached_plan(x.shape, block_size, gamma_scale, calibrated, shared_mask)
-        return _path_of(x, True, True)(x, plan, keep_prob, None, generator)
+        return sparse.drop(x, plan, keep_prob, None, generator)
     _check_input(x, dims)
     if plain:
         transformed = False
