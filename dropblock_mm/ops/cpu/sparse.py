@@ -31,7 +31,7 @@ in_c = native.IS_BUILT
 _loops: Any = native.loops
 # What the loops know, by the number it has there.
 DTYPES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2, torch.float16: 3}
-_CONTIGUOUS = torch.contiguous_format
+_CONTIGUOUS, _SINGLE, _WHOLE = torch.contiguous_format, torch.float32, torch.int64
 Steps = tuple[int, int, int]
 _ONCE, _KEEP, _AGAIN = range(3)  # the uses of a mask, as in kept.h
 
@@ -126,22 +126,19 @@ _scale_and_drop = super(torch.autograd.Function, _ScaleAndDrop).apply
 
 def number_in(rate: Tensor) -> float:
     """Return the number in Tensor[] on the CPU."""
-    if in_c and rate.dtype is torch.float32 and rate.is_cpu and type(rate) is Tensor:
+    if in_c and type(rate) is Tensor and rate.dtype is _SINGLE and rate.is_cpu:
         return _loops.float_at(rate.data_ptr())
     return float(rate)
 
 
 def add_to_both(one: Tensor, number: int, other: Tensor, more: int) -> None:
     """Add to two counts, LongTensor[], which nothing follows, in place."""
-    if in_c and _is_count(one) and _is_count(other):
+    is_plain = type(one) is type(other) is Tensor and one.is_cpu and other.is_cpu
+    if in_c and is_plain and one.dtype is other.dtype is _WHOLE:
         _loops.add_at(one.data_ptr(), number, other.data_ptr(), more)
     else:
         one.add_(number)
         other.add_(more)
-
-
-def _is_count(count: Tensor) -> bool:
-    return type(count) is Tensor and count.dtype is torch.int64 and count.is_cpu
 
 
 def scale_and_clear(
