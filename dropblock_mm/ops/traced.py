@@ -119,8 +119,10 @@ def _drop_mask_on_cpu(
     return dropped, torch.tensor(kept, device='cpu')
 
 
-def _drop_mask_again_on_cpu(*how: Any) -> Tensor:
-    return _drop_mask_on_cpu(*how, use=sparse.AGAIN)[0]
+def _drop_mask_again_on_cpu(
+    gamma: Tensor, key: Tensor, shape: Sequence[int], block: Sequence[int]
+) -> Tensor:
+    return _drop_mask_on_cpu(gamma, key, shape, block, sparse.AGAIN)[0]
 
 
 # What it works out for a shape takes longer than to draw on a small map.

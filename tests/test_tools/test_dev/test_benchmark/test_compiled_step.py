@@ -36,7 +36,9 @@ class Head(nn.Module):
         return self.weight * sum(maps)
 
 
-@pytest.mark.parametrize(('quick', 'backend'), [(True, 'aot_eager'), (False, 'inductor')])
+@pytest.mark.parametrize(
+    ('quick', 'backend'), [(True, 'aot_eager'), (False, 'inductor')]
+)
 def test_a_head_is_compiled_for_its_step_and_runs_forward_and_backward(
     part, monkeypatch, quick, backend
 ):
@@ -53,9 +55,12 @@ def test_a_head_is_compiled_for_its_step_and_runs_forward_and_backward(
     settings = part('settings').make_settings('cpu', quick=quick, repeats=None)
     step = SimpleNamespace(model=model)
     call = part('compiled_step').compiled_head(step, settings)
-    assert compiled == [(model.decode_head.forward, {'fullgraph': True, 'backend': backend})]
+    assert compiled == [
+        (model.decode_head.forward, {'fullgraph': True, 'backend': backend})
+    ]
     assert model.decode_head.weight.grad is None
     call()
     first = model.decode_head.weight.grad.clone()
     call()
-    assert torch.equal(model.decode_head.weight.grad, 2 * first) and first != 0
+    assert first != 0
+    assert torch.equal(model.decode_head.weight.grad, 2 * first)
