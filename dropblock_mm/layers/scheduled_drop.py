@@ -159,14 +159,14 @@ class ScheduledDrop(ToldOfConversion):
             return self._forward(x)
 
     def _forward(self, x: Tensor) -> Tensor:
+        if self.training and is_plain_on_host(x):
+            held = buffers_of(self)
+            if self._is_usable_on_host(held['keep_prob']):
+                return self._drop_on_host(x, held)
         if isinstance(x, fx.Proxy):
             return self._one_node(x)
         if not self.training:
             return x
-        if is_plain_on_host(x):
-            held = buffers_of(self)
-            if self._is_usable_on_host(held['keep_prob']):
-                return self._drop_on_host(x, held)
         refuse_recording(type(self).__name__)
         self._make_usable(x.device)
         out, kept = self.drop(x, self.keep_prob)

@@ -30,6 +30,7 @@ from dropblock_mm.ops.torch_private import (
 # drop(x, plan, keep_prob, seeds, generator) -> (out, kept), see dense.drop.
 Path = Callable[..., tuple[Tensor, Tensor | int]]
 
+_KINDS = (Tensor, Parameter)
 _SHAPES = {
     1: 'a batch of sequences of features, (N, C, L)',
     2: 'a batch of feature maps, (N, C, H, W)',
@@ -61,7 +62,7 @@ def drop_checked(
         if x.numel() == 0:
             return x, 0
         plan = cached_plan(x.shape, block_size, gamma_scale, calibrated, shared_mask)
-        return _path_of(x, True, True)(x, plan, keep_prob, None, generator)
+        return sparse.drop(x, plan, keep_prob, None, generator)
     _check_input(x, dims)
     if plain:
         transformed = False
@@ -83,12 +84,12 @@ def drop_checked(
 
 def is_plain_on_host(x: Tensor) -> bool:
     """Tell a CPU's tensor whose memory may be read and written: the common case."""
-    return x.is_cpu and type(x) in (Tensor, Parameter) and is_ordinary()
+    return type(x) in _KINDS and x.is_cpu and is_ordinary()
 
 
 def _holds_numbers(x: Tensor) -> bool:
     """Tell whether ``x`` holds numbers: not while compiling, not a fake tensor."""
-    return type(x) in (Tensor, Parameter) and not is_compiling() and not is_recorded()
+    return type(x) in _KINDS and not is_compiling() and not is_recorded()
 
 
 def _path_of(x: Tensor, plain: bool, draws: bool) -> Path:

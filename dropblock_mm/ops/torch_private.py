@@ -22,6 +22,11 @@ is_compiling: Callable[[], bool] = getattr(
 
 _Function = TypeVar('_Function', bound=Callable[..., Any])
 
+# Set while a mode is on that comes before dispatching, as make_fx may have it.
+_PRE_DISPATCH: Any = getattr(
+    getattr(torch._C, 'DispatchKey', None), 'PreDispatch', None
+)
+
 
 def constant_for_compilers(function: _Function) -> _Function:
     """Decorate a function that compilers call once, and do not look into.
@@ -42,13 +47,34 @@ def is_ordinary() -> bool:
     forward-mode differentiation has no public name; without the private one nothing is
     ordinary, and the tensors are asked.
     """
-    return not (
+    return _is_quiet() or not (
         is_compiling()
         or torch.jit.is_tracing()
         or getattr(forward_ad, '_current_level', 0) >= 0
         or is_transforming()
         or is_recorded()
     )
+
+
+def _is_quiet() -> bool:
+    """Tell that not even a mode of dispatching is on; if not, others are to be asked.
+
+    Python that has left the caches, as between the layers of a model, is 20 times as
+    slow as in a loop: here are few calls of C, and no name is looked up that they do
+    not need. Without the private names it is not known.
+    """
+    if is_compiling():
+        return False
+    try:
+        return not (
+            torch._C._is_tracing()
+            or torch._C._functorch.maybe_current_level() is not None
+            or torch._C._len_torch_dispatch_stack()
+            or torch._C._dispatch_tls_is_dispatch_key_included(_PRE_DISPATCH)
+            or forward_ad._current_level >= 0
+        )
+    except AttributeError:
+        return False
 
 
 def is_recomputing() -> bool:

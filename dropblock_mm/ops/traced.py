@@ -12,6 +12,7 @@ draws the same mask again instead of keeping it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -106,12 +107,26 @@ class _DrawAndDrop(torch.autograd.Function):
 
 
 def _drop_mask_on_cpu(
-    gamma: Tensor, key: Tensor, shape: Sequence[int], block: Sequence[int]
+    gamma: Tensor,
+    key: Tensor,
+    shape: Sequence[int],
+    block: Sequence[int],
+    use: int = sparse.KEEP,
 ) -> tuple[Tensor, Tensor]:
-    geometry = BlockGeometry(tuple(shape), tuple(block))
-    draw = Draw.of(geometry, float(gamma), int(key))
-    dropped, kept = sparse.drop_mask(draw)
+    geometry = _geometry(tuple(shape), tuple(block))
+    draw = Draw.of(geometry, sparse.number_in(gamma), int(key))
+    dropped, kept = sparse.drop_mask(draw, use)
     return dropped, torch.tensor(kept, device='cpu')
+
+
+def _drop_mask_again_on_cpu(
+    gamma: Tensor, key: Tensor, shape: Sequence[int], block: Sequence[int]
+) -> Tensor:
+    return _drop_mask_on_cpu(gamma, key, shape, block, sparse.AGAIN)[0]
+
+
+# What it works out for a shape takes longer than to draw on a small map.
+_geometry = lru_cache(maxsize=1024)(BlockGeometry)
 
 
 def _drop_mask_on_cuda(
@@ -154,7 +169,7 @@ def _solve_gamma_on_cuda(
 
 
 _LIBRARY.impl('drop_mask', _drop_mask_on_cpu, 'CPU')
-_LIBRARY.impl('drop_mask_again', lambda *args: _drop_mask_on_cpu(*args)[0], 'CPU')
+_LIBRARY.impl('drop_mask_again', _drop_mask_again_on_cpu, 'CPU')
 _LIBRARY.impl('drop_mask', _drop_mask_on_cuda, 'CUDA')
 _LIBRARY.impl('drop_mask_again', _drop_mask_again_on_cuda, 'CUDA')
 _LIBRARY.impl('drop_mask', _drop_mask_on_meta, 'Meta')

@@ -162,6 +162,24 @@ def test_sums_compile():
     torch.testing.assert_close(compiled(x), block(x))
 
 
+@pytest.mark.parametrize('reset', [False, True])
+def test_compiled_after_a_copy_without_layers_it_drops_as_the_guide_advises(reset):
+    """Dynamo asks modules for their hooks only if it is told to."""
+    torch._dynamo.reset()
+    plain = nn.ModuleDict(
+        {'part': nn.Sequential(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4))}
+    )
+    ours, x = copy.deepcopy(plain), torch.randn(2, 4, 9, 9)
+    inject_drop_block(ours, [dict(module='part')], keep_prob=0.5)
+    with torch._dynamo.config.patch(skip_nnmodule_hook_guards=reset):
+        torch.compile(plain['part'], backend='eager')(x)
+        if reset:
+            torch._dynamo.reset()
+        torch.compile(ours['part'], backend='eager')(x)
+    seen = [m.seen_units.item() for m in ours.modules() if hasattr(m, 'seen_units')]
+    assert seen == [x.numel()]
+
+
 def trident_block(trident):
     """An identity block of three branches, that shows its identity: x + 0."""
     block = trident.layer3[1]

@@ -60,6 +60,7 @@ def test_volumes_on_a_gpu_say_that_they_are_slow(monkeypatch):
 def densely(monkeypatch):
     """Take the path of devices without a fast one, as if it were the first call."""
     paths._warn_once.cache_clear()
+    monkeypatch.setattr(paths, 'is_plain_on_host', lambda x: False)
     monkeypatch.setattr(paths, '_fast_path_of', lambda *_: None)
     yield
     paths._warn_once.cache_clear()

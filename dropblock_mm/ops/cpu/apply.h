@@ -282,11 +282,29 @@ static void FOR(apply_channels_last)(void *context, int member, int members) {
     FOR(end_rows)(apply);
 }
 
+#if HAS_X86_VECTORS == 2
+/* The bits of a word become bytes of 0 and 1, of which the first `number` are stored. */
+INLINE void FOR(unpack_word)(char *to, uint64_t word, Int number) {
+    const __m512i bytes = _mm512_maskz_set1_epi8(word, 1);
+    if (number >= 64)
+        _mm512_storeu_si512(to, bytes);
+    else
+        _mm512_mask_storeu_epi8(to, (1ULL << number) - 1, bytes);
+}
+#else
 /* Each bit of a byte becomes a byte, the lowest one first in memory. */
 INLINE uint64_t FOR(spread_byte)(uint64_t byte) {
     const uint64_t apart = byte * 0x0101010101010101ULL & FIRST_TO_LAST;
     return (apart + 0x7F7F7F7F7F7F7F7FULL) >> 7 & 0x0101010101010101ULL;
 }
+
+/* The bits of a word become bytes of 0 and 1, of which the first `number` are stored. */
+INLINE void FOR(unpack_word)(char *to, uint64_t word, Int number) {
+    uint64_t bytes[8];
+    for (int k = 0; k < 8; ++k, word >>= 8) bytes[k] = FOR(spread_byte)(word & 255);
+    memcpy(to, bytes, (size_t)(number < 64 ? number : 64));
+}
+#endif
 
 /* Bytes of 0 and 1 instead of bits; `out` is contiguous, and there is no `x`. */
 static void FOR(unpack)(void *context, int member, int members) {
@@ -300,12 +318,8 @@ static void FOR(unpack)(void *context, int member, int members) {
             memset(out, bit_at(apply->mask, bit), (size_t)apply->units);
             continue;
         }
-        for (Int unit = 0; unit < apply->units; unit += 64, bit += 64) {
-            uint64_t word = word_at(apply->mask, bit), bytes[8];
-            const Int left = apply->units - unit;
-            for (int k = 0; k < 8; ++k, word >>= 8) bytes[k] = FOR(spread_byte)(word & 255);
-            memcpy(out + unit, bytes, (size_t)(left < 64 ? left : 64));
-        }
+        for (Int unit = 0; unit < apply->units; unit += 64, bit += 64)
+            FOR(unpack_word)(out + unit, word_at(apply->mask, bit), apply->units - unit);
     }
 }
 #undef PIECE

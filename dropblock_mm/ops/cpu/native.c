@@ -144,6 +144,12 @@ static uint64_t *draw_mask(Draw *draw, int use, int threads) {
     return draw->mask;
 }
 
+/* The same where it is kept; else it is drawn. */
+static uint64_t *find_mask(Draw *draw, int use, int threads) {
+    uint64_t *mask = use == AGAIN ? recall(draw) : NULL;
+    return mask ? mask : draw_mask(draw, use, threads);
+}
+
 /* Dimensions that lie behind each other, in memory and in the mask, become one. */
 static void join(Apply *apply) {
     Int *o = apply->out_steps, *x = apply->x_steps, *b = apply->bits;
@@ -260,8 +266,7 @@ static PyObject *drop(PyObject *module, PyObject *args) {
     apply.x = AT(const char, x);
     uint64_t *mask;
     Py_BEGIN_ALLOW_THREADS
-    mask = use == AGAIN ? recall(&draw) : NULL;
-    if (!mask) mask = draw_mask(&draw, use, threads);
+    mask = find_mask(&draw, use, threads);
     if (mask) {
         const Int units = apply.images * apply.channels * apply.units;
         const Int bits = draw.planes ? draw.planes * draw.units : draw.units;
@@ -277,22 +282,22 @@ static PyObject *drop(PyObject *module, PyObject *args) {
     return mask ? PyLong_FromLongLong(draw.dropped) : PyErr_NoMemory();
 }
 
-/* draw(layout, *drawn, out, threads) -> int */
+/* draw(layout, *drawn, out, use, threads) -> int */
 static PyObject *draw(PyObject *module, PyObject *args) {
     (void)module;
     Draw draw = {0};
     Apply apply = {0};
     Asked asked;
     Address out;
-    int threads;
-    if (!PyArg_ParseTuple(args, DRAW "Ki", INTO(asked), &out, &threads)) return NULL;
+    int use, threads;
+    if (!PyArg_ParseTuple(args, DRAW "Kii", INTO(asked), &out, &use, &threads)) return NULL;
     Int layout[LAYOUT];
     if (!read_numbers(layout, LAYOUT, asked.layout, asked.bytes)) return NULL;
     read_layout(&draw, &apply, layout, &asked);
     apply.out = AT(char, out);
     uint64_t *mask;
     Py_BEGIN_ALLOW_THREADS
-    mask = draw_mask(&draw, ONCE, threads);
+    mask = find_mask(&draw, use, threads);
     if (mask) {
         const Int units = apply.images * apply.channels * apply.units;
         apply.mask = mask;

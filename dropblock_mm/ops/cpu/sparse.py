@@ -31,9 +31,9 @@ in_c = native.IS_BUILT
 _loops: Any = native.loops
 # What the loops know, by the number it has there.
 DTYPES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2, torch.float16: 3}
-_CONTIGUOUS = torch.contiguous_format
+_CONTIGUOUS, _SINGLE, _WHOLE = torch.contiguous_format, torch.float32, torch.int64
 Steps = tuple[int, int, int]
-_ONCE, _KEEP, _AGAIN = range(3)  # the uses of a mask, as in kept.h
+ONCE, KEEP, AGAIN = range(3)  # the uses of a mask, as in kept.h
 
 
 def drop(
@@ -79,14 +79,18 @@ def drop_drawn(
     return out, x.numel() - dropped
 
 
-def drop_mask(draw: Draw) -> tuple[Tensor, int]:
+def drop_mask(draw: Draw, use: int = ONCE) -> tuple[Tensor, int]:
     """Return the mask of a draw, and the number of units it keeps.
+
+    Args:
+        draw: What is dropped.
+        use: See :func:`scale_and_clear`.
 
     Returns:
         tuple[Tensor, int]: BoolTensor[N, C, *size], True where a unit is dropped,
         and a count of the mask's units.
     """
-    mask, dropped = draw_mask(draw)
+    mask, dropped = draw_mask(draw, use)
     return mask, draw.geometry.num_units - dropped // draw.geometry.shared_over
 
 
@@ -103,7 +107,7 @@ class _ScaleAndDrop(torch.autograd.Function):
         ctx.how = draw, factor, divides
         if draw.seeds is not None:
             ctx.save_for_backward(draw.seeds)
-        out, dropped = scale_and_clear(x, draw, factor, divides, _KEEP)
+        out, dropped = scale_and_clear(x, draw, factor, divides, KEEP)
         return out, x.numel() - dropped
 
     @staticmethod
@@ -113,7 +117,7 @@ class _ScaleAndDrop(torch.autograd.Function):
             _ = ctx.saved_tensors  # refuses if they were changed
         if grad.requires_grad and torch.is_grad_enabled():
             return drop_drawn(grad, draw, factor, divides)[0], None, None, None
-        out = scale_and_clear(grad, draw, factor, divides, _AGAIN)[0]
+        out = scale_and_clear(grad, draw, factor, divides, AGAIN)[0]
         return out, None, None, None
 
 
@@ -126,22 +130,19 @@ _scale_and_drop = super(torch.autograd.Function, _ScaleAndDrop).apply
 
 def number_in(rate: Tensor) -> float:
     """Return the number in Tensor[] on the CPU."""
-    if in_c and rate.dtype is torch.float32 and rate.is_cpu and type(rate) is Tensor:
+    if in_c and type(rate) is Tensor and rate.dtype is _SINGLE and rate.is_cpu:
         return _loops.float_at(rate.data_ptr())
     return float(rate)
 
 
 def add_to_both(one: Tensor, number: int, other: Tensor, more: int) -> None:
     """Add to two counts, LongTensor[], which nothing follows, in place."""
-    if in_c and _is_count(one) and _is_count(other):
+    is_plain = type(one) is type(other) is Tensor and one.is_cpu and other.is_cpu
+    if in_c and is_plain and one.dtype is other.dtype is _WHOLE:
         _loops.add_at(one.data_ptr(), number, other.data_ptr(), more)
     else:
         one.add_(number)
         other.add_(more)
-
-
-def _is_count(count: Tensor) -> bool:
-    return type(count) is Tensor and count.dtype is torch.int64 and count.is_cpu
 
 
 def scale_and_clear(
@@ -149,7 +150,7 @@ def scale_and_clear(
     draw: Draw,
     factor: float = 0.0,
     divides: bool = False,
-    use: int = _ONCE,
+    use: int = ONCE,
 ) -> tuple[Tensor, int]:
     """Do :func:`drop_drawn`, which differentiates it, and count what is dropped.
 
@@ -189,7 +190,7 @@ def scale_and_clear(
     return out, dropped
 
 
-def draw_mask(draw: Draw) -> tuple[Tensor, int]:
+def draw_mask(draw: Draw, use: int = ONCE) -> tuple[Tensor, int]:
     """See :func:`dropblock_mm.ops.cpu.torch_loops.draw_mask`."""
     if not in_c:
         return torch_loops.draw_mask(draw)
@@ -202,6 +203,7 @@ def draw_mask(draw: Draw) -> tuple[Tensor, int]:
         draw.share,
         0 if draw.seeds is None else draw.seeds.data_ptr(),
         mask.data_ptr(),
+        use,
         torch.get_num_threads(),
     )
     return mask, dropped * draw.geometry.shared_over

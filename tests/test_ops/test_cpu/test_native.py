@@ -380,3 +380,16 @@ def test_a_mask_is_found_under_all_that_it_depends_on_alone():
         expected, dropped = sparse.scale_and_clear(x, other)
         assert torch.equal(found, expected)
         assert count == dropped
+
+
+def test_a_mask_in_bytes_is_one_that_was_kept():
+    geometry = BlockGeometry((2, 3, 20, 20), (3, 3))
+    draws = [Draw.of(geometry, 0.05, key) for key in (7, 8)]
+    kept = [sparse.drop_mask(draw, sparse.KEEP) for draw in draws]
+    assert not torch.equal(kept[0][0], kept[1][0])
+    for draw, (mask, count) in zip(draws, kept, strict=True):
+        found, again = sparse.drop_mask(draw, sparse.AGAIN)
+        assert torch.equal(found, mask)
+        assert again == count == int((~mask).sum())
+        x = torch.ones(2, 3, 20, 20)  # the other way to ask
+        assert torch.equal(sparse.scale_and_clear(x, draw, 1.0, use=2)[0] == 0, mask)

@@ -43,14 +43,15 @@ def run(case, variant):
     x, out, mask = memory(number * size, 1), memory(number * size), memory(number)
     at = ctypes.addressof
     drawn = (packed(layout), *numbers, at(given))
-    dropped = _native.draw(*drawn, at(mask), 1)
-    assert dropped == mask.raw[:number].count(1)
+    for use in range(3):  # once; to be kept; what was kept
+        dropped = _native.draw(*drawn, at(mask), use, 1)
+        assert dropped == mask.raw[:number].count(1)
     way, key, share = numbers
     recipe = packed([*layout, way, dtype, *steps * 2, divides])
     recipe += struct.pack('2d', share, factor)
     for streamed in (1 << 40, 0):  # through the caches, and past them
         _native.stream_from(streamed)
-        for use in range(3):  # once; to be kept; what was kept
+        for use in range(3):
             assert dropped == _native.drop(
                 recipe, key, at(given), at(out), at(x), use, 1)
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch._dynamo.utils import counters
 
 from dropblock_mm import inject_drop_block
-from tools.dev.benchmark import peers
+from tools.dev.benchmark import compiled_step, peers
 from tools.dev.benchmark.report import Column, Gate, Section, Table, first_line
 from tools.dev.benchmark.settings import BLOCK_SIZE, KEEP_PROB, Settings
 from tools.dev.benchmark.timing import Call, disturbances, interleave, times
@@ -86,7 +86,8 @@ def run(settings: Settings) -> Section:
         table.rows.append(graph_row(way, rates, settings.device))
     section.tables.append(table)
     section.gates = graph_gates(table.rows[0])
-    add_kernels(section, settings)
+    if add_kernels(section, settings) and settings.device == 'cpu':
+        compiled_step.add_to(section, settings)
     torch._dynamo.reset()
     return section
 
@@ -133,8 +134,12 @@ def graph_gates(ours: dict[str, Any]) -> list[Gate]:
     ]
 
 
-def add_kernels(section: Section, settings: Settings) -> None:
-    """Add what inductor makes of a residual block with DropBlock at three places."""
+def add_kernels(section: Section, settings: Settings) -> bool:
+    """Add what inductor makes of a residual block with DropBlock at three places.
+
+    Returns:
+        bool: Whether inductor works here.
+    """
     torch._dynamo.reset()
     x = torch.randn(settings.block_shape, device=settings.device)
     table = Table(
@@ -158,7 +163,7 @@ def add_kernels(section: Section, settings: Settings) -> None:
             section.notes.append(f'inductor, {name}: {first_line(error)}')
             if way is None:  # then it is no fault of DropBlock's
                 section.notes.append('inductor does not work here: skipped')
-                return
+                return False
     calls = {
         f'{row["name"]} {how}': row.pop(f'{how}_call')
         for row in table.rows
@@ -170,6 +175,7 @@ def add_kernels(section: Section, settings: Settings) -> None:
             row[f'{how}_ms'] = times(samples[f'{row["name"]} {how}'])
     section.tables.append(table)
     section.notes += disturbances(itertools.chain(*samples.values()))
+    return True
 
 
 def block_row(way: peers.Implementation | None, x: Tensor) -> dict[str, Any]:

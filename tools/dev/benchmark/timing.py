@@ -7,7 +7,7 @@ import ctypes
 import gc
 import resource
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -103,8 +103,7 @@ def interleave(
         calls: What to time, by name.
         rounds: Samples of each; as many as :data:`WARM_UP` more are not counted.
         device: 'cpu' or 'cuda'.
-        rotate: Begin each round with the next call, so that each comes after each
-            other one; otherwise always in the given order.
+        rotate: In the orders of :func:`turns`; otherwise always in the given one.
     """
     names = list(calls)
     samples: dict[str, list[Sample]] = {name: [] for name in names}
@@ -112,14 +111,30 @@ def interleave(
     gc.disable()  # as timeit does: a collection hits one sample and not the others
     try:
         for number in range(WARM_UP + rounds):
-            shift = number % len(names) if rotate else 0
-            for name in names[shift:] + names[:shift]:
+            for name in turns(names, number) if rotate else names:
                 sample = take_sample(calls[name], device)
                 if number >= WARM_UP:
                     samples[name].append(sample)
     finally:
         gc.enable()
     return samples
+
+
+def turns(names: Sequence[str], number: int) -> list[str]:
+    """Return the order of a round in which no call always follows the same one.
+
+    What a call leaves in the caches, such as results that are still to be written to
+    memory, the next one waits for. To begin each round with the next call would not
+    do: all but the first would still follow the same. In these orders (Williams, 1949)
+    each is first, and each follows each other one, equally often in 2 n rounds.
+
+    Args:
+        names: The n calls.
+        number: Of the round.
+    """
+    zigzag = [(k + 1) // 2 if k % 2 else -(k // 2) for k in range(len(names))]
+    order = [names[(number + step) % len(names)] for step in zigzag]
+    return order[::-1] if number // len(names) % 2 else order
 
 
 def times(samples: list[Sample]) -> Spread:

@@ -1,5 +1,9 @@
 """Taking turns, and what disturbs the times."""
 
+import collections
+import itertools
+
+import pytest
 import torch
 
 
@@ -15,7 +19,21 @@ def test_rotated_calls_each_come_first(part):
     timing, said = part('timing'), []
     calls = {name: lambda name=name: said.append(name) for name in 'abc'}
     timing.interleave(calls, 3, rotate=True)
-    assert ''.join(said[-9:]) in 'abcbcacababcbcacab'
+    rounds = [''.join(said[k : k + 3]) for k in range(0, len(said), 3)]
+    assert all(sorted(found) == list('abc') for found in rounds)
+    assert ''.join(sorted(found[0] for found in rounds[-3:])) == 'abc'
+
+
+@pytest.mark.parametrize('names', ['ab', 'abc', 'abcd', 'abcde'])
+def test_no_call_always_follows_the_same_one(part, names):
+    rounds = [part('timing').turns(names, k) for k in range(2 * len(names))]
+    pairs = collections.Counter(
+        pair for found in rounds for pair in itertools.pairwise(found)
+    )
+    assert set(pairs) == set(itertools.permutations(names, 2))
+    assert set(pairs.values()) == {2}
+    first = collections.Counter(found[0] for found in rounds)
+    assert set(first.values()) == {2}
 
 
 def test_ratios_are_within_each_round(part):
