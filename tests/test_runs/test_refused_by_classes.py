@@ -1,5 +1,7 @@
 """Classes that refuse; pytest is to leave the assertions: PYTEST_DONT_REWRITE."""
 
+import sys
+
 import pytest
 from mmengine.registry import HOOKS, Registry
 
@@ -13,7 +15,7 @@ THINGS = Registry('thing', locations=['tests'])
 class PickyOfTests:
     """Refuses by itself, in each of the ways that libraries have."""
 
-    def __init__(self, how):
+    def __init__(self, how, start_factor=1, **packages):
         if how == 'assert':
             assert how != 'assert'
         assert how != 'words', f'how={how} is not for me.'
@@ -31,6 +33,17 @@ class PickyOfTests:
             int('x')
         if how == 'python in an assertion':
             assert int('x')
+        if how == 'no such way':
+            self.way = {'a way': 1}[how]
+        if how == 'lines':
+            assert isinstance(
+                how,
+                tuple,
+            )
+        if start_factor > 1:
+            raise ValueError('Starting factors should be between 0 and 1.')
+        if packages:
+            raise RuntimeError(f'{packages["of"]} is not installed, please install it.')
 
     def read(self):
         assert not self.stumble.__doc__
@@ -43,8 +56,8 @@ class PickyOfTests:
         raise ValueError('this class says no')
 
 
-def refusal(how):
-    config = dict(data=[dict(type='PickyOfTests', how=how)])
+def refusal(how, **more):
+    config = dict(data=[dict(type='PickyOfTests', how=how, **more)])
     with refusing_what_mmengine_refuses(config):
         THINGS.build(config['data'][0])
 
@@ -56,6 +69,7 @@ def refusal(how):
         ('words', 'how=words is not for me ('),
         ('raise', 'how should be another, but got raise ('),
         ('below', 'it asserts not self.stumble.__doc__ ('),
+        ('no such way', 'no such way ('),
     ],
 )
 def test_a_class_that_refuses_is_named(how, said):
@@ -65,6 +79,46 @@ def test_a_class_that_refuses_is_named(how, said):
     assert text.startswith('PickyOfTests refuses what it is given in data.0: ')
     assert said in text
     assert "test_refused_by_classes.py', line " in text
+
+
+@pytest.mark.parametrize(
+    ('given', 'said'),
+    [(dict(start_factor=2), 'Starting factors'), (dict(of='lvis'), 'lvis is not inst')],
+)
+def test_words_that_do_not_name_an_argument_as_it_is_written(given, said):
+    with pytest.raises(RefusedError, match=f'PickyOfTests refuses .*{said}'):
+        refusal('', **given)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason='ends of lines are not known')
+def test_the_lines_of_an_assertion_are_shown():
+    with pytest.raises(
+        RefusedError, match=r'it asserts isinstance\( how, tuple, \) \('
+    ):
+        refusal('lines')
+
+
+def test_no_code_is_looked_at():
+    """What refuses is told without a source, and a bug then still passes."""
+    code = (
+        'class PickyElsewhere:\n    def __init__(self, way):\n'
+        "        if way:\n            raise ValueError('way must be empty')\n"
+        "        int('x')\n"
+    )
+    names = {}
+    exec(compile(code, 'nowhere.py', 'exec'), names)
+    config = dict(hook=dict(type='PickyElsewhere'))
+    with (
+        pytest.raises(RefusedError, match=r'PickyElsewhere refuses .*: way must be'),
+        refusing_what_mmengine_refuses(config),
+    ):
+        names['PickyElsewhere'](way='a')
+    with (
+        pytest.raises(ValueError, match='invalid literal') as bug,
+        refusing_what_mmengine_refuses(config),
+    ):
+        names['PickyElsewhere'](way='')
+    assert not isinstance(bug.value, RefusedError)
 
 
 @pytest.mark.parametrize(
