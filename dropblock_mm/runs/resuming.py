@@ -18,6 +18,7 @@ from torch.utils.data import BatchSampler
 
 from dropblock_mm.registry import LOOPS
 from dropblock_mm.runs.type_names import type_name
+from dropblock_mm.runs.worker_seeds import reseeded
 
 # Where a checkpoint keeps the seed of the sampler. MMEngine has no seed for it where
 # the ranks' seeds differ: it draws one.
@@ -43,7 +44,8 @@ class IterBasedTrainLoop(MMEngineIterBasedTrainLoop):
 
     A resumed run sees the images that an uninterrupted one would see, in that order,
     with any sampler whose order follows from its seed, in as many processes as before.
-    What is drawn at random to augment an image may differ.
+    What is drawn at random to augment an image differs, and also from what the first
+    workers drew.
 
     ``tools/train.py`` puts it in the place of MMEngine's. A data loader that is built
     already (Python only, configs have none) is advanced as MMEngine does it, and
@@ -84,6 +86,8 @@ class IterBasedTrainLoop(MMEngineIterBasedTrainLoop):
             seed=self.runner.seed,
             diff_rank_seed=randomness.get('diff_rank_seed', False),
         )
+        begins = self.dataloader.worker_init_fn
+        self.dataloader.worker_init_fn = reseeded(begins, self.iter)
         self.dataloader_iterator = _Advanced(restart(self.dataloader), self.iter)
 
     def _seeded(self, sampler: Mapping[str, Any]) -> dict[str, Any]:

@@ -159,6 +159,23 @@ def train(
     return recorder.seen, weight, dataset.loaded.value
 
 
+class Drawing(Numbered):
+    """Data that a worker adds a random share to."""
+
+    def __getitem__(self, index):
+        item = super().__getitem__(index)
+        return {'inputs': item['inputs'] + torch.rand(()) / 2}
+
+
+def test_workers_of_a_resumed_run_draw_other_numbers(tmp_path):
+    """They load nothing of what was trained, and would begin with its numbers."""
+    settings = dict(loader=dict(num_workers=1), dataset=Drawing())
+    whole, _, _ = train(tmp_path, 4, every=2, **settings)
+    rest, _, _ = train(tmp_path, 4, resume=2, **settings)
+    first, last = [[x % 1 for batch in part for x in batch] for part in (whole, rest)]
+    assert not set(first) & set(last)
+
+
 def check(folder, stopped=STOPPED, iterations=ITERATIONS, **settings):
     """Resume; return how many images the resumed run loaded."""
     whole, weight, _ = train(folder / 'whole', iterations, **settings)

@@ -34,8 +34,8 @@ class SameDataHook(Hook):
 
     It also keeps two checksums, of the names of the images in their order and of their
     pixels (one in 997), in the message hub under ``images_seen``. Runs with the same
-    sums saw the same images. Pixels may differ once a run with workers is resumed: the
-    workers begin anew.
+    sums saw the same images. Pixels may differ once a run with workers that persist is
+    resumed: the workers begin anew.
     """
 
     # Last before an iteration and last after it: other hooks draw with the model.

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import random
-from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dataset import worker_init_fn
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from dropblock_mm.registry import HOOKS
+from dropblock_mm.runs.worker_seeds import mixed, reseeded
 
 
 @HOOKS.register_module()
@@ -32,11 +31,12 @@ class SeedsHook(Hook):
     by the iteration that it goes on with. ``tools/train.py`` adds it.
 
     The numbers of a first epoch are MMEngine's. A ``worker_init_fn`` of the config is
-    left alone, and so are workers of loops that count iterations: they stay.
+    left alone. Workers of a loop that counts iterations stay; those of a resumed one
+    :class:`dropblock_mm.IterBasedTrainLoop` seeds.
     """
 
     def __init__(self) -> None:
-        self._given: partial[Any] | None = None
+        self._given: Any = None
 
     def before_train(self, runner: Runner) -> None:
         """Leave the random numbers that a resumed run began with."""
@@ -50,16 +50,5 @@ class SeedsHook(Hook):
     def before_train_epoch(self, runner: Runner) -> None:
         """Tell the loader the seed, before it starts its workers."""
         loader: Any = runner.train_dataloader
-        if self._given is None:
-            given = loader.worker_init_fn
-            if not isinstance(given, partial) or given.func is not worker_init_fn:
-                return
-            self._given = given
-        if runner.epoch:
-            seed = self._given.keywords['seed']
-            loader.worker_init_fn = partial(self._given, seed=mixed(seed, runner.epoch))
-
-
-def mixed(seed: int, number: int) -> int:
-    """Return a seed for an epoch or iteration, of 31 bits: ranks are added to it."""
-    return int(np.random.SeedSequence((seed, number)).generate_state(1)[0] >> 1)
+        self._given = self._given or loader.worker_init_fn
+        loader.worker_init_fn = reseeded(self._given, runner.epoch)

@@ -1,15 +1,17 @@
 """No two epochs, and no two parts of a resumed run, draw the same numbers."""
 
 import random
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from mmengine.dataset import worker_init_fn
 from mmengine.hooks import Hook
 
 from dropblock_mm.runs.checkpoints.safe_loading import keep_loading_safe
 from dropblock_mm.runs.hooks import SeedsHook
-from dropblock_mm.runs.hooks.seeds_hook import mixed
+from dropblock_mm.runs.worker_seeds import mixed, reseeded
 from dropblock_mm.testing.toy import ToyImages, toy_runner
 
 
@@ -82,3 +84,13 @@ def test_seeds_leave_room_for_ranks_and_workers():
     assert len(found) == 20 * 99
     assert max(found) < 2**31
     assert mixed(2**31 - 1, 300) >= 0
+
+
+def test_other_ways_to_begin_are_left_alone():
+    begins = partial(print, seed=3)
+    assert reseeded(begins, 4) is begins
+    assert reseeded(None, 4) is None
+    theirs = partial(worker_init_fn, num_workers=1, rank=0, seed=3)
+    assert reseeded(theirs, 0) is theirs
+    other = reseeded(theirs, 4)
+    assert other.keywords == dict(num_workers=1, rank=0, seed=mixed(3, 4))
