@@ -26,7 +26,9 @@ from dropblock_mm.ops.plan import BlockGeometry, Draw, Plan, draw_key
 from dropblock_mm.ops.rates import solve_gamma
 
 _LIBRARY = torch.library.Library('dropblock_mm', 'DEF')
-_ARGUMENTS = '(Tensor gamma, Tensor key, SymInt[] shape, SymInt[] block)'
+_ARGUMENTS = (
+    '(Tensor gamma, Tensor key, SymInt[] shape, SymInt[] block, bool channels_last)'
+)
 _LIBRARY.define(f'drop_mask{_ARGUMENTS} -> (Tensor, Tensor)')
 # A compiler merges equal calls of one operator. Under a name of its own backward's
 # call stays where it is, and no mask is kept from forward to backward.
@@ -87,22 +89,23 @@ class _DrawAndDrop(torch.autograd.Function):
         mask_shape: tuple[int, ...],
         block: tuple[int, ...],
     ) -> tuple[Tensor, Tensor]:
+        # On CPUs Inductor lets the channels of maps lie behind each other wherever
+        # there is a convolution, and turns a mask that is otherwise byte by byte.
+        channels_last = x.dim() == 4 and x.device.type == 'cpu'
         dropped, mask_kept = torch.ops.dropblock_mm.drop_mask(
-            gamma, key, mask_shape, block
+            gamma, key, mask_shape, block, channels_last
         )
         shared_over = x.shape[1] // mask_shape[1]
         kept = mask_kept if shared_over == 1 else mask_kept * shared_over
         ctx.save_for_backward(gamma, key, kept)
-        ctx.mask_shape, ctx.block = mask_shape, block
+        ctx.how = mask_shape, block, channels_last
         ctx.mark_non_differentiable(kept)
         return dense.apply_mask(x, dropped, kept), kept
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, _: Any) -> tuple[Tensor | None, ...]:
         gamma, key, kept = ctx.saved_tensors
-        dropped = torch.ops.dropblock_mm.drop_mask_again(
-            gamma, key, ctx.mask_shape, ctx.block
-        )
+        dropped = torch.ops.dropblock_mm.drop_mask_again(gamma, key, *ctx.how)
         return dense.apply_mask(grad, dropped, kept), None, None, None, None
 
 
@@ -111,18 +114,24 @@ def _drop_mask_on_cpu(
     key: Tensor,
     shape: Sequence[int],
     block: Sequence[int],
+    channels_last: bool,
     use: int = sparse.KEEP,
 ) -> tuple[Tensor, Tensor]:
     geometry = _geometry(tuple(shape), tuple(block))
     draw = Draw.of(geometry, sparse.number_in(gamma), int(key))
-    dropped, kept = sparse.drop_mask(draw, use)
+    dropped, kept = sparse.drop_mask(draw, use, channels_last)
     return dropped, torch.tensor(kept, device='cpu')
 
 
 def _drop_mask_again_on_cpu(
-    gamma: Tensor, key: Tensor, shape: Sequence[int], block: Sequence[int]
+    gamma: Tensor,
+    key: Tensor,
+    shape: Sequence[int],
+    block: Sequence[int],
+    channels_last: bool,
 ) -> Tensor:
-    return _drop_mask_on_cpu(gamma, key, shape, block, sparse.AGAIN)[0]
+    how = gamma, key, shape, block, channels_last
+    return _drop_mask_on_cpu(*how, sparse.AGAIN)[0]
 
 
 # What it works out for a shape takes longer than to draw on a small map.
@@ -130,7 +139,11 @@ _geometry = lru_cache(maxsize=1024)(BlockGeometry)
 
 
 def _drop_mask_on_cuda(
-    gamma: Tensor, key: Tensor, shape: Sequence[int], block: Sequence[int]
+    gamma: Tensor,
+    key: Tensor,
+    shape: Sequence[int],
+    block: Sequence[int],
+    channels_last: bool = False,  # always, there
 ) -> tuple[Tensor, Tensor]:
     from dropblock_mm.ops.gpu import kernels
 
@@ -139,7 +152,11 @@ def _drop_mask_on_cuda(
 
 
 def _drop_mask_again_on_cuda(
-    gamma: Tensor, key: Tensor, shape: Sequence[int], block: Sequence[int]
+    gamma: Tensor,
+    key: Tensor,
+    shape: Sequence[int],
+    block: Sequence[int],
+    channels_last: bool = False,  # always, there
 ) -> Tensor:
     from dropblock_mm.ops.gpu import kernels
 
@@ -148,11 +165,17 @@ def _drop_mask_again_on_cuda(
 
 
 def _drop_mask_on_meta(
-    gamma: Tensor, key: Tensor, shape: Sequence[int], block: Sequence[int]
+    gamma: Tensor,
+    key: Tensor,
+    shape: Sequence[int],
+    block: Sequence[int],
+    channels_last: bool,
 ) -> tuple[Tensor, Tensor]:
-    return gamma.new_empty(shape, dtype=torch.bool), gamma.new_empty(
-        (), dtype=torch.int64
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    mask = torch.empty(
+        shape, dtype=torch.bool, device=gamma.device, memory_format=layout
     )
+    return mask, gamma.new_empty((), dtype=torch.int64)
 
 
 def _solve_gamma_on_host(

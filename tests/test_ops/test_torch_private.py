@@ -2,6 +2,7 @@
 
 import ast
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from torch.autograd import forward_ad
 from torch.fx.experimental import proxy_tensor
 from torch.utils import _python_dispatch
 from torch.utils.checkpoint import checkpoint
+from torch.utils.flop_counter import FlopCounterMode
 
 import dropblock_mm
 from dropblock_mm import drop_block_2d
@@ -116,6 +118,36 @@ def test_recording_is_told():
     with FakeTensorMode():
         function(torch.ones(3))
     assert told == [False, True, True, False]
+
+
+def test_nothing_ordinary_goes_on_while_anything_follows():
+    told = []
+
+    def function(x):
+        told.append(torch_private.is_ordinary())
+        return x.sin()
+
+    x = torch.ones(3)
+    function(x)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # tracing is deprecated
+        torch.jit.trace(function, x, check_trace=False)
+    torch.func.vmap(function)(x)
+    for before_dispatch in (False, True):
+        proxy_tensor.make_fx(function, pre_dispatch=before_dispatch)(x)
+    with forward_ad.dual_level():
+        function(x)
+    with FlopCounterMode(display=False):  # which only counts
+        function(x)
+    function(x)
+    assert told == [True, *[False] * 5, True, True]
+
+
+def test_without_a_name_training_is_still_ordinary(monkeypatch):
+    assert torch_private._is_quiet()
+    monkeypatch.delattr(torch._C, '_len_torch_dispatch_stack')
+    assert not torch_private._is_quiet()
+    assert torch_private.is_ordinary()
 
 
 def test_modes_are_left():

@@ -80,7 +80,9 @@ def test_operators_are_registered_as_torch_asks():
         torch.ops.dropblock_mm.drop_mask,
         torch.ops.dropblock_mm.drop_mask_again,
     ):
-        torch.library.opcheck(operator.default, (gamma, key, [2, 3, 9, 8], [3, 3]))
+        for channels_last in (False, True):
+            how = [2, 3, 9, 8], [3, 3], channels_last
+            torch.library.opcheck(operator.default, (gamma, key, *how))
     solve = torch.ops.dropblock_mm.solve_gamma.default
     torch.library.opcheck(solve, (torch.tensor(0.9), [3, 3], [9, 8]))
 

@@ -322,6 +322,32 @@ static void FOR(unpack)(void *context, int member, int members) {
             FOR(unpack_word)(out + unit, word_at(apply->mask, bit), apply->units - unit);
     }
 }
+/* The same with channels behind each other. */
+static void FOR(unpack_channels_last)(void *context, int member, int members) {
+    const Apply *apply = (const Apply *)context;
+    const Int *b = apply->bits, channels = apply->channels, units = apply->units;
+    const Int groups = (units + TILES * 64 - 1) / (TILES * 64), all = apply->images * groups;
+    const Int to = part(all, member + 1, members);
+    for (Int group = part(all, member, members); group < to; ++group) {
+        const Int image = group / groups, first = group % groups * TILES * 64;
+        const Int left = units - first, number = left < TILES * 64 ? left : TILES * 64;
+        char *out = apply->out + (image * units + first) * channels;
+        for (Int channel = 0; channel < channels; channel += 64) {
+            uint64_t words[TILES * 64];
+            const Int more = channels - channel < 64 ? channels - channel : 64;
+            const Int bit = image * b[0] + channel * b[1];
+            if (b[2]) {
+                FOR(turn)(apply, words, 1, bit + first, number, more);
+            } else {
+                words[0] = 0;
+                for (Int k = 0; k < more; ++k)
+                    words[0] |= (uint64_t)bit_at(apply->mask, bit + k * b[1]) << k;
+            }
+            for (Int k = 0; k < number; ++k)
+                FOR(unpack_word)(out + k * channels + channel, words[b[2] ? k : 0], more);
+        }
+    }
+}
 #undef PIECE
 #undef SLAB
 #undef TILES

@@ -45,9 +45,10 @@
 #endif
 
 #define VARIANT(name)                                                              \
-    {draw_##name, apply_planes_##name, apply_channels_last_##name, unpack_##name}
+    {draw_##name, apply_planes_##name, apply_channels_last_##name, unpack_##name,          \
+     unpack_channels_last_##name}
 static const struct Variant {
-    Work draw, apply_planes, apply_channels_last, unpack;
+    Work draw, apply_planes, apply_channels_last, unpack, unpack_channels_last;
 } variants[] = {
     VARIANT(anywhere),
 #ifdef HAS_VARIANTS
@@ -282,15 +283,17 @@ static PyObject *drop(PyObject *module, PyObject *args) {
     return mask ? PyLong_FromLongLong(draw.dropped) : PyErr_NoMemory();
 }
 
-/* draw(layout, *drawn, out, use, threads) -> int */
+/* draw(layout, *drawn, out, channels_last, use, threads) -> int */
 static PyObject *draw(PyObject *module, PyObject *args) {
     (void)module;
     Draw draw = {0};
     Apply apply = {0};
     Asked asked;
     Address out;
-    int use, threads;
-    if (!PyArg_ParseTuple(args, DRAW "Kii", INTO(asked), &out, &use, &threads)) return NULL;
+    int channels_last, use, threads;
+    if (!PyArg_ParseTuple(args, DRAW "Kiii", INTO(asked), &out, &channels_last, &use,
+                          &threads))
+        return NULL;
     Int layout[LAYOUT];
     if (!read_numbers(layout, LAYOUT, asked.layout, asked.bytes)) return NULL;
     read_layout(&draw, &apply, layout, &asked);
@@ -301,7 +304,8 @@ static PyObject *draw(PyObject *module, PyObject *args) {
     if (mask) {
         const Int units = apply.images * apply.channels * apply.units;
         apply.mask = mask;
-        in_parallel(variant->unpack, &apply, worth(threads, units));
+        in_parallel(channels_last ? variant->unpack_channels_last : variant->unpack, &apply,
+                    worth(threads, units));
         draw.dropped *= units / (draw.planes ? draw.planes * draw.units : draw.units);
         give_memory(mask);
     }

@@ -79,18 +79,21 @@ def drop_drawn(
     return out, x.numel() - dropped
 
 
-def drop_mask(draw: Draw, use: int = ONCE) -> tuple[Tensor, int]:
+def drop_mask(
+    draw: Draw, use: int = ONCE, channels_last: bool = False
+) -> tuple[Tensor, int]:
     """Return the mask of a draw, and the number of units it keeps.
 
     Args:
         draw: What is dropped.
         use: See :func:`scale_and_clear`.
+        channels_last: Let the channels of a map lie behind each other.
 
     Returns:
         tuple[Tensor, int]: BoolTensor[N, C, *size], True where a unit is dropped,
         and a count of the mask's units.
     """
-    mask, dropped = draw_mask(draw, use)
+    mask, dropped = draw_mask(draw, use, channels_last)
     return mask, draw.geometry.num_units - dropped // draw.geometry.shared_over
 
 
@@ -190,12 +193,18 @@ def scale_and_clear(
     return out, dropped
 
 
-def draw_mask(draw: Draw, use: int = ONCE) -> tuple[Tensor, int]:
+def draw_mask(
+    draw: Draw, use: int = ONCE, channels_last: bool = False
+) -> tuple[Tensor, int]:
     """See :func:`dropblock_mm.ops.cpu.torch_loops.draw_mask`."""
+    layout = torch.channels_last if channels_last else _CONTIGUOUS
     if not in_c:
-        return torch_loops.draw_mask(draw)
+        mask, dropped = torch_loops.draw_mask(draw)
+        return mask.contiguous(memory_format=layout), dropped
     geometry = draw.geometry.of_mask
-    mask = torch.empty(geometry.shape, dtype=torch.bool, device='cpu')
+    mask = torch.empty(
+        geometry.shape, dtype=torch.bool, device='cpu', memory_format=layout
+    )
     dropped = _loops.draw(
         geometry.packed_layout,
         draw.way,
@@ -203,6 +212,7 @@ def draw_mask(draw: Draw, use: int = ONCE) -> tuple[Tensor, int]:
         draw.share,
         0 if draw.seeds is None else draw.seeds.data_ptr(),
         mask.data_ptr(),
+        channels_last,
         use,
         torch.get_num_threads(),
     )

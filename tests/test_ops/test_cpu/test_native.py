@@ -382,6 +382,19 @@ def test_a_mask_is_found_under_all_that_it_depends_on_alone():
         assert count == dropped
 
 
+@pytest.mark.parametrize('block', [(3, 3), (1, 1), (25, 23)])
+@pytest.mark.parametrize('channels', [1, 3, 64, 130])
+def test_a_mask_in_bytes_with_channels_behind_each_other(variants, channels, block):
+    draw = Draw.of(BlockGeometry((2, channels, 25, 23), block), 0.1, 7)
+    expected, dropped = torch_loops.draw_mask(draw)
+    for variant in variants:
+        native.use_instructions(variant)
+        found, count = sparse.draw_mask(draw, channels_last=True)
+        assert found.is_contiguous(memory_format=torch.channels_last)
+        assert torch.equal(found, expected)
+        assert count == dropped == int(expected.sum())
+
+
 def test_a_mask_in_bytes_is_one_that_was_kept():
     geometry = BlockGeometry((2, 3, 20, 20), (3, 3))
     draws = [Draw.of(geometry, 0.05, key) for key in (7, 8)]

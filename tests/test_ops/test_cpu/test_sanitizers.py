@@ -44,8 +44,9 @@ def run(case, variant):
     at = ctypes.addressof
     drawn = (packed(layout), *numbers, at(given))
     for use in range(3):  # once; to be kept; what was kept
-        dropped = _native.draw(*drawn, at(mask), use, 1)
-        assert dropped == mask.raw[:number].count(1)
+        for channels_last in range(2):
+            dropped = _native.draw(*drawn, at(mask), channels_last, use, 1)
+            assert dropped == mask.raw[:number].count(1)
     way, key, share = numbers
     recipe = packed([*layout, way, dtype, *steps * 2, divides])
     recipe += struct.pack('2d', share, factor)
