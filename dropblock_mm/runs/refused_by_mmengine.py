@@ -5,7 +5,7 @@ constructor does not have. Which of them the user's config is to blame for is to
 what they say, compared with the config: a class that the config names, given an
 argument that the config names, is the config's fault; the same error of a call that
 the config knows nothing of is a bug, and passes. What a class refuses in words of its
-own, or by an assertion without any, is told by who wrote it: see
+own, or by an assertion without any, is told by the class that was being built: see
 :mod:`dropblock_mm.runs.refused_by_classes`.
 """
 
