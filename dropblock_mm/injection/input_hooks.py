@@ -1,37 +1,13 @@
-"""Hooks of blocks: they drop its input for its sum alone, or tell of tracing."""
+"""Hooks that drop a block's input for its sum, and leave it whole for its branch."""
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
 from dropblock_mm.layers import ScheduledDrop
-
-
-@dataclass(frozen=True)
-class NotTraced:
-    """Forward pre-hook of a block that warns where torch.fx does not see a layer.
-
-    A hook of a module that the graph holds as one node is not traced, while the block
-    around it is.
-    """
-
-    layer: ScheduledDrop
-
-    def __call__(self, block: nn.Module, inputs: tuple[Any, ...]) -> None:
-        """Warn if the block is given a tracer's stand-ins while it trains."""
-        if self.layer.training and any(isinstance(x, fx.Proxy) for x in inputs):
-            warnings.warn(
-                f'{type(self.layer).__name__} works in {type(block).__name__} by a '
-                'forward hook, which torch.fx does not trace: what replaces modules '
-                'of the traced model, as prepare_qat_fx does, loses it. Trace with '
-                'dropblock_mm.injection.trace(model, sites), and give others its '
-                'result.',
-                stacklevel=2,
-            )
 
 
 @dataclass(frozen=True)

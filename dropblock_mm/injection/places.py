@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from torch import Tensor, fx, nn
 from torch.utils.hooks import RemovableHandle
 
 from dropblock_mm.errors import RefusedValueError
-from dropblock_mm.injection.input_hooks import DropIdentity, DropInput, NotTraced
+from dropblock_mm.injection.input_hooks import DropIdentity, DropInput
 from dropblock_mm.layers import ScheduledDrop
 
 Undo = Callable[[], None]
@@ -77,6 +78,29 @@ class Way(ABC):
     def key(self) -> tuple[int, str]:
         """What tells places apart: equal ones are the same place."""
         return id(self.owner), self.child
+
+
+@dataclass(frozen=True)
+class NotTraced:
+    """Forward pre-hook of a block that warns where torch.fx does not see a layer.
+
+    A hook of a module that the graph holds as one node is not traced, while the block
+    around it is.
+    """
+
+    layer: ScheduledDrop
+
+    def __call__(self, block: nn.Module, inputs: tuple[Any, ...]) -> None:
+        """Warn if the block is given a tracer's stand-ins while it trains."""
+        if self.layer.training and any(isinstance(x, fx.Proxy) for x in inputs):
+            warnings.warn(
+                f'{type(self.layer).__name__} works in {type(block).__name__} by a '
+                'forward hook, which torch.fx does not trace: what replaces modules '
+                'of the traced model, as prepare_qat_fx does, loses it. Trace with '
+                'dropblock_mm.injection.trace(model, sites), and give others its '
+                'result.',
+                stacklevel=2,
+            )
 
 
 @dataclass(frozen=True)
