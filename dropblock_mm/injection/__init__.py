@@ -1,5 +1,6 @@
 """Put regularisers into built models, and take them out again."""
 
+from dropblock_mm.injection.graph import trace
 from dropblock_mm.injection.inject import (
     detach,
     detach_drop_block,
@@ -27,4 +28,5 @@ __all__ = [
     'inject_targets',
     'parse_targets',
     'register_block_adapter',
+    'trace',
 ]

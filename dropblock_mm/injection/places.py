@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import operator
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.utils.hooks import RemovableHandle
 
 from dropblock_mm.errors import RefusedValueError
@@ -61,10 +64,43 @@ class Way(ABC):
     def watch(self, note: Note) -> RemovableHandle:
         """Call ``note`` with what an attached layer is given, until removed."""
 
+    def enter_graph(self, graph: fx.GraphModule, layer: str) -> None:  # noqa: B027
+        """Put the layer into a graph traced of the block, where tracing did not.
+
+        Hooks of modules that a graph holds as one node are not traced.
+
+        Args:
+            graph: It holds the layer already, and does not call it.
+            layer: The layer's path.
+        """
+
     @property
     def key(self) -> tuple[int, str]:
         """What tells places apart: equal ones are the same place."""
         return id(self.owner), self.child
+
+
+@dataclass(frozen=True)
+class NotTraced:
+    """Forward pre-hook of a block that warns where torch.fx does not see a layer.
+
+    A hook of a module that the graph holds as one node is not traced, while the block
+    around it is.
+    """
+
+    layer: ScheduledDrop
+
+    def __call__(self, block: nn.Module, inputs: tuple[Any, ...]) -> None:
+        """Warn if the block is given a tracer's stand-ins while it trains."""
+        if self.layer.training and any(isinstance(x, fx.Proxy) for x in inputs):
+            warnings.warn(
+                f'{type(self.layer).__name__} works in {type(block).__name__} by a '
+                'forward hook, which torch.fx does not trace: what replaces modules '
+                'of the traced model, as prepare_qat_fx does, loses it. Trace with '
+                'dropblock_mm.injection.trace(model, sites), and give others its '
+                'result.',
+                stacklevel=2,
+            )
 
 
 @dataclass(frozen=True)
@@ -79,7 +115,17 @@ class AfterModule(Way):
 
     def hook(self, layer: ScheduledDrop) -> Sequence[RemovableHandle]:
         """Let the layer take the module's output."""
-        return [self.module.register_forward_hook(layer.apply_to_output)]
+        return [
+            self.module.register_forward_hook(layer.apply_to_output),
+            self.owner.register_forward_pre_hook(NotTraced(layer)),
+        ]
+
+    def enter_graph(self, graph: fx.GraphModule, layer: str) -> None:
+        """Call the layer behind each call of the module."""
+        for node in calls_of(self.module, graph):
+            with graph.graph.inserting_after(node):
+                new = graph.graph.call_module(layer, (node,))
+            node.replace_all_uses_with(new, functools.partial(operator.is_not, new))
 
     def watch(self, note: Note) -> RemovableHandle:
         """Note the module's output."""
@@ -155,7 +201,15 @@ class OnInput(Way):
             layer.register_forward_pre_hook(hooks.remember),
             self.branch.register_forward_pre_hook(hooks.give_back),
             self.owner.register_forward_hook(hooks.forget),
+            self.owner.register_forward_pre_hook(NotTraced(layer)),
         ]
+
+    def enter_graph(self, graph: fx.GraphModule, layer: str) -> None:
+        """Give the branch what the layer is given."""
+        for node in calls_of(self.branch, graph):
+            dropped, *others = node.args
+            if isinstance(dropped, fx.Node) and dropped.target == layer:
+                node.args = (dropped.args[0], *others)
 
     def watch(self, note: Note) -> RemovableHandle:
         """Note the block's input, or each of a list of inputs."""
@@ -248,6 +302,12 @@ class Place:
         """Whether a layer is attached here."""
         held = getattr(self.owner, self.way.child, None)
         return isinstance(held, ScheduledDrop)
+
+
+def calls_of(module: nn.Module, graph: fx.GraphModule) -> list[fx.Node]:
+    """Find the calls of a module in a graph."""
+    calls = [n for n in graph.graph.nodes if n.op == 'call_module']
+    return [n for n in calls if graph.get_submodule(str(n.target)) is module]
 
 
 def parts_of(module: nn.Module) -> dict[str, nn.Module]:

@@ -31,6 +31,12 @@ class PickyOfTests:
             self.complain()
         if how == 'python':
             int('x')
+        if how == 'key':
+            {}['how']
+        if how == 'operands':
+            how + 1
+        if how == 'deprecated':
+            raise RuntimeError('The `other_way` is deprecated, take another.')
         if how == 'python in an assertion':
             assert int('x')
         if how == 'no such way':
@@ -68,6 +74,7 @@ def refusal(how, **more):
         ('assert', "it asserts how != 'assert' ("),
         ('words', 'how=words is not for me ('),
         ('raise', 'how should be another, but got raise ('),
+        ('deprecated', 'The `other_way` is deprecated, take another ('),
         ('below', 'it asserts not self.stumble.__doc__ ('),
         ('no such way', 'no such way ('),
     ],
@@ -127,6 +134,8 @@ def test_no_code_is_looked_at():
         ('bug below', KeyError),
         ('raised below', ValueError),
         ('python', ValueError),
+        ('key', KeyError),
+        ('operands', TypeError),
         ('python in an assertion', ValueError),
     ],
 )
@@ -145,6 +154,30 @@ def test_an_assertion_is_a_refusal_also_without_its_source():
         refusing_what_mmengine_refuses(dict(hook=dict(type='Sourceless'))),
     ):
         names['Sourceless']()
+
+
+def test_who_is_to_blame_is_the_same_without_the_source():
+    code = (
+        'class Sourceless:\n'
+        '    def __init__(self, how):\n'
+        '        if how == 1:\n'
+        '            raise ValueError("how is never 1")\n'
+        '        int("x")\n'
+    )
+    names = {}
+    exec(compile(code, 'nowhere.py', 'exec'), names)
+    config = dict(hook=dict(type='Sourceless', how=1))
+    with (
+        pytest.raises(RefusedError, match=r'Sourceless refuses .*: how is never 1 \('),
+        refusing_what_mmengine_refuses(config),
+    ):
+        names['Sourceless'](1)
+    with (
+        pytest.raises(ValueError, match='invalid literal') as bug,
+        refusing_what_mmengine_refuses(config),
+    ):
+        names['Sourceless'](2)
+    assert not isinstance(bug.value, RefusedError)
 
 
 def test_a_class_that_the_config_does_not_name_passes():
