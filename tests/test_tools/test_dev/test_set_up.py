@@ -52,6 +52,12 @@ def test_a_torchvision_of_another_build_is_named_before_mmcv_is_built(
         exec(part('whole').PROBE_TORCHVISION, {})
 
 
+def test_half_a_torchvision_is_one_line_with_the_remedy(part, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'torchvision', None)
+    with pytest.raises(SystemExit, match=r'^torchvision cannot be imported .*pip ins'):
+        exec(part('whole').PROBE_TORCHVISION, {})
+
+
 @pytest.fixture
 def make_env(tmp_path):
     """Runs ``make env`` in a clone of what it needs, with some variables more."""
