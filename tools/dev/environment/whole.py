@@ -119,7 +119,8 @@ def exclusive(venv: Path) -> Iterator[int]:
 def set_up(venv: Path, stack: str, keep_python: bool, lock: int) -> None:
     """Do the steps in order; each of them is quick when it was done before."""
     version = usable_version(venv, keep_python)
-    check_machine(making_venv=version is None)
+    own = sys.executable if version is None else str(venv / 'bin/python')
+    check_machine(making_venv=version is None, python=own)
     check_disk(venv, 'CPU')  # the least; more is known when torch was looked up
     check_proxy()
     print(
