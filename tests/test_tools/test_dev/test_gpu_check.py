@@ -76,6 +76,20 @@ def test_what_a_part_lacks_is_named(part, tmp_path):
     assert (record['status'], record['why']) == ('not run', 'needs no_such_package')
 
 
+def test_what_a_package_lacks_in_turn_is_one_message(part, tmp_path, monkeypatch):
+    (tmp_path / 'half_there.py').write_text('import no_such_package')
+    monkeypatch.setenv('PYTHONPATH', str(tmp_path))
+    monkeypatch.syspath_prepend(tmp_path)
+    assert gpu_check.main(part(needs=('json', 'half_there'))) == 0
+    record = record_of(tmp_path)
+    assert (record['status'], record['why']) == (
+        'not run',
+        'cannot import json, half_there: '
+        "ModuleNotFoundError: No module named 'no_such_package'",
+    )
+    assert not (tmp_path / 'count').exists()
+
+
 def test_what_had_nothing_to_measure_was_not_run(part, tmp_path):
     found = {'sections': [{'not_run': 'no CUDA device'}]}
     assert gpu_check.main(part(found=found)) == 0

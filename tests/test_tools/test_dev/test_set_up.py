@@ -52,6 +52,12 @@ def test_a_torchvision_of_another_build_is_named_before_mmcv_is_built(
         exec(part('whole').PROBE_TORCHVISION, {})
 
 
+def test_half_a_torchvision_is_one_line_with_the_remedy(part, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'torchvision', None)
+    with pytest.raises(SystemExit, match=r'^torchvision cannot be imported .*pip ins'):
+        exec(part('whole').PROBE_TORCHVISION, {})
+
+
 @pytest.fixture
 def make_env(tmp_path):
     """Runs ``make env`` in a clone of what it needs, with some variables more."""
@@ -162,6 +168,22 @@ def test_everything_missing_is_named_at_once(machine, monkeypatch, tmp_path):
     assert str(error.value).endswith(f'sudo apt install {packages}')
     for lacking in ('(no-such-compiler)', 'ensurepip', f'{tmp_path}/Python.h'):
         assert lacking in str(error.value)
+
+
+def test_headers_are_looked_for_where_the_environments_own_python_has_them(
+    machine, tmp_path
+):
+    other = tmp_path / 'python'
+    include = tmp_path / 'include/python3.10'
+    other.write_text(f'#!/bin/sh\necho {include}\n')
+    other.chmod(0o755)
+    with pytest.raises(machine.SetUpError) as error:
+        machine.check_compiler(making_venv=False, python=str(other))
+    assert f'lacks the C header {include}/Python.h.' in str(error.value)
+    assert str(error.value).endswith('sudo apt install python3.10-dev')
+    include.mkdir(parents=True)
+    (include / 'Python.h').touch()
+    machine.check_compiler(making_venv=False, python=str(other))
 
 
 def test_an_unsupported_python_names_the_supported_ones(machine, monkeypatch):
@@ -340,7 +362,10 @@ class Index:
 
 
 def test_an_index_out_of_reach_is_one_message(part, machine, tmp_path):
-    said = 'WARNING: Location x is ignored\nERROR: Tunnel connection failed: 403'
+    said = (
+        'WARNING: Location x is ignored\nERROR: Tunnel connection failed: 403\n'
+        '[notice] A new release of pip is available'
+    )
     index = Index(tmp_path, stderr=said)
     with pytest.raises(machine.SetUpError) as error:
         part('package_index').check_index(index, 'pip==1', 'torch==9')

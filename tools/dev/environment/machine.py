@@ -22,18 +22,19 @@ class SetUpError(Exception):
     """What stopped the set-up: what was found, what was expected, what to do."""
 
 
-def check_machine(making_venv: bool) -> None:
+def check_machine(making_venv: bool, python: str = sys.executable) -> None:
     """Stop before anything is downloaded if this machine cannot finish.
 
     Args:
         making_venv (bool): Whether this very Python will be the environment's.
+        python (str): The environment's, else.
     """
     if making_venv and sys.version_info[:2] not in SUPPORTED:
         raise SetUpError(
             f'{described_python()} is not supported; expected 3.10, 3.11 or 3.12. '
             'Name one: PYTHON=python3.11 make ...'
         )
-    check_compiler(making_venv)
+    check_compiler(making_venv, python)
     check_memory()
     check_gpu_compiler()
 
@@ -73,9 +74,9 @@ def check_gpu_compiler() -> None:
         )
 
 
-def check_compiler(making_venv: bool = True) -> None:
-    """Stop if this Python cannot compile its extensions on this machine."""
-    missing = missing_packages(making_venv)
+def check_compiler(making_venv: bool = True, python: str = sys.executable) -> None:
+    """Stop if a Python cannot compile its extensions on this machine."""
+    missing = missing_packages(making_venv, headers_of(python) / 'Python.h')
     if missing:
         raise SetUpError(
             f'to build mmcv, {described_python()} lacks {" and ".join(missing)}. '
@@ -88,18 +89,28 @@ def described_python() -> str:
     return f'Python {sys.version.split()[0]} ({sys.executable})'
 
 
-def missing_packages(making_venv: bool) -> dict[str, str]:
+def headers_of(python: str) -> Path:
+    """The folder of a Python's C headers."""
+    if python == sys.executable:
+        return Path(sysconfig.get_paths()['include'])
+    code = "import sysconfig; print(sysconfig.get_paths()['include'])"
+    said = subprocess.run([python, '-c', code], capture_output=True, text=True)
+    return Path(said.stdout.strip())
+
+
+def missing_packages(making_venv: bool, header: Path) -> dict[str, str]:
     """What this machine lacks, and the system package that has it."""
     name = 'python{}.{}'.format(*sys.version_info[:2])
-    header = Path(sysconfig.get_paths()['include']) / 'Python.h'
     compiler = os.environ.get('CXX', 'c++')
     missing = {}
     if not shutil.which(compiler.split()[0]):
         missing[f'a C++ compiler ({compiler})'] = 'build-essential'
     if making_venv and not importlib.util.find_spec('ensurepip'):
         missing['the module ensurepip'] = f'{name}-venv'
-    if making_venv and not header.is_file():
-        missing[f'the C header {header}'] = f'{name}-dev'
+    if not header.is_file():
+        folder = header.parent.name  # of the environment's own version
+        of = folder if folder.startswith('python3.') else name
+        missing[f'the C header {header}'] = f'{of}-dev'
     return missing
 
 

@@ -4,7 +4,6 @@ pip's own cache would do, but for two things: it starts an interrupted build fro
 the beginning, and it hands a wheel built for one torch to another.
 """
 
-import json
 import os
 import shutil
 from pathlib import Path
@@ -13,16 +12,7 @@ from tools.dev.environment.machine import SetUpError, check_cuda, compile_jobs
 from tools.dev.environment.mmcv_setup import WAY
 from tools.dev.environment.mmcv_source import prepared_source
 from tools.dev.environment.steps import Steps
-
-# FORCE_CUDA=1 is how mmcv is told to build for a GPU that another machine has.
-PROBE_TORCH = """
-import json, os, sys, torch
-from torch.utils.cpp_extension import CUDA_HOME
-print(json.dumps(dict(torch=torch.__version__, gpu=torch.cuda.is_available(),
-                      forced=os.environ.get('FORCE_CUDA') == '1',
-                      cuda=torch.version.cuda, cuda_home=CUDA_HOME,
-                      python=sys.implementation.cache_tag)))
-"""
+from tools.dev.environment.torch_there import probe_torch
 
 # pkg_resources is in setuptools before 81, and warns of its end when imported.
 PROBE_TOOLS = """
@@ -78,18 +68,6 @@ def check_build_tools(steps: Steps) -> None:
             "mmcv's build needs, beside torch. Install it: "
             f"{steps.venv}/bin/python -m pip install 'setuptools<81' wheel ninja psutil"
         )
-
-
-def probe_torch(steps: Steps) -> dict:
-    """What mmcv would be built for."""
-    said = steps.ask(PROBE_TORCH)
-    if said.returncode:
-        raise SetUpError(
-            f'torch cannot be imported in {steps.venv}; expected it to work. Install '
-            f'it again, or remove {steps.venv} and run this again. It said:\n'
-            f'{said.stderr}'
-        )
-    return json.loads(said.stdout.splitlines()[-1])
 
 
 def wheel_store(steps: Steps, kind: str) -> Path:

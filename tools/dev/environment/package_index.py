@@ -107,5 +107,6 @@ def places(text: str) -> str:
 def first_clues(text: str) -> str:
     """The lines in which pip says why, rather than what it did next."""
     lines = [line.strip()[:300] for line in text.splitlines() if line.strip()]
-    telling = [line for line in lines if not line.startswith('WARNING: Location')]
+    noise = ('WARNING: Location', '[notice]')
+    telling = [line for line in lines if not line.startswith(noise)]
     return '\n    '.join((telling or lines)[:4])

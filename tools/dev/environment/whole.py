@@ -14,24 +14,22 @@ from tools.dev.environment.machine import SetUpError, check_machine
 from tools.dev.environment.mmcv_wheel import ensure_mmcv
 from tools.dev.environment.package_index import check_index, check_proxy, pinned
 from tools.dev.environment.steps import Steps
+from tools.dev.environment.torch_there import has_torch
 
 ROOT = Path(__file__).resolve().parents[3]
 REQUIREMENTS = ROOT / 'requirements'
 STACKS = {'openmmlab': '.venv', 'onedl': '.venv-onedl'}
 MMCV = {'openmmlab': 'mmcv', 'onedl': 'onedl-mmcv'}
 
-HAS_TORCH = """
-import importlib.util
-raise SystemExit(importlib.util.find_spec('torch') is None)
-"""
-
 # Before mmcv is built, which takes minutes; MMEngine and the libraries come after it.
 PROBE_TORCHVISION = """
 from dropblock_mm.errors import of_another_build
 try:
     import torchvision
-except RuntimeError as error:
-    raise SystemExit(of_another_build(error) or error)
+except Exception as error:
+    raise SystemExit(of_another_build(error) or (
+        f'torchvision cannot be imported ({error}). Install it again: '
+        'pip install --force-reinstall --no-deps torchvision'))
 """
 
 PROBE_ALL = """
@@ -121,7 +119,8 @@ def exclusive(venv: Path) -> Iterator[int]:
 def set_up(venv: Path, stack: str, keep_python: bool, lock: int) -> None:
     """Do the steps in order; each of them is quick when it was done before."""
     version = usable_version(venv, keep_python)
-    check_machine(making_venv=version is None)
+    own = sys.executable if version is None else str(venv / 'bin/python')
+    check_machine(making_venv=version is None, python=own)
     check_disk(venv, 'CPU')  # the least; more is known when torch was looked up
     check_proxy()
     print(
@@ -155,8 +154,8 @@ def install(steps: Steps, stack: str) -> None:
     """Install torch, then mmcv built against it, then everything else."""
     names = ['build.txt', 'common.txt', f'{stack}.txt']
     build, common, own = (str(REQUIREMENTS / name) for name in names)
-    if steps.ask(HAS_TORCH).returncode:
-        pip, torch = (pinned(Path(build), name) for name in ('pip', 'torch'))
+    pip, torch = (pinned(Path(build), name) for name in ('pip', 'torch'))
+    if not has_torch(steps, torch):
         check_index(steps, pip, torch)
     # Without bytecode: Python makes that of the few modules that are ever imported.
     install = ['install', '--no-compile']

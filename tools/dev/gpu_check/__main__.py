@@ -78,15 +78,32 @@ def run_part(
 ) -> dict[str, Any]:
     """Run a part in a process of its own, and write what came of it."""
     print(f'{name}: {part.title}', flush=True)
-    absent = [n for n in part.needs if importlib.util.find_spec(n) is None]
+    lack = lacking(part.needs, device)
     record: dict[str, Any]
-    if absent:
-        record = {'status': 'not run', 'why': f'needs {" and ".join(absent)}'}
+    if lack:
+        record = {'status': 'not run', 'why': lack}
     else:
         record = carried_out(name, part, device, folder, quick)
     record |= {'part': name, 'device': device, 'quick': quick}
     (folder / f'{name}.json').write_text(json.dumps(record, indent=1) + '\n')
     return record
+
+
+def lacking(needs: Sequence[str], device: str) -> str:
+    """What a part cannot do without and is absent, or lacks something itself."""
+    absent = [name for name in needs if importlib.util.find_spec(name) is None]
+    if absent:
+        return f'needs {" and ".join(absent)}'
+    done = subprocess.run(
+        [sys.executable, '-c', f'import {", ".join(needs)}' if needs else ''],
+        cwd=ROOT,
+        env=environment(device),
+        capture_output=True,
+        text=True,
+    )
+    said = done.stderr.strip().splitlines() or ['']
+    together = ', '.join(needs)
+    return f'cannot import {together}: {said[-1]}' if done.returncode else ''
 
 
 def carried_out(

@@ -63,7 +63,8 @@ PARTS = {
         ('-q', '-m', '', '-p', 'no:cacheprovider', '--confcutdir=tests/test_ops')
         + OP_TESTS,
         ('-k', 'agree or waits or known'),
-        ('torch', 'pytest', 'hypothesis', 'numpy'),
+        # pytest loads the last of them, which is Hypothesis' too.
+        ('torch', 'numpy', 'pytest', 'hypothesis', '_hypothesis_pytestplugin'),
     ),
     'op': benchmark('the op beside torchvision, timm and x * c', 'op'),
     'kernels': benchmark('time in kernels, and waits for the GPU', 'cuda'),
