@@ -54,10 +54,8 @@ def _name_if_newer(resumed: str, work_dir: str) -> None:
     path, marker = Path(resumed), Path(work_dir, 'last_checkpoint')
     if not path.is_file() or path.parent.resolve() != Path(work_dir).resolve():
         return
-    if marker.is_file():
-        older = path.stat().st_mtime_ns < marker.stat().st_mtime_ns
-        if older or Path(marker.read_text(encoding='utf-8')).name == path.name:
-            return
+    if marker.is_file() and path.stat().st_mtime_ns < marker.stat().st_mtime_ns:
+        return  # it was named, or another one since
     write_whole(resumed.encode(), marker)
 
 
