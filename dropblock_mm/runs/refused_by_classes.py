@@ -61,7 +61,8 @@ def _is_constructor(frame: FrameType) -> bool:
 def _speaks_of(error: BaseException, constructor: FrameType) -> bool:
     """Whether its words are about what a constructor was given, or lacks."""
     text = str(error.args[0])
-    words = set(_parts(text))
+    # A word alone is a key that some dict has not, as Python says it.
+    words = set(_parts(text)) if ' ' in text else set()
     names, texts = _given(constructor)
     spoken = {part for name in names for part in (name.lower(), *_parts(name))}
     return (
