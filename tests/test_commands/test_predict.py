@@ -193,3 +193,12 @@ def test_robustness_goes_on_where_it_was_interrupted(
     load_tool('robustness').main([*words, '--keep-probs', '0.8'])
     assert len(calls) == 6, 'a smaller grid, of points that are known'
     assert out.is_file()
+
+
+def test_robustness_needs_no_point_without_dropblock(load_tool, small_run, tmp_path):
+    out, run = tmp_path / 'r.png', small_run('mmpretrain')
+    words = ['--model', run, '--out', str(out), '--seeds', '1']
+    words += ['--block-sizes', '1', '2', '--keep-probs', '0.8']
+    load_tool('robustness').main(words)  # the first is written without the second
+    (table,) = json.loads(out.with_suffix('.json').read_text())['tables']
+    assert [row[1:3] for row in table['rows']] == [['1', '0.8'], ['2', '0.8']]

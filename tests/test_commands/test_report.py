@@ -20,8 +20,10 @@ onload = () => {{
   const page = document.getElementById('inner').contentDocument.documentElement;
   const wide = [...page.querySelectorAll('body *')].filter(
     (e) => !e.closest('.wide') && e.getBoundingClientRect().right > {width} + 0.5);
+  const pictures = [...page.querySelectorAll('img')].map((e) => e.clientWidth);
   document.getElementById('told').textContent = JSON.stringify(
-    [page.clientWidth, page.scrollWidth, wide.map((e) => e.outerHTML.slice(0, 80))]);
+    [page.clientWidth, page.scrollWidth, wide.map((e) => e.outerHTML.slice(0, 80)),
+     Math.max(...pictures)]);
 }};
 </script>"""
 
@@ -113,10 +115,11 @@ def test_a_browser_shows_it_at_both_widths(load_tool, work_dir, tmp_path, chromi
         frame = tmp_path / f'{width}.html'
         frame.write_text(FRAME.format(width=width, page=page))
         shown, said = chromium(frame, '--dump-dom')
-        client, scroll, wide = json.loads(
+        client, scroll, wide, picture = json.loads(
             html.unescape(re.search(r'id="told">(.*?)</p>', shown)[1])
         )
         assert 0.9 * width < client <= width
+        assert 700 < picture < 1400  # on a phone it is scrolled, and can be read
         assert scroll <= client, 'the page is wider than the window'
         assert wide == []
         assert 'CONSOLE' not in said
@@ -131,7 +134,7 @@ def test_the_browsers_test_sees_what_it_looks_for(tmp_path, chromium):
     frame = tmp_path / 'frame.html'
     frame.write_text(FRAME.format(width=390, page=page))
     shown, said = chromium(frame, '--dump-dom')
-    client, scroll, wide = json.loads(
+    client, scroll, wide, _ = json.loads(
         html.unescape(re.search(r'id="told">(.*?)</p>', shown)[1])
     )
     assert scroll > client

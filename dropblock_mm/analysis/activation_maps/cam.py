@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from dropblock_mm.analysis.activation_maps.tokens import Grid
 from dropblock_mm.errors import RefusedValueError
 
 _DEPTH = 2  # of a layer's parts that are looked at for maps, if it gives none
@@ -102,6 +103,7 @@ class Watched:
     def __init__(self, with_gradient: bool) -> None:
         self.with_gradient = with_gradient
         self.maps: list[Tensor] = []
+        self.grid = Grid()
         self.within: list[str] = []  # paths in the layer of what gave maps, in order
 
     def __call__(self, module: nn.Module, inputs: Any, output: Any) -> Any:
@@ -114,14 +116,18 @@ class Watched:
         return through if self.with_gradient else None
 
     def _stand_in(self, value: Any) -> Any:
-        if not isinstance(value, Tensor) or value.dim() != 4:
+        if not isinstance(value, Tensor):
+            return value
+        tokens = self.grid.extra(value) is not None
+        if value.dim() != 4 and not tokens:
             return value
         with torch.no_grad():  # not detach, which is let pass around this
-            leaf = value.clone()
+            leaf = (self.grid.as_map(value) if tokens else value).clone()
         self.maps.append(leaf)
         if not self.with_gradient:
             return value
-        return leaf.requires_grad_() * 1  # what follows may write into it
+        through = leaf.requires_grad_() * 1  # what follows may write into it
+        return self.grid.with_map(value, through) if tokens else through
 
     def found(self, layer: str) -> list[Tensor]:
         """Return the maps, each Tensor[1, K, H, W].
@@ -134,7 +140,8 @@ class Watched:
             if self.within:
                 hint = f"Name one that does, such as '{layer}.{self.within[-1]}'."
             raise RefusedValueError(
-                f'--layer {layer!r} gave no map (N, C, H, W). {hint}'
+                f'--layer {layer!r} gave no map (N, C, H, W), and no tokens of one. '
+                f'{hint}'
             )
         if len(self.maps[0]) > 1:
             raise RefusedValueError(
@@ -159,6 +166,8 @@ class _KeepGradients(TorchFunctionMode):
     ) -> Any:
         if func is torch.Tensor.detach:
             return args[0]
+        if func is torch.Tensor.__deepcopy__:  # YOLACT's; refused behind a graph
+            return args[0].clone()
         return func(*args, **(kwargs or {}))
 
 
@@ -179,7 +188,8 @@ def watching(
     """
     trained = [p for p in model.parameters() if p.requires_grad]
     watched = Watched(with_gradient)
-    handles = [layer.register_forward_hook(watched)]
+    handles = [m.register_forward_hook(watched.grid) for m in model.modules()]
+    handles.append(layer.register_forward_hook(watched))
     for name, part in layer.named_modules():
         if name and name.count('.') < _DEPTH:
             handles.append(part.register_forward_hook(partial(_note, watched, name)))

@@ -14,6 +14,7 @@ from mmdet.models.roi_heads.bbox_heads import (
 )
 from mmdet.models.roi_heads.roi_extractors import BaseRoIExtractor
 from mmdet.models.roi_heads.shared_heads import ResLayer
+from mmdet.structures.mask import mask2bbox
 from torch import nn
 
 from dropblock_mm.analysis.activation_maps.back import region_by_region, stop_at_zero
@@ -96,10 +97,19 @@ def _predicted(model: Any, batch: dict[str, Any]) -> Any:
     if found is None or any(key not in found for key in ('scores', 'labels', 'bboxes')):
         raise RefusedValueError(
             f'{type(model).__name__} predicts no boxes with classes and scores, so '
-            'that none can be explained. Activation maps serve classifiers, detectors '
-            'and segmentors.'
+            f'that none can be explained. {_instead(model)}'
         )
+    if 'masks' in found and not found.bboxes.any():  # SOLO's, which has masks alone
+        found.bboxes = mask2bbox(found.masks).to(found.bboxes)
     return found
+
+
+def _instead(model: Any) -> str:
+    """Return what to do about a model without boxes."""
+    fusion = getattr(model, 'panoptic_fusion_head', None)
+    if 'instance_on' in (getattr(fusion, 'test_cfg', None) or {}):
+        return 'Have it do: --cfg-options model.test_cfg.instance_on=True.'
+    return 'Activation maps serve classifiers, detectors and segmentors.'
 
 
 def _box_to_explain(found: Any, target: Truth | None) -> int | None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dropblock_mm.analysis.activation_maps.explanation import (
     METHODS,
     Explanation,
 )
+from dropblock_mm.analysis.activation_maps.tokens import last_attended
 from dropblock_mm.analysis.trained.images import Example
 from dropblock_mm.analysis.trained.models import TrainedModel
 from dropblock_mm.analysis.trained.truth import Truth
@@ -49,10 +52,12 @@ def explain(
 def usual_layer(trained: TrainedModel) -> str:
     """Return the layer that is usually looked at.
 
-    It is the last stage of a classifier's backbone, as in the paper. A detector's box
-    comes from a level of its neck, if it has one: what is small is no longer told apart
-    in the last stage.
+    It is the last stage of a classifier's backbone, as in the paper, or what the last
+    block of a transformer attends to. A detector's box comes from a level of its neck,
+    if it has one: what is small is no longer told apart in the last stage.
     """
-    has_levels = trained.library in ('mmdet', 'mmseg')
-    has_neck = getattr(trained.model, 'neck', None) is not None
-    return 'neck' if has_levels and has_neck else 'backbone'
+    model: Any = trained.model
+    if trained.library in ('mmdet', 'mmseg'):
+        return 'backbone' if getattr(model, 'neck', None) is None else 'neck'
+    attended = last_attended(getattr(model, 'backbone', model))
+    return f'backbone.{attended}' if attended else 'backbone'

@@ -169,8 +169,10 @@ def add_pictures(section: Section, folder: Path) -> set[str]:
             kinds.add(record.figure)
         except RefusedError as error:
             section.missing.append(str(error))
-        except OSError:
+        except FileNotFoundError:
             section.missing.append(f'{path.name} names a picture that is not there.')
+        except OSError:
+            section.missing.append(f'{path.name} names a picture that cannot be read.')
     return kinds
 
 

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from PIL import Image
+
 from dropblock_mm.analysis.figures.record import FigureRecord, NumberTable
 from dropblock_mm.errors import MissingPackageError
 from dropblock_mm.version import __version__
@@ -27,6 +29,7 @@ class InlinePicture:
         tables: Its numbers.
         notes: Sentences.
         command: What made it.
+        across: Wider than high, so that a phone shows a part of it at a time.
     """
 
     title: str
@@ -36,6 +39,7 @@ class InlinePicture:
     tables: list[NumberTable] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     command: str = ''
+    across: bool = False
 
     @property
     def uri(self) -> str:
@@ -47,19 +51,26 @@ def inline(record: FigureRecord, folder: Path) -> InlinePicture:
     """Take in a recorded picture.
 
     Raises:
-        OSError: The picture is not there.
+        OSError: The picture is not there, or is none.
     """
     # A record may come from anywhere: its picture lies beside it, and nowhere else.
     path = folder / Path(record.picture).name
+    mime = MIME.get(path.suffix.lower(), 'png')
     return InlinePicture(
         record.title,
         path.read_bytes(),
-        MIME.get(path.suffix.lower(), 'png'),
+        mime,
         record.alt,
         record.tables,
         record.notes,
         record.command,
+        across=mime != 'svg+xml' and _is_across(path),
     )
+
+
+def _is_across(path: Path) -> bool:
+    with Image.open(path) as image:
+        return image.width > image.height
 
 
 @dataclass

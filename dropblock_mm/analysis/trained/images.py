@@ -62,6 +62,7 @@ def own_example(pipeline: Compose, path: Path) -> Example:
 
     Raises:
         RefusedFileError: It cannot be read.
+        RefusedValueError: The pipeline reads more than an image.
     """
     try:
         with Image.open(path) as image:
@@ -70,6 +71,11 @@ def own_example(pipeline: Compose, path: Path) -> Example:
     except (OSError, SyntaxError) as error:
         raise RefusedFileError(
             f'{str(path)!r} cannot be read as an image: {error}. Give a JPEG or PNG.'
+        ) from error
+    except KeyError as error:
+        raise RefusedValueError(
+            f'the test pipeline asks for {error}, which an image alone does not come '
+            'with. Look at the test data: leave out --images.'
         ) from error
     return Example(str(path), item, None)
 

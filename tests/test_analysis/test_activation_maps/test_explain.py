@@ -26,6 +26,7 @@ from dropblock_mm.analysis.activation_maps.measured import (
     spread_report,
 )
 from dropblock_mm.analysis.figures.activation_maps import draw_grid
+from dropblock_mm.analysis.trained.images import own_example
 from dropblock_mm.analysis.trained.models import model_files, open_model
 from dropblock_mm.analysis.trained.same_data import check_same_image
 from dropblock_mm.analysis.trained.truth import Truth
@@ -219,3 +220,45 @@ def test_only_images_that_all_got_right_are_compared():
     assert known_measures(kept, {'models': 2}) == measured
     assert known_measures(kept, {'models': 3}) == []
     assert known_measures({}, {'models': 2}) == []
+
+
+def test_a_model_without_boxes_that_can_have_them_is_told_how(opened, monkeypatch):
+    trained = opened('mmdet')
+    example = SameImages([trained])._example(0, 1)
+    fusion = torch.nn.Identity()
+    fusion.test_cfg = {'panoptic_on': True, 'instance_on': False}
+    monkeypatch.setattr(trained.model, 'panoptic_fusion_head', fusion, raising=False)
+    monkeypatch.setattr(trained.model, 'predict', lambda *a, **k: [DetDataSample()])
+    with pytest.raises(RefusedValueError, match=r'model\.test_cfg\.instance_on=True'):
+        explain.explain(trained, example)
+
+
+def test_masks_without_boxes_are_found_where_they_are(opened, monkeypatch):
+    trained = opened('mmdet')
+    example = SameImages([trained])._example(0, 1)
+    predict = trained.model.predict
+    left, top, right, bottom = map(round, example.truth.box)
+
+    def masks_alone(*args, **kwargs):
+        (sample,) = predict(*args, **kwargs)
+        found = sample.pred_instances[:1]
+        found.labels[:] = example.truth.label
+        found.bboxes = torch.zeros_like(found.bboxes)  # as mmdet's SOLO has them
+        found.masks = torch.zeros(1, *sample.ori_shape, dtype=torch.bool)
+        found.masks[:, top:bottom, left:right] = True
+        return [DetDataSample(pred_instances=found)]
+
+    monkeypatch.setattr(trained.model, 'predict', masks_alone)
+    found = explain.explain(trained, example)
+    assert found.right
+    assert found.activation.any()
+    assert found.box == (left, top, right, bottom)
+
+
+def test_a_pipeline_that_reads_more_than_an_image_is_refused(tmp_path):
+    def asks(results):
+        return results['proposals']
+
+    Image.new('RGB', (4, 4)).save(tmp_path / 'photo.png')
+    with pytest.raises(RefusedValueError, match=r"asks for 'proposals'.*--images"):
+        own_example(asks, tmp_path / 'photo.png')

@@ -26,6 +26,9 @@ DETECTORS = [
     'fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py',
     'retinanet/retinanet_r18_fpn_1x_coco.py',
     'centernet/centernet_r18_8xb16-crop512-140e_coco.py',
+    'faster_rcnn/faster-rcnn_r50-caffe_c4-1x_coco.py',
+    'mask2former/mask2former_r50_8xb2-lsj-50e_coco.py',
+    'yolact/yolact_r50_1xb8-55e_coco.py',
 ]
 SEGMENTORS = [
     'fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024.py',
@@ -43,6 +46,9 @@ CLASSIFIERS = [
     'mobilenet_v2/mobilenet-v2_8xb32_in1k.py',
     'efficientnet/efficientnet-b0_8xb32_in1k.py',
     'swin_transformer/swin-tiny_16xb64_in1k.py',
+    'deit/deit-tiny_4xb256_in1k.py',
+    'deit/deit-tiny-distilled_4xb256_in1k.py',
+    't2t_vit/t2t-vit-t-14_8xb64_in1k.py',
 ]
 
 
@@ -81,13 +87,28 @@ def test_a_map_is_made(name, photo):
     [
         ('mmdet::panoptic_fpn/panoptic-fpn_r50_fpn_1x_coco.py', 'predicts no boxes'),
         ('mmpretrain::vgg/vgg11_8xb32_in1k.py', "such as 'backbone.features.12'"),
-        ('mmpretrain::vision_transformer/vit-base-p16_64xb64_in1k.py', 'gave no map'),
+        ('mmdet::maskformer/maskformer_r50_ms-16xb1-75e_coco.py', 'instance_on=True'),
+        ('mmdet::fast_rcnn/fast-rcnn_r50_fpn_1x_coco.py', "asks for 'proposals'"),
+        ('mmpretrain::tnt/tnt-s-p16_16xb64_in1k.py', 'gave no map'),
         ('mmpretrain::convnext/convnext-tiny_32xb128_in1k.py', 'gave no map'),
     ],
 )
 def test_what_has_none_is_refused_in_one_message(name, told, photo):
     with pytest.raises(RefusedValueError, match=told):
         explained(name, photo)
+
+
+@pytest.mark.parametrize(
+    'name',
+    ['solo/solo_r50_fpn_1x_coco.py', 'solov2/solov2-light_r18_fpn_ms-3x_coco.py'],
+)
+def test_a_category_of_solo_has_one(name, photo):
+    trained = stock_model(f'mmdet::{name}', SIZE)
+    # Random weights leave masks under the thresholds.
+    trained.model.mask_head.test_cfg.update(filter_thr=-1.0, mask_thr=0.0)
+    found = explain(trained, own_example(user_pipeline(trained), photo))
+    assert found.activation.any()
+    assert any(found.box)
 
 
 def test_the_layer_that_is_named_instead_has_one(photo):

@@ -217,16 +217,26 @@ def test_a_folder_of_pictures_is_a_section(tmp_path, picture):
     assert (section.kind, len(section.pictures)) == ('pictures', 1)
 
 
-@pytest.mark.parametrize('cut', [True, False])
-def test_spoilt_records_are_said(run_folder, picture, cut):
+@pytest.mark.parametrize(
+    ('spoilt', 'told'),
+    [
+        ('record', ''),
+        ('no picture', 'is not there'),
+        ('picture', 'cannot be read'),
+    ],
+)
+def test_spoilt_records_are_said(run_folder, picture, spoilt, told):
     run = run_folder()
     record = picture(run)
-    if cut:
+    if spoilt == 'record':
         record.write_text(record.read_text()[:-30])
-    else:
+    elif spoilt == 'no picture':
         (run / 'masks.png').unlink()
+    else:
+        (run / 'masks.png').write_bytes(b'no picture')
     (said,) = section_of(run).missing
     assert 'masks.json' in said
+    assert told in said
 
 
 def test_a_record_names_no_file_outside_its_folder(run_folder, picture, tmp_path):
