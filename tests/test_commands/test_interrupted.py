@@ -1,8 +1,11 @@
 """Ctrl-C ends every command in one line, with a shell's status."""
 
 import importlib
+import itertools
+import re
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -55,3 +58,11 @@ def test_what_was_typed_is_what_is_said(monkeypatch, capsys):
         main()
     told = capsys.readouterr().err
     assert told.endswith(': dropblock-mm test CONFIG CHECKPOINT\n')
+
+
+def test_the_docs_tell_which_commands_go_on():
+    page = Path(__file__).parents[2] / 'docs/en/config_reference.md'
+    table = page.read_text().split('| interrupted | started again |')[1]
+    rows = itertools.takewhile(lambda row: 'every other' not in row, table.split('\n'))
+    told = {name for row in rows for name in re.findall('`([a-z-]+)`', row)}
+    assert told - {'--resume'} == GO_ON | {'train'}

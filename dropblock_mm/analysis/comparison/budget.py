@@ -91,7 +91,8 @@ def proposal_text(cost: Cost, hours: float, arms: int, at_once: int) -> str:
     for seeds in SEEDS:
         length = affordable(cost, hours, arms, seeds, at_once)
         needed = math.ceil(arms * seeds / at_once) * length * cost.seconds / 3600
-        lines.append([str(seeds), str(length), f'{needed:.2f}'])
+        fits = [str(length), f'{needed:.2f}'] if length else ['none fits', '']
+        lines.append([str(seeds), *fits])
     length, seeds = proposal(cost, hours, arms, at_once)
     head = (
         f'A step takes {cost.step:.3g} s; {cost.unit[:-1]}: {cost.seconds:.3g} s with '

@@ -43,6 +43,15 @@ def test_the_proposal_is_what_can_be_typed():
     assert 'Not even three seeds of one epoch' in proposal_text(COST, 0.01, 2, 1)
 
 
+def test_seeds_for_which_no_epoch_fits_are_said_to_have_none():
+    # 2 arms x 60 s: 3 seeds take .1 hours an epoch, 10 take .33.
+    rows = proposal_text(COST, 0.2, 2, 1).splitlines()
+    assert [row.split() for row in rows if row.startswith(('| 3 ', '| 10 '))] == [
+        ['|', '3', '|', '2', '|', '0.20', '|'],
+        ['|', '10', '|', 'none', 'fits', '|', '|'],
+    ]
+
+
 def test_steps_are_counted(tmp_path, monkeypatch):
     from dropblock_mm.testing.toy import EVALUATED_TOY_CONFIG
 
