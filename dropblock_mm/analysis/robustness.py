@@ -243,6 +243,8 @@ def curves_of(points: Sequence[Point], grid: Grid) -> list[Curve]:
             for point in own:
                 if point.block_size == block_size or point.keep_prob == 1:
                     groups.setdefault(point.keep_prob, []).append(point.value)
+            if not groups:  # without keep_prob 1, sizes to come have no point yet
+                continue
             rates = sorted(groups)
             values = [groups[rate] for rate in rates]
             curves.append(

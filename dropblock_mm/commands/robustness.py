@@ -161,8 +161,7 @@ def write(
     from dropblock_mm.analysis.figures.robustness import robustness_record
     from dropblock_mm.analysis.robustness import as_numbers, curves_of
 
-    # Where 1 is not in the grid, block sizes that are to come have no point yet.
-    curves = [c for c in curves_of(wanted(points, grid), grid) if c.means]
+    curves = curves_of(wanted(points, grid), grid)
     notes = ['Batch normalisation in eval mode; bars of one standard deviation.']
     if len(wanted(points, grid)) < len(grid.settings()) * len(what['models']):
         notes.append('Not finished.')
