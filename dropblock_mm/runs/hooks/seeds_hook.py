@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
-import numpy as np
 import torch
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.runner import Runner, set_random_seed
 
 from dropblock_mm.registry import HOOKS
 from dropblock_mm.runs.worker_seeds import mixed, reseeded
@@ -42,10 +40,7 @@ class SeedsHook(Hook):
         """Leave the random numbers that a resumed run began with."""
         if runner.iter:
             # The seed that MMEngine set; of each rank its own if the config says so.
-            seed = mixed(torch.initial_seed() % 2**32, runner.iter)
-            torch.manual_seed(seed)
-            np.random.seed(seed)
-            random.seed(seed)
+            set_random_seed(mixed(torch.initial_seed() % 2**32, runner.iter))
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Tell the loader the seed, before it starts its workers."""
