@@ -110,12 +110,22 @@ def apply_mask(x: Tensor, dropped: Tensor, kept: Tensor) -> Tensor:
         dropped: BoolTensor[N, C, *size], or with one channel shared by all.
         kept: LongTensor[], the number of units of ``x`` that are kept.
     """
+    return zeroed(scaled(x, kept), dropped)
+
+
+def scaled(x: Tensor, kept: Tensor) -> Tensor:
+    """Return ``x * numel / kept``, a tensor that nobody else has.
+
+    Args:
+        x: Tensor[N, C, *size].
+        kept: LongTensor[], the number of units of ``x`` that are kept.
+    """
     # fp64, as on the host, and not `int / tensor`, which rounds twice.
     exact = torch.float32 if x.device.type == 'mps' else torch.float64
     scale = torch.full_like(kept, x.numel(), dtype=exact) / kept.clamp(min=1)
     # A factor on a device would be rounded to x's dtype before it multiplies.
     wide = torch.promote_types(x.dtype, torch.float32)
-    return zeroed((x.to(wide) * scale.to(wide)).to(x.dtype), dropped)
+    return (x.to(wide) * scale.to(wide)).to(x.dtype)
 
 
 def zeroed(fresh: Tensor, dropped: Tensor) -> Tensor:

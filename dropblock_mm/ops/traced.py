@@ -11,6 +11,7 @@ draws the same mask again instead of keeping it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -106,7 +107,19 @@ class _DrawAndDrop(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor, _: Any) -> tuple[Tensor | None, ...]:
         gamma, key, kept = ctx.saved_tensors
         dropped = torch.ops.dropblock_mm.drop_mask_again(gamma, key, *ctx.how)
-        return dense.apply_mask(grad, dropped, kept), None, None, None, None
+        return _apply_again(grad, dropped, kept), None, None, None, None
+
+
+def _apply_again(grad: Tensor, dropped: Tensor, kept: Tensor) -> Tensor:
+    """Do :func:`dropblock_mm.ops.dense.apply_mask` in the layout of the gradient.
+
+    What is filled by a mask counts as contiguous for compilers. In backward Inductor
+    would write it so, behind a norm, and then once more with the channels behind each
+    other for the convolution. A selection has the layout of its condition: here that of
+    the comparison, which is never true.
+    """
+    scaled = dense.scaled(grad, kept)
+    return torch.where((scaled < -math.inf) | dropped, 0, scaled)
 
 
 def _drop_mask_on_cpu(

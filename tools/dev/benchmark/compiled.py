@@ -6,7 +6,7 @@ import itertools
 import logging
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -164,6 +164,7 @@ def add_kernels(section: Section, settings: Settings) -> bool:
             if way is None:  # then it is no fault of DropBlock's
                 section.notes.append('inductor does not work here: skipped')
                 return False
+    section.gates += pass_gates(*table.rows[:2])
     calls = {
         f'{row["name"]} {how}': row.pop(f'{how}_call')
         for row in table.rows
@@ -176,6 +177,14 @@ def add_kernels(section: Section, settings: Settings) -> bool:
     section.tables.append(table)
     section.notes += disturbances(itertools.chain(*samples.values()))
     return True
+
+
+def pass_gates(none: Mapping[str, Any], ours: Mapping[str, Any]) -> list[Gate]:
+    """No pass over the map but those that a block without DropBlock makes."""
+    return [
+        Gate(f'passes over the map more than without, {way}', ours[way] - none[way], 0)
+        for way in ('forward', 'backward')
+    ]
 
 
 def block_row(way: peers.Implementation | None, x: Tensor) -> dict[str, Any]:

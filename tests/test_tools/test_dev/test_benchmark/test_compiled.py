@@ -60,3 +60,14 @@ def test_the_block_drops_at_three_places(part, name):
             module.register_forward_hook(lambda *_: calls.append(1))
     block(torch.randn(2, 4, 16, 16))
     assert len(calls) == 3
+
+
+def test_no_pass_of_its_own(part):
+    """Inductor applies masks where it goes over the maps anyway, backward too."""
+    compiled = part('compiled')
+    x = torch.randn(2, 16, 16, 16)
+    rows = [compiled.block_row(way, x) for way in (None, part('peers').OURS)]
+    gates = compiled.pass_gates(*rows)
+    assert [(gate.value, gate.passed) for gate in gates] == [(0, True)] * 2
+    more = {**rows[1], 'backward': rows[1]['backward'] + 1}
+    assert not compiled.pass_gates(rows[0], more)[1].passed
