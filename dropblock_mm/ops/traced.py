@@ -113,10 +113,10 @@ class _DrawAndDrop(torch.autograd.Function):
 def _apply_again(grad: Tensor, dropped: Tensor, kept: Tensor) -> Tensor:
     """Do :func:`dropblock_mm.ops.dense.apply_mask` in the layout of the gradient.
 
-    What is filled by a mask counts as contiguous for compilers. In backward Inductor
-    would write it so, behind a norm, and then once more with the channels behind each
-    other for the convolution. A selection has the layout of its condition: here that of
-    the comparison, which is never true.
+    What masked_fill returns is contiguous for compilers (torch 2.14.1,
+    ``_refs.masked_fill``). In backward Inductor writes it so, behind a norm, and then
+    once more with the channels behind each other for the convolution. A selection has
+    the layout of its condition: here that of the comparison, which is never true.
     """
     scaled = dense.scaled(grad, kept)
     return torch.where((scaled < -math.inf) | dropped, 0, scaled)
