@@ -128,12 +128,10 @@ def _drop_mask_on_cpu(
     shape: Sequence[int],
     block: Sequence[int],
     channels_last: bool,
-    use: int = sparse.KEEP,
 ) -> tuple[Tensor, Tensor]:
-    geometry = _geometry(tuple(shape), tuple(block))
-    draw = Draw.of(geometry, sparse.number_in(gamma), int(key))
-    dropped, kept = sparse.drop_mask(draw, use, channels_last)
-    return dropped, torch.tensor(kept, device='cpu')
+    draw = _draw_on_cpu(gamma, key, shape, block)
+    dropped, kept = sparse.drop_mask(draw, sparse.KEEP, channels_last)
+    return dropped, torch.scalar_tensor(kept, dtype=torch.int64, device='cpu')
 
 
 def _drop_mask_again_on_cpu(
@@ -143,8 +141,15 @@ def _drop_mask_again_on_cpu(
     block: Sequence[int],
     channels_last: bool,
 ) -> Tensor:
-    how = gamma, key, shape, block, channels_last
-    return _drop_mask_on_cpu(*how, sparse.AGAIN)[0]
+    draw = _draw_on_cpu(gamma, key, shape, block)
+    return sparse.drop_mask(draw, sparse.AGAIN, channels_last)[0]
+
+
+def _draw_on_cpu(
+    gamma: Tensor, key: Tensor, shape: Sequence[int], block: Sequence[int]
+) -> Draw:
+    geometry = _geometry(tuple(shape), tuple(block))
+    return Draw.of(geometry, sparse.number_in(gamma), int(key))
 
 
 # What it works out for a shape takes longer than to draw on a small map.
