@@ -99,25 +99,8 @@ def test_without_numbered_stages_a_halving_begins_one():
     ]
 
 
-class Beside(nn.Module):
-    """As ICNet: numbered convolutions stand beside the network that they serve."""
-
-    def __init__(self):
-        super().__init__()
-        self.backbone = toy_classifier().backbone
-        for number in (1, 2, 4):
-            unit = nn.Sequential(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4))
-            setattr(self, f'conv_sub{number}', unit)
-
-
-def test_numbered_parts_beside_the_network_are_no_stages():
-    assert auto_targets(Beside(), DropBlock2d) == auto_targets(
-        toy_classifier(), DropBlock2d
-    )
-
-
 def test_icnet():
-    """mmseg's, whose conv_sub2 and conv_sub4 were taken for the last two stages."""
+    """Numbered parts beside the network, conv_sub2 and conv_sub4, are no stages."""
     net = dict(type='ResNetV1c', depth=18, norm_cfg=dict(type='BN'))
     backbone = ICNet(backbone_cfg=net, in_channels=3, layer_channels=(128, 512))
     model = nn.ModuleDict(dict(backbone=backbone))
