@@ -54,11 +54,19 @@ def _check_base(scaling: Any, name: str) -> None:
             f'learning rate is for; the config has auto_scale_lr={scaling!r}. Add '
             '--cfg-options auto_scale_lr.base_batch_size=16, or leave it out.'
         )
-    if isinstance(base, bool) or not isinstance(base, (int, float)) or base < 0:
+    if _number(base) <= 0:
         raise RefusedValueError(
             f'auto_scale_lr.base_batch_size={base!r} is no number of images. Give the '
             'batch size that the learning rate is for, such as 16.'
         )
+
+
+def _number(base: Any) -> float:
+    """As MMEngine reads it, which takes the text of a number too; 0 of anything else."""
+    try:
+        return 0 if isinstance(base, bool) else float(base)
+    except (TypeError, ValueError):
+        return 0
 
 
 def _rates_in(cfg: Config, *kinds: str) -> Iterator[tuple[str, Any]]:
@@ -88,7 +96,7 @@ def _warn_of_rates_that_rise(cfg: Config, name: str) -> None:
     if not isinstance(images, int) or not isinstance(rate, (int, float)):
         return
     ratio = images * count_ranks(cfg.get('launcher', 'none'))
-    ratio /= cfg.auto_scale_lr.base_batch_size
+    ratio /= _number(cfg.auto_scale_lr.base_batch_size)
     for key, part in _rates_in(cfg):
         least = part.get('eta_min')
         if isinstance(least, (int, float)) and rate * ratio < least <= rate:

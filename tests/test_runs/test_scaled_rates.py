@@ -71,10 +71,16 @@ def test_a_config_that_scales_by_itself_is_checked_alike(enable):
         settle_auto_scale_lr(cfg, asked=False)
 
 
-@pytest.mark.parametrize('base', ['16', -16, True])
+@pytest.mark.parametrize('base', ['many', -16, True, [16]])
 def test_a_base_that_is_no_number_of_images(base):
-    with pytest.raises(ValueError, match=rf'base_batch_size={base!r} is no number'):
+    with pytest.raises(ValueError, match=re.escape(f'base_batch_size={base!r} is no')):
         settle(Config(dict(auto_scale_lr=dict(base_batch_size=base))))
+
+
+def test_the_text_of_a_number_is_one_to_mmengine():
+    cfg = Config(dict(auto_scale_lr=dict(base_batch_size='16')))
+    settle(cfg)
+    assert cfg.auto_scale_lr.enable
 
 
 @pytest.mark.parametrize(
