@@ -62,7 +62,7 @@ def _check_base(scaling: Any, name: str) -> None:
 
 
 def _number(base: Any) -> float:
-    """As MMEngine reads it, which takes the text of a number too; 0 of anything else."""
+    """As MMEngine reads it, which takes text of a number too; 0 of all else."""
     try:
         return 0 if isinstance(base, bool) else float(base)
     except (TypeError, ValueError):
@@ -95,8 +95,8 @@ def _warn_of_rates_that_rise(cfg: Config, name: str) -> None:
     rate = optimizer.get('lr')
     if not isinstance(images, int) or not isinstance(rate, (int, float)):
         return
-    ratio = images * count_ranks(cfg.get('launcher', 'none'))
-    ratio /= _number(cfg.auto_scale_lr.base_batch_size)
+    base = _number(cfg.auto_scale_lr.base_batch_size)
+    ratio = images * count_ranks(cfg.get('launcher', 'none')) / base
     for key, part in _rates_in(cfg):
         least = part.get('eta_min')
         if isinstance(least, (int, float)) and rate * ratio < least <= rate:
