@@ -7,7 +7,7 @@ that a schedule has itself stay, and accumulation is not counted.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mmengine.config import Config
@@ -31,6 +31,12 @@ def settle_auto_scale_lr(cfg: Config, *, asked: bool) -> None:
             or a schedule of it sets the rate.
     """
     scaling = cfg.get('auto_scale_lr')
+    if scaling and not isinstance(scaling, Mapping):
+        raise RefusedValueError(
+            f'auto_scale_lr={scaling!r} is no dict. Give dict(base_batch_size=16), and '
+            'enable=True in it to scale without --auto-scale-lr; on the command line '
+            '--cfg-options auto_scale_lr.base_batch_size=16 auto_scale_lr.enable=True.'
+        )
     if not asked and not (scaling or {}).get('enable'):
         return
     name = '--auto-scale-lr' if asked else 'auto_scale_lr.enable=True'

@@ -77,6 +77,14 @@ def test_a_base_that_is_no_number_of_images(base):
         settle(Config(dict(auto_scale_lr=dict(base_batch_size=base))))
 
 
+@pytest.mark.parametrize('asked', [False, True])
+def test_what_is_no_dict(asked):
+    """The command line makes text of auto_scale_lr=dict(...)."""
+    cfg = Config(dict(auto_scale_lr='dict(enable=True)'))
+    with pytest.raises(ValueError, match=r"auto_scale_lr='dict\(.*' is no dict"):
+        settle_auto_scale_lr(cfg, asked=asked)
+
+
 def test_the_text_of_a_number_is_one_to_mmengine():
     cfg = Config(dict(auto_scale_lr=dict(base_batch_size='16')))
     settle(cfg)
