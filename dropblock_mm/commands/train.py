@@ -105,8 +105,7 @@ def make_config(args: argparse.Namespace) -> Config:
     refuse_held_work_dir(cfg.work_dir)
     if args.amp:
         runs.enable_amp(cfg)
-    if args.auto_scale_lr:
-        runs.enable_auto_scale_lr(cfg)
+    runs.settle_auto_scale_lr(cfg, asked=args.auto_scale_lr)
     runs.save_whole_checkpoints(cfg)
     runs.advance_sampler_alone(cfg)
     runs.set_resume(cfg, args.resume)

@@ -76,9 +76,13 @@ def auto_targets(model: nn.Module, layer: type[ScheduledDrop]) -> list[dict[str,
 def in_words(targets: Sequence[Target]) -> str:
     """Say what 'auto' took."""
     taken = ' and '.join(target.module + _scaled(target) for target in targets)
+    whole = 'where no two stages were found. This'
+    last = (
+        'the last two stages, as the paper does in a ResNet. For another network this'
+    )
     return (
-        f"targets='{AUTO}' took {taken}: the last two stages, as the paper does in a "
-        'ResNet. For another network this is untried; give targets for other choices'
+        f"targets='{AUTO}' took {taken}, {last if targets[1:] else whole} is untried; "
+        'give targets for other choices'
     )
 
 
@@ -138,7 +142,7 @@ def _below(path: str, module: nn.Module) -> list[tuple[str, nn.Module]]:
 def _numbered(
     parts: Sequence[tuple[str, nn.Module]], counts: Counter[str]
 ) -> list[tuple[str, nn.Module]]:
-    """Return the parts with numbers, if there are few enough to be stages."""
+    """Return the parts with numbers, if they are few enough to be stages."""
     found: dict[str, list[tuple[str, nn.Module]]] = {}
     for path, part in parts:
         match = re.fullmatch(r'(.*?)_?\d+', path.rpartition('.')[2])
@@ -149,7 +153,10 @@ def _numbered(
         return sum(counts[path] for path, _ in ones)
 
     stages = max(found.values(), key=places, default=[])
-    return stages if 3 <= len(stages) <= MOST_STAGES else []
+    # Or they stand beside the network itself, as ICNet's around a ResNet.
+    largest = max(counts[path] for path, _ in parts)
+    is_whole = places(stages) >= largest
+    return stages if is_whole and 3 <= len(stages) <= MOST_STAGES else []
 
 
 def _between_halvings(

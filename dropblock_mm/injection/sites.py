@@ -13,6 +13,7 @@ from torch import nn
 from torch.fx import GraphModule
 
 from dropblock_mm.errors import RefusedValueError
+from dropblock_mm.injection.averages import refuse_half_of_a_pair
 from dropblock_mm.injection.places import Place, Undo
 from dropblock_mm.injection.refusals import no_match_message, no_site_message
 from dropblock_mm.injection.report import format_sites, rows_of, title_of
@@ -83,6 +84,9 @@ def inject_targets(model: nn.Module, targets: Sequence[Target]) -> Sites:
     """Do :func:`~dropblock_mm.inject` for targets that are checked already."""
     planned = [plan for target in targets for plan in _plan(model, target)]
     _check_no_site_twice(planned)
+    if any(hasattr(part, 'update_parameters') for part in model.modules()):
+        found = [(plan.module, plan.place) for plan in planned]
+        refuse_half_of_a_pair(model, found, targets[0].key)
     return Sites(plan.carry_out() for plan in planned)
 
 

@@ -3,8 +3,8 @@
 from dropblock_mm.runs.amp import enable_amp
 from dropblock_mm.runs.resuming import advance_sampler_alone
 from dropblock_mm.runs.runner import build_runner
+from dropblock_mm.runs.scaled_rates import settle_auto_scale_lr
 from dropblock_mm.runs.settings import (
-    enable_auto_scale_lr,
     load_config,
     merge_options,
     prepare_library,
@@ -20,7 +20,6 @@ __all__ = [
     'advance_sampler_alone',
     'build_runner',
     'enable_amp',
-    'enable_auto_scale_lr',
     'library_of',
     'load_config',
     'merge_options',
@@ -29,6 +28,7 @@ __all__ = [
     'save_whole_checkpoints',
     'set_resume',
     'set_work_dir',
+    'settle_auto_scale_lr',
     'type_name',
     'whole_model',
 ]

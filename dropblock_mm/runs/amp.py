@@ -25,6 +25,7 @@ from mmengine.utils import digit_version
 from torch import nn
 
 from dropblock_mm.errors import RefusedValueError
+from dropblock_mm.runs.config_dicts import dicts_in
 from dropblock_mm.runs.type_names import type_name
 
 _DTYPES = {'bfloat16': torch.bfloat16, 'float16': torch.float16}
@@ -89,6 +90,23 @@ def fit_amp_to_device(cfg: Config) -> None:
     wrapper.setdefault('dtype', 'bfloat16')
     wrapper.pop('use_fsdp', None)
     _check_dtype(wrapper.dtype)
+    _refuse_proposals(cfg)
+
+
+def _refuse_proposals(cfg: Config) -> None:
+    """Refuse two-stage detectors, which suppress boxes of lower precision in training.
+
+    mmdet 3.3.0 makes the anchors of proposals in the type of the scores, and mmcv 2.1.0
+    suppresses in float32 alone on the CPU; it ends the first iteration.
+    """
+    for key, part in dicts_in(cfg.get('model'), 'model.'):
+        if key.endswith('rpn_head.') and type_name(part) == 'RPNHead':
+            raise RefusedValueError(
+                f'--amp, or optim_wrapper.type={cfg.optim_wrapper.type!r}, on the CPU: '
+                f"{key}type='RPNHead' suppresses its proposals while it trains, and "
+                "mmcv's nms takes float32 alone there. Leave mixed precision out, or "
+                'train on a GPU.'
+            )
 
 
 def _check_dtype(dtype: Any) -> None:

@@ -50,6 +50,11 @@ def join_ranks(cfg: Config) -> None:
     dist.init_process_group('gloo', **settings)
 
 
+def count_ranks(launcher: str) -> int:
+    """Return how many processes a launcher started; 1 where it says nothing of it."""
+    return int(os.environ.get(_RANKS.get(launcher, {}).get('WORLD_SIZE', ''), 1))
+
+
 def _check_backend(launcher: str, backend: str) -> None:
     if backend != 'gloo':
         raise RefusedValueError(

@@ -16,8 +16,10 @@ from dropblock_mm.runs.refused_by_mmengine import said
 
 # What MMEngine's reader raises for what a file says: keys that are reserved, given
 # twice or do not fit those they inherit; names that are not defined; modules that are
-# not there. It has no class for all of them but this one, a RuntimeError.
+# not there. It has no class for all of them; this one is a RuntimeError, and so are
+# a chain of _base_ that mixes the two kinds of config, and one that has no end.
 _PARSING = 'ConfigParsingError'
+_ENDLESS = '. A file whose _base_ leads back to itself ends so.'
 # A config is a program, and errors of its own are as well: 1 / 0, [][0], open('no').
 _CONTENT = (
     LookupError,
@@ -28,6 +30,7 @@ _CONTENT = (
     ArithmeticError,
     AttributeError,
     AssertionError,
+    RuntimeError,
 )
 
 
@@ -78,15 +81,16 @@ def refusing_unreadable_configs(
             f'{typed} cannot be read: {error}. Correct its name, or what its _base_ '
             'says.'
         ) from error
-    except content as error:
+    except Exception as error:
+        if type(error).__name__ == _PARSING:
+            raise RefusedValueError(f'{typed} cannot be read: {error}') from error
+        if not isinstance(error, content):
+            raise
+        endless = isinstance(error, RecursionError)
         raise RefusedValueError(
             f'{typed} cannot be read: {type(error).__name__}: {said(error)}'
-            f'{_line_of(error)}'
+            f'{_line_of(error)}{_ENDLESS if endless else ""}'
         ) from error
-    except RuntimeError as error:
-        if type(error).__name__ != _PARSING:
-            raise
-        raise RefusedValueError(f'{typed} cannot be read: {error}') from error
 
 
 def _line_of(error: BaseException) -> str:

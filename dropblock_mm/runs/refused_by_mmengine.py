@@ -11,6 +11,7 @@ own, or by an assertion without any, is told by
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +19,12 @@ from typing import Any
 
 from mmengine.config import Config
 
-from dropblock_mm.errors import RefusedError, RefusedTypeError, RefusedValueError
+from dropblock_mm.errors import (
+    RefusedError,
+    RefusedFileError,
+    RefusedTypeError,
+    RefusedValueError,
+)
 from dropblock_mm.runs.config_dicts import dicts_in
 from dropblock_mm.runs.refused_by_classes import refusing_class
 from dropblock_mm.runs.registered_names import meant_by
@@ -79,7 +85,28 @@ def _refusal(error: Exception, config: Mapping[str, Any]) -> RefusedError | None
     if isinstance(error, TypeError) and _is_of_the_config(text, config):
         # Python's own messages end without a full stop.
         return RefusedTypeError(f'{text.rstrip(".")}.{_places(text, config)}')
-    return _of_a_lack(error, config) or _by_a_class(error, config)
+    return (
+        _of_a_file(error, config)
+        or _of_a_lack(error, config)
+        or _by_a_class(error, config)
+    )
+
+
+def _of_a_file(error: Exception, config: Mapping[str, Any]) -> RefusedFileError | None:
+    """Name the key of a file that cannot be opened, such as a teacher's config."""
+    file = error.filename if isinstance(error, OSError) else None
+    named = [
+        f'{place}{key}={value!r}'
+        for place, part in dicts_in(config)
+        for key, value in part.items()
+        if isinstance(value, str) and value and value == file
+    ]
+    if not named or not isinstance(error, OSError):
+        return None
+    return RefusedFileError(
+        f'{" and ".join(named[:3])} cannot be opened: {error.strerror} (looked from '
+        f'{os.getcwd()!r}). Give the path of a file that is there.'
+    )
 
 
 def _of_a_lack(error: Exception, config: Mapping[str, Any]) -> RefusedValueError | None:

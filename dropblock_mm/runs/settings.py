@@ -12,8 +12,7 @@ from mmengine.config import Config
 from dropblock_mm.errors import MissingPackageError, RefusedValueError
 from dropblock_mm.runs.checked_types import check_form_of_hooks, check_registered
 from dropblock_mm.runs.checkpoints.resume import latest_checkpoint
-from dropblock_mm.runs.config_dicts import dicts_in
-from dropblock_mm.runs.folders import check_work_dir, warn
+from dropblock_mm.runs.folders import check_work_dir
 from dropblock_mm.runs.libraries import installed_by, tune
 from dropblock_mm.runs.reading import read_config, refusing_unreadable_configs
 from dropblock_mm.runs.type_names import (
@@ -149,41 +148,6 @@ def prepare_library(cfg: Config) -> None:
         )
     tune(scope)
     check_registered(cfg)
-
-
-def enable_auto_scale_lr(cfg: Config) -> None:
-    """Scale the learning rate by the batch size, as the config lays down.
-
-    MMEngine (0.10.7, ``Runner.scale_lr``) scales the optimizer's rate by the images of
-    an iteration: a rate that a schedule sets stays, and accumulation is not counted.
-
-    Raises:
-        ValueError: The config does not say for which batch size its rate is, or a
-            schedule of it sets the rate.
-    """
-    scaling = cfg.get('auto_scale_lr')
-    if not scaling or not scaling.get('base_batch_size'):
-        raise RefusedValueError(
-            '--auto-scale-lr needs auto_scale_lr.base_batch_size, the batch size that '
-            f'the learning rate is for; the config has auto_scale_lr={scaling!r}. Add '
-            '--cfg-options auto_scale_lr.base_batch_size=16, or leave it out.'
-        )
-    for key, part in dicts_in(cfg.get('param_scheduler'), 'param_scheduler.'):
-        if type_name(part) == 'OneCycleLR':
-            raise RefusedValueError(
-                f'--auto-scale-lr changes nothing: {key}eta_max='
-                f'{part.get("eta_max")!r} of OneCycleLR is the learning rate, whatever '
-                "the optimizer's is. Leave the option out and give another eta_max."
-            )
-    steps = (cfg.get('optim_wrapper') or {}).get('accumulative_counts', 1)
-    if steps != 1:
-        warn(
-            f'--auto-scale-lr: with optim_wrapper.accumulative_counts={steps} a step '
-            f'is one of {steps} times the images of an iteration, which alone are '
-            'compared with auto_scale_lr.base_batch_size='
-            f'{scaling.base_batch_size}. Divide that by {steps} to count them all.'
-        )
-    scaling.enable = True
 
 
 def set_resume(cfg: Config, given: str | None) -> None:

@@ -178,7 +178,7 @@ def test_auto_says_what_it_took(tmp_path, log):
     hook = dict(type='dropblock_mm.DropBlockInjectionHook', targets='auto')
     train(tmp_path, {**hook, 'block_size': 1}, SCHEDULE)
     (said,) = [text for text in log['info'] if text.startswith("targets='auto'")]
-    assert 'took backbone.layer3 (gamma_scale 0.25) and backbone.layer4: the' in said
+    assert 'took backbone.layer3 (gamma_scale 0.25) and backbone.layer4, the' in said
     assert len(table(log)) == 4 + 12
 
 

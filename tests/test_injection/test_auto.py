@@ -3,11 +3,13 @@
 import pytest
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import MODELS, DefaultScope
+from mmseg.models.backbones import ICNet
 from torch import nn
 
 from dropblock_mm import DropBlock2d, Dropout, config_path, inject, inject_drop_block
 from dropblock_mm.analysis.sites.dry_run import build_on_meta
-from dropblock_mm.injection.auto import auto_targets
+from dropblock_mm.injection.auto import auto_targets, in_words
+from dropblock_mm.injection.targets import Defaults, parse_targets
 from dropblock_mm.testing.toy import toy_classifier
 from dropblock_mm.testing.toy_blocks import BasicBlock
 
@@ -95,6 +97,26 @@ def test_without_numbered_stages_a_halving_begins_one():
         dict(module=r'features\.[23]', gamma_scale=0.25),
         dict(module='features.5'),
     ]
+
+
+def test_icnet():
+    """Numbered parts beside the network, conv_sub2 and conv_sub4, are no stages."""
+    net = dict(type='ResNetV1c', depth=18, norm_cfg=dict(type='BN'))
+    backbone = ICNet(backbone_cfg=net, in_channels=3, layer_channels=(128, 512))
+    model = nn.ModuleDict(dict(backbone=backbone))
+    assert [target['module'] for target in auto_targets(model, DropBlock2d)] == [
+        'backbone.backbone.layer3',
+        'backbone.backbone.layer4',
+    ]
+
+
+def test_it_says_what_it_took():
+    layers = [dict(module='backbone.layer3'), dict(module='backbone.layer4')]
+    options = Defaults(DropBlock2d, 0.9, None, dict(block_size=3), 'inject')
+    two = in_words(parse_targets(layers, options))
+    one = in_words(parse_targets([dict(module='backbone')], options))
+    assert 'backbone.layer3 and backbone.layer4, the last two stages' in two
+    assert 'took backbone, where no two stages were found. This is untried' in one
 
 
 def test_wrappers_do_not_show():

@@ -82,6 +82,34 @@ def test_other_devices_are_refused(on):
         enabled(type='OptimWrapper')
 
 
+def test_proposals_are_refused_on_the_cpu_alone(on):
+    model = dict(detector=dict(rpn_head=dict(type='RPNHead')))
+    cfg = Config(dict(model=model, optim_wrapper=dict(type='AmpOptimWrapper')))
+    on(GPU)
+    amp.fit_amp_to_device(cfg)
+    on(CPU)
+    with pytest.raises(ValueError, match=r"model\.detector\.rpn_head\.type='RPNHead'"):
+        amp.fit_amp_to_device(cfg)
+
+
+@pytest.mark.parametrize('dtype', ['bfloat16', 'float16'])
+def test_proposals_do_fail_in_mixed_precision(dtype):
+    """Why they are refused: mmdet 3.3.0 with mmcv 2.1.0."""
+    from mmdet.models.dense_heads import RPNHead
+
+    torch.manual_seed(0)
+    proposals = dict(nms_pre=9, max_per_img=9, min_bbox_size=0)
+    proposals['nms'] = dict(type='nms', iou_threshold=0.7)
+    head = RPNHead(4, test_cfg=Config(proposals))
+    maps = [torch.randn(1, 4, 4, 4) for _ in range(5)]
+    images = [dict(img_shape=(64, 64), scale_factor=(1, 1))]
+    assert len(head.predict_by_feat(*head(maps), batch_img_metas=images)[0])
+    with torch.autocast('cpu', dtype=getattr(torch, dtype)):
+        scores = head(maps)
+        with pytest.raises(RuntimeError, match='expected scalar type Float'):
+            head.predict_by_feat(*scores, batch_img_metas=images)
+
+
 def test_other_dtypes_are_refused(on):
     on(CPU)
     with pytest.raises(ValueError, match=r"optim_wrapper\.dtype='int8' is not one of"):

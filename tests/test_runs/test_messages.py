@@ -118,12 +118,18 @@ UNREADABLE = {
     "_base_ = ['c.py', 'd.py']": 'Duplicate key',
     "_base_ = ['c.py']\na = dict(b=1)": 'cannot inherit from base',
     "custom_imports = dict(imports=['no_such'])": 'Failed to import',
+    "_base_ = ['a.py']": 'RecursionError: .*_base_ leads back to itself',
+    # As a stock config of mmpretrain 1.2.0, replknet-31B_32xb64_in1k.py.
+    "_base_ = ['e.py']": 'configuration file type in the inheritance chain',
+    "raise RuntimeError('set DATA')": r"RuntimeError: set DATA \(.*a\.py', line 1\)",
 }
 
 
 @pytest.mark.parametrize('text', UNREADABLE)
 def test_a_config_that_cannot_be_read_is_named(tmp_path, text):
-    for name, content in dict(a=text, b='1 +', c='a = 1', d='a = 2').items():
+    lazy = 'from mmengine.hooks import EMAHook'
+    texts = dict(a=text, b='1 +', c='a = 1', d='a = 2', e=lazy)
+    for name, content in texts.items():
         (tmp_path / f'{name}.py').write_text(content)
     name = str(tmp_path / 'a.py')
     with pytest.raises(RefusedError, match=UNREADABLE[text]) as refusal:

@@ -5,7 +5,7 @@ import sys
 import pytest
 from mmengine.registry import HOOKS, Registry
 
-from dropblock_mm.errors import RefusedError
+from dropblock_mm.errors import RefusedError, RefusedFileError
 from dropblock_mm.runs.refused_by_mmengine import refusing_what_mmengine_refuses
 
 THINGS = Registry('thing', locations=['tests'])
@@ -203,3 +203,40 @@ def test_mmengines_own_hooks_are_such_classes():
         refusing_what_mmengine_refuses(dict(custom_hooks=[hook])),
     ):
         HOOKS.build(hook)
+
+
+@THINGS.register_module()
+class TaughtOfTests:
+    """Opens a file that it was given, as a distiller does, or one of its own."""
+
+    def __init__(self, teacher_config=None):
+        with open(teacher_config or 'nowhere/own.txt'):
+            pass
+
+
+@pytest.mark.parametrize(
+    ('given', 'said'),
+    [
+        ('nowhere/teacher.py', 'No such file or directory'),
+        ('.', 'Is a directory'),
+    ],
+)
+def test_a_file_that_the_config_names_is_named_with_its_key(given, said):
+    """Seen with teacher_config of mmdet 3.3.0's KnowledgeDistillationSingleStage."""
+    part = dict(type='TaughtOfTests', teacher_config=given)
+    key = rf"model\.teacher_config='{given}' cannot be opened: {said} \(looked from '/"
+    with (
+        pytest.raises(RefusedFileError, match=key),
+        refusing_what_mmengine_refuses(dict(model=part)),
+    ):
+        THINGS.build(dict(part))
+
+
+def test_a_file_that_the_config_does_not_name_passes():
+    part = dict(type='TaughtOfTests')
+    with (
+        pytest.raises(FileNotFoundError) as error,
+        refusing_what_mmengine_refuses(dict(model=part, work_dir='')),
+    ):
+        THINGS.build(dict(part))
+    assert type(error.value) is FileNotFoundError

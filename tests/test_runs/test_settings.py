@@ -1,7 +1,6 @@
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.optim.scheduler import OneCycleLR
 
 from dropblock_mm import runs
 from dropblock_mm.hooks.fragments import with_fragment
@@ -59,49 +58,6 @@ def test_missing_library():
     with pytest.raises(ModuleNotFoundError, match="default_scope='mmnothing'"):
         runs.prepare_library(Config(dict(default_scope='mmnothing')))
     runs.prepare_library(Config({}))
-
-
-def test_auto_scale_lr():
-    cfg = Config(dict(auto_scale_lr=dict(enable=False, base_batch_size=16)))
-    runs.enable_auto_scale_lr(cfg)
-    assert cfg.auto_scale_lr.enable is True
-
-
-@pytest.mark.parametrize('config', [dict(), dict(auto_scale_lr=dict(enable=True))])
-def test_auto_scale_lr_names_the_missing_key(config):
-    with pytest.raises(ValueError, match=r'auto_scale_lr\.base_batch_size'):
-        runs.enable_auto_scale_lr(Config(config))
-
-
-def test_auto_scale_lr_is_refused_where_a_schedule_sets_the_rate():
-    cycle = dict(type='OneCycleLR', eta_max=0.1, total_steps=9)
-    steps = dict(type='MultiStepLR', milestones=[8])
-    scaling = dict(base_batch_size=16)
-    cfg = Config(dict(auto_scale_lr=scaling, param_scheduler=[steps, cycle]))
-    with pytest.raises(ValueError, match=r'param_scheduler\.1\.eta_max=0\.1'):
-        runs.enable_auto_scale_lr(cfg)
-    runs.enable_auto_scale_lr(
-        Config(dict(auto_scale_lr=scaling, param_scheduler=steps))
-    )
-    rates = []
-    for lr in (0.01, 0.5):  # mmengine 0.10.7: as if the optimizer had none
-        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=lr)
-        OneCycleLR(optimizer, **{k: v for k, v in cycle.items() if k != 'type'})
-        rates.append(optimizer.param_groups[0]['lr'])
-    assert rates[0] == rates[1] == pytest.approx(0.1 / 25)
-
-
-@pytest.mark.parametrize(('steps', 'said'), [(1, ''), (4, 'Divide that by 4')])
-def test_auto_scale_lr_says_that_it_counts_no_accumulation(capsys, steps, said):
-    """Runner.scale_lr of mmengine 0.10.7 takes batch_size and processes alone."""
-    scaling = dict(base_batch_size=16)
-    wrapper = dict(accumulative_counts=steps)
-    runs.enable_auto_scale_lr(
-        Config(dict(auto_scale_lr=scaling, optim_wrapper=wrapper))
-    )
-    found = capsys.readouterr().err
-    assert said in found
-    assert bool(found) == bool(said)
 
 
 def resumed(work_dir, given, **config):
