@@ -6,6 +6,7 @@ mean gradient of a score, or by its gradient at each cell (Draelos and Carin, 20
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -68,9 +69,7 @@ def _steepest(maps: Sequence[Tensor], score: Tensor) -> tuple[Tensor, Tensor]:
     """Return a map and its gradient, Tensor[K, H, W] each."""
     gradients: Sequence[Tensor | None] = [None]
     if score.requires_grad:
-        gradients = torch.autograd.grad(
-            score, list(maps), retain_graph=True, allow_unused=True
-        )
+        gradients = torch.autograd.grad(score, list(maps), allow_unused=True)
     known = [
         (map_, gradient)
         for map_, gradient in zip(maps, gradients, strict=False)
@@ -82,13 +81,14 @@ def _steepest(maps: Sequence[Tensor], score: Tensor) -> tuple[Tensor, Tensor]:
             'activation map of it. Name a layer in front of what predicts it, by '
             '--layer.'
         )
-    if not all(gradient.isfinite().all() for _, gradient in known):
+    slopes = [float(gradient.abs().sum()) for _, gradient in known]
+    if not all(map(math.isfinite, slopes)):
         raise RefusedValueError(
             'the gradient of the prediction is not finite: numbers overflow in this '
             'model, as in one whose training diverged. Look at its losses, and take an '
             'earlier checkpoint.'
         )
-    steepest, gradient = max(known, key=lambda pair: float(pair[1].abs().sum()))
+    steepest, gradient = known[slopes.index(max(slopes))]
     return steepest[0].detach(), gradient[0]
 
 
@@ -126,7 +126,7 @@ class Watched:
         self.maps.append(leaf)
         if not self.with_gradient:
             return value
-        through = leaf.requires_grad_() * 1  # what follows may write into it
+        through = leaf.requires_grad_().clone()  # what follows may write into it
         return self.grid.with_map(value, through) if tokens else through
 
     def found(self, layer: str) -> list[Tensor]:
