@@ -16,10 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from dropblock_mm.analysis.activation_maps.tokens import Grid
+from dropblock_mm.analysis.activation_maps.tokens import Grid, last_attended
 from dropblock_mm.errors import RefusedValueError
 
-_DEPTH = 2  # of a layer's parts that are looked at for maps, if it gives none
+# Of an attention they give a matrix, Tensor[1, heads, L, L], as if it were a map.
+_OF_ATTENTION = (nn.Dropout, nn.Softmax, nn.Identity)
 
 
 def class_activation_map(maps: Tensor, weights: Tensor) -> Tensor:
@@ -104,7 +105,8 @@ class Watched:
         self.with_gradient = with_gradient
         self.maps: list[Tensor] = []
         self.grid = Grid()
-        self.within: list[str] = []  # paths in the layer of what gave maps, in order
+        self.last: str | None = None  # path in the layer of what gave its last map
+        self.attended: str | None = None  # and of what its last block attends to
 
     def __call__(self, module: nn.Module, inputs: Any, output: Any) -> Any:
         """Forward hook: keep the maps of the output, and let leaves stand in."""
@@ -137,8 +139,9 @@ class Watched:
         """
         if not self.maps:
             hint = 'Name one that does, in front of it.'
-            if self.within:
-                hint = f"Name one that does, such as '{layer}.{self.within[-1]}'."
+            within = self.attended or self.last
+            if within is not None:
+                hint = f"Name one that does, such as '{layer}.{within}'."
             raise RefusedValueError(
                 f'--layer {layer!r} gave no map (N, C, H, W), and no tokens of one. '
                 f'{hint}'
@@ -154,8 +157,14 @@ class Watched:
 def _note(
     watched: Watched, name: str, module: nn.Module, inputs: Any, output: Any
 ) -> None:
-    if isinstance(output, Tensor) and output.dim() == 4:
-        watched.within = [*(n for n in watched.within if n != name), name]
+    """Forward hook of a layer's part: note the last with a map of several cells."""
+    for part in output if isinstance(output, (tuple, list)) else [output]:
+        if not isinstance(part, Tensor) or isinstance(module, _OF_ATTENTION):
+            continue
+        is_map = part.dim() == 4 and len(part) == 1 and part[0, 0].numel() > 1
+        # A class token in front may be all that counts from here on.
+        if is_map or watched.grid.extra(part) == 0:
+            watched.last = name
 
 
 class _KeepGradients(TorchFunctionMode):
@@ -188,10 +197,11 @@ def watching(
     """
     trained = [p for p in model.parameters() if p.requires_grad]
     watched = Watched(with_gradient)
+    watched.attended = last_attended(layer)
     handles = [m.register_forward_hook(watched.grid) for m in model.modules()]
     handles.append(layer.register_forward_hook(watched))
     for name, part in layer.named_modules():
-        if name and name.count('.') < _DEPTH:
+        if name:
             handles.append(part.register_forward_hook(partial(_note, watched, name)))
     try:
         for parameter in trained:

@@ -143,7 +143,7 @@ def test_a_part_that_has_maps_is_named_where_a_layer_has_none(model):
     model.forward = lambda x: model.fc(model.trunk(x))
     with watching(model, model.trunk, with_gradient=True) as watched:
         model(torch.randn(1, 3, 8, 8))
-    with pytest.raises(RefusedValueError, match=r"such as 'trunk\.2'\."):
+    with pytest.raises(RefusedValueError, match=r"such as 'trunk\.1'\."):
         watched.found('trunk')
     assert not any(m._forward_hooks for m in model.modules())
 
@@ -153,6 +153,29 @@ def test_a_layer_without_maps_is_refused(model):
         model(torch.randn(1, 3, 8, 8))
     with pytest.raises(RefusedValueError, match="'fc' gave no map"):
         watched.found('fc')
+
+
+class Attention(nn.Module):
+    """Gives tokens, and has a module that gives a matrix of them all."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches = nn.Conv2d(3, 8, 4, 4)
+        self.drop = nn.Dropout()
+        self.last = nn.Linear(8, 8)
+
+    def forward(self, x):
+        tokens = self.patches(x).flatten(2).transpose(1, 2)
+        weights = (tokens @ tokens.transpose(1, 2)).softmax(-1)
+        return self.last(self.drop(weights[:, None])[:, 0] @ tokens).mean(dim=1)
+
+
+def test_a_matrix_of_an_attention_is_no_map():
+    layer = Attention().eval()
+    model = nn.Sequential(layer)
+    with watching(model, layer, with_gradient=False) as watched:
+        model(torch.randn(1, 3, 8, 12))
+    assert watched.last == 'patches'
 
 
 @pytest.mark.parametrize('method', ['CAM', 'GradCAM'])
