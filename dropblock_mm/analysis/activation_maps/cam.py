@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
+from dropblock_mm.analysis.activation_maps.keep_gradients import KeepGradients
 from dropblock_mm.analysis.activation_maps.tokens import Grid, last_attended
 from dropblock_mm.errors import RefusedValueError
 
@@ -167,19 +167,6 @@ def _note(
             watched.last = name
 
 
-class _KeepGradients(TorchFunctionMode):
-    """Lets ``detach`` pass: mmdet's heads detach scores before they choose boxes."""
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        if func is torch.Tensor.detach:
-            return args[0]
-        if func is torch.Tensor.__deepcopy__:  # YOLACT's; refused behind a graph
-            return args[0].clone()
-        return func(*args, **(kwargs or {}))
-
-
 @contextmanager
 def watching(
     model: nn.Module,
@@ -207,7 +194,7 @@ def watching(
         for parameter in trained:
             parameter.requires_grad_(False)
         if with_gradient:
-            mode = _KeepGradients() if through_detach else nullcontext()
+            mode = KeepGradients() if through_detach else nullcontext()
             with torch.enable_grad(), mode:
                 yield watched
         else:

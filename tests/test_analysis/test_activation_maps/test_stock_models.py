@@ -29,6 +29,8 @@ DETECTORS = [
     'faster_rcnn/faster-rcnn_r50-caffe_c4-1x_coco.py',
     'mask2former/mask2former_r50_8xb2-lsj-50e_coco.py',
     'yolact/yolact_r50_1xb8-55e_coco.py',
+    'point_rend/point-rend_r50-caffe_fpn_ms-1x_coco.py',
+    'paa/paa_r50_fpn_1x_coco.py',
 ]
 SEGMENTORS = [
     'fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024.py',
