@@ -82,7 +82,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
 
     from dropblock_mm.analysis.activation_maps.compare import SameImages
-    from dropblock_mm.analysis.activation_maps.explain import usual_layer
     from dropblock_mm.analysis.activation_maps.measured import (
         as_numbers,
         known_measures,
@@ -120,11 +119,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         check_names_differ(files)
         paths = image_files(args.images)
         models = [open_model(file, args.cfg_options) for file in files]
-        layers = [args.layer or usual_layer(model) for model in models]
-        for model, layer in zip(models, layers, strict=True):
-            find_layer(model.model, layer)
+        for model in models if args.layer else []:
+            find_layer(model.model, args.layer)
         target = class_named(models[0], args.label) if args.label else None
         images = SameImages(models, paths, args.limit)
+        layers = [args.layer] * len(models) if args.layer else images.usual_layers()
         what = models_asked(files, args.cfg_options) | {
             'images': files_asked(paths) or images.total,
             'maps': [args.label, layers, args.method],

@@ -1,12 +1,11 @@
 """The way back from a score, past what the score does not depend on.
 
-A box's score comes from one of a thousand regions, and from one level of a pyramid; the
-logits of a region's pixels are sums of few cells. Autograd alone goes back through all.
+A box's score comes from one of a thousand regions, and from one level of a pyramid.
+Autograd alone goes back through all.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -14,9 +13,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
-from torch.nn.grad import conv2d_input
-from torch.overrides import TorchFunctionMode
 
 
 class _UnlessZero(torch.autograd.Function):
@@ -124,82 +120,3 @@ def _extract(
         return extract(inputs[:-1], inputs[-1], *more, **named)
 
     return _Again.apply(part, len(whole), *whole, regions)
-
-
-class _Conv2d(torch.autograd.Function):
-    """``F.conv2d`` by constant weights, gone back through where there is a gradient."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, *how: Any) -> Tensor:
-        ctx.save_for_backward(weight)
-        ctx.shape, ctx.how = x.shape, how
-        return functional.conv2d(x, weight, *how)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        (grad,), (weight,) = grads, ctx.saved_tensors
-        nothing = [None] * (1 + len(ctx.how))
-        cells = grad.abs().sum(dim=(0, 1)) != 0  # and not finite numbers, seen later
-        if not cells.any():
-            return None, *nothing
-        _, strides, paddings, dilations, groups = ctx.how
-        grids = [_grid(cells.any(dim=1)), _grid(cells.any(dim=0))]
-        rows, columns = grids
-        part = grad[:, :, rows, columns]
-        steps = [s * grid.step for s, grid in zip(strides, grids, strict=True)]
-        # What the part was computed from: its size, and where its corner lies.
-        sizes = [
-            step * (number - 1) + dilation * (kernel - 1) + 1
-            for step, number, dilation, kernel in zip(
-                steps, part.shape[2:], dilations, weight.shape[2:], strict=True
-            )
-        ]
-        if math.prod(sizes) >= math.prod(ctx.shape[2:]):  # most of it padding
-            more = strides, paddings, dilations, groups
-            return conv2d_input(ctx.shape, weight, grad, *more), *nothing
-        shape = (*ctx.shape[:2], *sizes)
-        found = conv2d_input(shape, weight, part, steps, 0, dilations, groups)
-        around = []  # cells before and behind; pad wants the last axis first
-        for axis in (1, 0):
-            before = grids[axis].start * strides[axis] - paddings[axis]
-            around += [before, ctx.shape[2 + axis] - sizes[axis] - before]
-        return functional.pad(found, around), *nothing
-
-
-def _grid(cells: Tensor) -> slice:
-    """Return the evenly spaced places that hold all of BoolTensor[L] which are True."""
-    where = cells.nonzero().flatten().tolist()
-    step = math.gcd(*(place - where[0] for place in where)) or 1
-    return slice(where[0], where[-1] + 1, step)
-
-
-class WhereItCounts(TorchFunctionMode):
-    """Has convolutions led back from the cells that have a gradient.
-
-    They are a box around a region, say, or every second row and column of it.
-    """
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        if func is functional.conv2d and not kwargs and _by_constants(*args):
-            return _Conv2d.apply(*args)
-        return func(*args, **(kwargs or {}))
-
-
-def _by_constants(
-    x: Tensor, weight: Tensor, bias: Tensor | None = None, *how: Any
-) -> bool:
-    """Whether a module's convolution is of Tensor[N, C, H, W] by fixed weights."""
-    learns = any(t is not None and t.requires_grad for t in (weight, bias))
-    known = len(how) == 4 and all(isinstance(value, tuple) for value in how[:3])
-    return x.dim() == 4 and x.requires_grad and not learns and known
-
-
-def on_grid(shares: Tensor, step: int) -> Tensor:
-    """Move numbers, Tensor[1, 1, H, W], to every ``step``-th row and column."""
-    moved = torch.zeros_like(shares)
-    moved[:, :, ::step, ::step] = functional.avg_pool2d(
-        shares, step, ceil_mode=True, divisor_override=1
-    )
-    return moved

@@ -6,6 +6,7 @@ mean gradient of a score, or by its gradient at each cell (Draelos and Carin, 20
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -13,12 +14,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
-from dropblock_mm.analysis.activation_maps.tokens import Grid
+from dropblock_mm.analysis.activation_maps.keep_gradients import KeepGradients
+from dropblock_mm.analysis.activation_maps.tokens import Grid, last_attended
 from dropblock_mm.errors import RefusedValueError
 
-_DEPTH = 2  # of a layer's parts that are looked at for maps, if it gives none
+# Of an attention they give a matrix, Tensor[1, heads, L, L], as if it were a map.
+_OF_ATTENTION = (nn.Dropout, nn.Softmax, nn.Identity)
 
 
 def class_activation_map(maps: Tensor, weights: Tensor) -> Tensor:
@@ -68,9 +70,7 @@ def _steepest(maps: Sequence[Tensor], score: Tensor) -> tuple[Tensor, Tensor]:
     """Return a map and its gradient, Tensor[K, H, W] each."""
     gradients: Sequence[Tensor | None] = [None]
     if score.requires_grad:
-        gradients = torch.autograd.grad(
-            score, list(maps), retain_graph=True, allow_unused=True
-        )
+        gradients = torch.autograd.grad(score, list(maps), allow_unused=True)
     known = [
         (map_, gradient)
         for map_, gradient in zip(maps, gradients, strict=False)
@@ -82,13 +82,14 @@ def _steepest(maps: Sequence[Tensor], score: Tensor) -> tuple[Tensor, Tensor]:
             'activation map of it. Name a layer in front of what predicts it, by '
             '--layer.'
         )
-    if not all(gradient.isfinite().all() for _, gradient in known):
+    slopes = [float(gradient.abs().sum()) for _, gradient in known]
+    if not all(map(math.isfinite, slopes)):
         raise RefusedValueError(
             'the gradient of the prediction is not finite: numbers overflow in this '
             'model, as in one whose training diverged. Look at its losses, and take an '
             'earlier checkpoint.'
         )
-    steepest, gradient = max(known, key=lambda pair: float(pair[1].abs().sum()))
+    steepest, gradient = known[slopes.index(max(slopes))]
     return steepest[0].detach(), gradient[0]
 
 
@@ -104,7 +105,8 @@ class Watched:
         self.with_gradient = with_gradient
         self.maps: list[Tensor] = []
         self.grid = Grid()
-        self.within: list[str] = []  # paths in the layer of what gave maps, in order
+        self.last: str | None = None  # path in the layer of what gave its last map
+        self.attended: str | None = None  # and of what its last block attends to
 
     def __call__(self, module: nn.Module, inputs: Any, output: Any) -> Any:
         """Forward hook: keep the maps of the output, and let leaves stand in."""
@@ -126,7 +128,7 @@ class Watched:
         self.maps.append(leaf)
         if not self.with_gradient:
             return value
-        through = leaf.requires_grad_() * 1  # what follows may write into it
+        through = leaf.requires_grad_().clone()  # what follows may write into it
         return self.grid.with_map(value, through) if tokens else through
 
     def found(self, layer: str) -> list[Tensor]:
@@ -137,8 +139,9 @@ class Watched:
         """
         if not self.maps:
             hint = 'Name one that does, in front of it.'
-            if self.within:
-                hint = f"Name one that does, such as '{layer}.{self.within[-1]}'."
+            within = self.attended or self.last
+            if within is not None:
+                hint = f"Name one that does, such as '{layer}.{within}'."
             raise RefusedValueError(
                 f'--layer {layer!r} gave no map (N, C, H, W), and no tokens of one. '
                 f'{hint}'
@@ -154,21 +157,14 @@ class Watched:
 def _note(
     watched: Watched, name: str, module: nn.Module, inputs: Any, output: Any
 ) -> None:
-    if isinstance(output, Tensor) and output.dim() == 4:
-        watched.within = [*(n for n in watched.within if n != name), name]
-
-
-class _KeepGradients(TorchFunctionMode):
-    """Lets ``detach`` pass: mmdet's heads detach scores before they choose boxes."""
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        if func is torch.Tensor.detach:
-            return args[0]
-        if func is torch.Tensor.__deepcopy__:  # YOLACT's; refused behind a graph
-            return args[0].clone()
-        return func(*args, **(kwargs or {}))
+    """Forward hook of a layer's part: note the last with a map of several cells."""
+    for part in output if isinstance(output, (tuple, list)) else [output]:
+        if not isinstance(part, Tensor) or isinstance(module, _OF_ATTENTION):
+            continue
+        is_map = part.dim() == 4 and len(part) == 1 and part[0, 0].numel() > 1
+        # A class token in front may be all that counts from here on.
+        if is_map or watched.grid.extra(part) == 0:
+            watched.last = name
 
 
 @contextmanager
@@ -188,16 +184,17 @@ def watching(
     """
     trained = [p for p in model.parameters() if p.requires_grad]
     watched = Watched(with_gradient)
+    watched.attended = last_attended(layer)
     handles = [m.register_forward_hook(watched.grid) for m in model.modules()]
     handles.append(layer.register_forward_hook(watched))
     for name, part in layer.named_modules():
-        if name and name.count('.') < _DEPTH:
+        if name:
             handles.append(part.register_forward_hook(partial(_note, watched, name)))
     try:
         for parameter in trained:
             parameter.requires_grad_(False)
         if with_gradient:
-            mode = _KeepGradients() if through_detach else nullcontext()
+            mode = KeepGradients() if through_detach else nullcontext()
             with torch.enable_grad(), mode:
                 yield watched
         else:

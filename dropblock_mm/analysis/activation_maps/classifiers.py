@@ -18,6 +18,7 @@ from dropblock_mm.analysis.activation_maps.explanation import (
     batch_of,
     check_label,
 )
+from dropblock_mm.analysis.activation_maps.tokens import last_attended
 from dropblock_mm.analysis.trained.images import Example
 from dropblock_mm.analysis.trained.models import TrainedModel, find_layer
 from dropblock_mm.analysis.trained.truth import Truth
@@ -52,6 +53,26 @@ def explain_class(
     score = logits.softmax(0)[label].item()
     right = None if example.truth is None else found == label
     return Explanation(as_array(activation), Truth(label), right, score)
+
+
+def last_layer(trained: TrainedModel, example: Example) -> str:
+    """Return the last layer of a backbone that has a map of an image.
+
+    It is what the last block of a transformer attends to, the backbone, or the last of
+    its modules that gives a map, where the backbone hands on a vector.
+    """
+    model: Any = trained.model
+    backbone = getattr(model, 'backbone', None)
+    if backbone is None:
+        return 'backbone'  # which is refused, with the names of what there is
+    attended = last_attended(backbone)
+    if attended is not None:
+        return f'backbone.{attended}'
+    with watching(model, backbone, with_gradient=False) as watched:
+        backbone(batch_of(trained, example)['inputs'])
+    if watched.maps or watched.last is None:
+        return 'backbone'
+    return f'backbone.{watched.last}'
 
 
 def _logits(model: Any, batch: dict[str, Any]) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dropblock_mm.analysis.activation_maps.explain import explain
+from dropblock_mm.analysis.activation_maps.explain import explain, usual_layer
 from dropblock_mm.analysis.activation_maps.explanation import Explanation
 from dropblock_mm.analysis.trained.images import (
     example_of_test,
@@ -84,6 +84,13 @@ class SameImages:
 
     def __len__(self) -> int:
         return len(self.indices)
+
+    def usual_layers(self) -> list[str]:
+        """Return the layer of each model that is usually looked at."""
+        return [
+            usual_layer(model, self._example(place, self.indices[0]))
+            for place, model in enumerate(self.models)
+        ]
 
     def explain(
         self,

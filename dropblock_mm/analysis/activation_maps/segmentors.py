@@ -12,8 +12,8 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.segmentors import EncoderDecoder
 from torch import Tensor, nn
 
-from dropblock_mm.analysis.activation_maps.back import WhereItCounts, on_grid
 from dropblock_mm.analysis.activation_maps.cam import grad_cam, watching
+from dropblock_mm.analysis.activation_maps.cells import WhereItCounts, on_grid
 from dropblock_mm.analysis.activation_maps.explanation import (
     Explanation,
     Method,

@@ -2,19 +2,9 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import nn
-from torch.nn import functional
-from torch.nn.grad import conv2d_input
 
-from dropblock_mm.analysis.activation_maps import back
-from dropblock_mm.analysis.activation_maps.back import (
-    WhereItCounts,
-    on_grid,
-    region_by_region,
-    stop_at_zero,
-)
+from dropblock_mm.analysis.activation_maps.back import region_by_region, stop_at_zero
 from dropblock_mm.analysis.activation_maps.cam import hires_cam, watching
 
 
@@ -118,76 +108,3 @@ def test_a_level_that_does_not_count_is_not_gone_back_through():
     found = torch.autograd.grad(both[1, 0], leaves, allow_unused=True)
     assert found[0] is None, 'and not 0, which was computed'
     assert torch.equal(found[1][0], towers[1].weight[0])
-
-
-@given(
-    size=st.tuples(st.integers(3, 12), st.integers(3, 12)),
-    stride=st.sampled_from([1, 2, (1, 2)]),
-    padding=st.sampled_from([0, 2, (1, 3)]),
-    dilation=st.sampled_from([1, 2, (2, 1)]),
-    groups=st.sampled_from([1, 2]),
-    seed=st.integers(0, 99),
-    step=st.sampled_from([0, 1, 2, 4]),
-)
-@settings(deadline=None, max_examples=40)
-def test_a_convolution_is_torchs(size, stride, padding, dilation, groups, seed, step):
-    conv = nn.Conv2d(4, 6, (2, 3), stride, padding, dilation, groups)
-    conv.requires_grad_(False)
-    draw = torch.Generator().manual_seed(seed)
-    x = torch.randn(2, 4, *size).requires_grad_()
-    if conv.dilation[0] >= size[0] + 2 * conv.padding[0]:
-        return
-    if conv.dilation[1] * 2 >= size[1] + 2 * conv.padding[1]:
-        return
-    slow = conv(x)
-    grad = torch.zeros_like(slow)
-    if step:  # a box of every so many rows and columns
-        top, left = (int(torch.randint(n, (), generator=draw)) for n in slow.shape[2:])
-        box = grad[:, :, top::step, left::step]
-        box[:] = torch.randn(box.shape, generator=draw)
-    with WhereItCounts():
-        found = conv(x)
-    assert type(found.grad_fn).__name__ == '_Conv2dBackward'
-    assert torch.equal(found, slow)
-    expected = torch.autograd.grad(slow, x, grad)[0]
-    (short,) = torch.autograd.grad(found, x, grad, allow_unused=True)
-    if not step:
-        assert short is None
-        assert not expected.any()
-    else:
-        assert torch.allclose(short, expected, atol=1e-5)
-
-
-def test_only_the_cells_that_count_are_multiplied(monkeypatch):
-    conv = nn.Conv2d(3, 2, 3, padding=1).requires_grad_(False)
-    x = torch.randn(1, 3, 20, 20, requires_grad=True)
-    grad, seen = torch.zeros(1, 2, 20, 20), []
-    grad[:, :, 4:13:4, 2:9:2] = 1
-
-    def note(shape, weight, part, *how):
-        seen.append(tuple(part.shape))
-        return conv2d_input(shape, weight, part, *how)
-
-    monkeypatch.setattr(back, 'conv2d_input', note)
-    with WhereItCounts():
-        torch.autograd.grad(conv(x), x, grad)
-    assert seen == [(1, 2, 3, 4)]
-
-
-@pytest.mark.parametrize('more', [{'padding': 'same'}, {'padding_mode': 'reflect'}])
-def test_other_convolutions_are_left_alone(more):
-    conv = nn.Conv2d(3, 2, 3, **({'padding': 1} | more))
-    x = torch.randn(1, 3, 5, 6, requires_grad=True)
-    with WhereItCounts():
-        found = conv(x), functional.conv2d(x, conv.weight, bias=conv.bias)
-    for out in found:  # weights that learn get their gradient
-        out.sum().backward()
-        assert conv.weight.grad.any()
-        conv.weight.grad = None
-
-
-def test_shares_move_to_a_grid():
-    shares = torch.tensor([[1.0, 2, 3], [4, 5, 6], [7, 8, 9]])[None, None]
-    expected = torch.tensor([[12.0, 0, 9], [0, 0, 0], [15, 0, 9]])
-    assert torch.equal(on_grid(shares, 2)[0, 0], expected)
-    assert torch.equal(on_grid(shares, 1), shares)

@@ -29,6 +29,8 @@ DETECTORS = [
     'faster_rcnn/faster-rcnn_r50-caffe_c4-1x_coco.py',
     'mask2former/mask2former_r50_8xb2-lsj-50e_coco.py',
     'yolact/yolact_r50_1xb8-55e_coco.py',
+    'point_rend/point-rend_r50-caffe_fpn_ms-1x_coco.py',
+    'paa/paa_r50_fpn_1x_coco.py',
 ]
 SEGMENTORS = [
     'fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024.py',
@@ -49,6 +51,15 @@ CLASSIFIERS = [
     'deit/deit-tiny_4xb256_in1k.py',
     'deit/deit-tiny-distilled_4xb256_in1k.py',
     't2t_vit/t2t-vit-t-14_8xb64_in1k.py',
+    'convnext/convnext-tiny_32xb128_in1k.py',
+    'convnext_v2/convnext-v2-atto_32xb32_in1k.py',
+    'vgg/vgg11_8xb32_in1k.py',
+    'edgenext/edgenext-xxsmall_8xb256_in1k.py',
+    'inception_v3/inception-v3_8xb32_in1k.py',
+    'xcit/xcit-nano-12-p16_8xb128_in1k.py',
+    'efficientformer/efficientformer-l1_8xb128_in1k.py',
+    'hornet/hornet-tiny_8xb128_in1k.py',
+    'tinyvit/tinyvit-5m_8xb256_in1k.py',
 ]
 
 
@@ -86,11 +97,10 @@ def test_a_map_is_made(name, photo):
     ('name', 'told'),
     [
         ('mmdet::panoptic_fpn/panoptic-fpn_r50_fpn_1x_coco.py', 'predicts no boxes'),
-        ('mmpretrain::vgg/vgg11_8xb32_in1k.py', "such as 'backbone.features.12'"),
         ('mmdet::maskformer/maskformer_r50_ms-16xb1-75e_coco.py', 'instance_on=True'),
         ('mmdet::fast_rcnn/fast-rcnn_r50_fpn_1x_coco.py', "asks for 'proposals'"),
         ('mmpretrain::tnt/tnt-s-p16_16xb64_in1k.py', 'gave no map'),
-        ('mmpretrain::convnext/convnext-tiny_32xb128_in1k.py', 'gave no map'),
+        ('mmpretrain::conformer/conformer-tiny-p16_8xb128_in1k.py', 'has no gradient'),
     ],
 )
 def test_what_has_none_is_refused_in_one_message(name, told, photo):
@@ -111,6 +121,17 @@ def test_a_category_of_solo_has_one(name, photo):
     assert any(found.box)
 
 
-def test_the_layer_that_is_named_instead_has_one(photo):
-    name = 'mmpretrain::convnext/convnext-tiny_32xb128_in1k.py'
-    assert explained(name, photo, layer='backbone.stages.3').activation.any()
+@pytest.mark.parametrize(
+    ('name', 'instead'),
+    [
+        ('vgg/vgg11_8xb32_in1k.py', 'backbone.features.12'),
+        ('convnext/convnext-tiny_32xb128_in1k.py', 'backbone.stages.3'),
+        ('deit/deit-tiny_4xb256_in1k.py', 'backbone.layers.11.ln1'),
+    ],
+)
+def test_the_layer_that_is_named_instead_of_a_vector_has_one(name, instead, photo):
+    with pytest.raises(RefusedValueError, match=f"such as '{instead}'"):
+        explained(f'mmpretrain::{name}', photo, layer='backbone')
+    found = explained(f'mmpretrain::{name}', photo, layer=instead)
+    usual = explained(f'mmpretrain::{name}', photo)
+    assert np.array_equal(found.activation, usual.activation)

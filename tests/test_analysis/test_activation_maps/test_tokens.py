@@ -49,7 +49,7 @@ def example():
 @pytest.mark.parametrize('out_type', ['cls_token', 'avg_featmap'])
 def test_a_vits_map_is_grad_cam_of_what_its_last_block_attends_to(example, out_type):
     trained = vit(out_type)
-    assert usual_layer(trained) == 'backbone.layers.2.ln1'
+    assert usual_layer(trained, example) == 'backbone.layers.2.ln1'
     found = [explain(trained, example, Truth(label)) for label in range(5)]
     slow = [slowly(trained, example, label) for label in range(5)]
     assert np.any(slow)  # random weights may say nothing for a class
@@ -83,8 +83,8 @@ def test_other_layers_of_a_vit_have_maps_and_the_backbones_vector_has_none(examp
         explain(trained, example, Truth(3), 'backbone')
 
 
-def test_a_vit_that_hands_on_maps_is_looked_at_behind_its_last_block():
-    assert usual_layer(vit('featmap')) == 'backbone'
+def test_a_vit_that_hands_on_maps_is_looked_at_behind_its_last_block(example):
+    assert usual_layer(vit('featmap'), example) == 'backbone'
     assert last_attended(nn.Sequential(nn.Conv2d(1, 1, 1))) is None
 
 
