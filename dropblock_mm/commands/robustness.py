@@ -1,4 +1,4 @@
-"""Evaluate trained models with DropBlock left on (Figure 5 of the paper).
+r"""Evaluate trained models with DropBlock left on (Figure 5 of the paper).
 
 Blocks are dropped at the same sites in every model, and batch normalisation stays in
 eval mode. Every evaluation is written down at once: interrupted and started again with
