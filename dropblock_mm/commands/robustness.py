@@ -181,7 +181,7 @@ def draw(out: Path, points: Sequence[Point], grid: Grid) -> None:
         save_picture(draw_robustness(curves, points[0].metric), out)
     for curve in curves:
         values = '  '.join(
-            f'{rate:g}: {mean:.4g} ± {spread:.2g}'
+            f'{rate:g}: {mean:.4g} ± {spread:.3g}'
             for rate, mean, spread in zip(
                 curve.keep_probs, curve.means, curve.spreads, strict=True
             )
