@@ -35,6 +35,14 @@ def test_every_command_takes_its_arguments_from_the_caller(name, capsys):
     assert capsys.readouterr().out.startswith('usage:')
 
 
+@pytest.mark.parametrize('name', PROGRAMS)
+def test_examples_in_the_help_are_wrapped_as_they_were_written(name):
+    # A docstring that is not raw swallows the backslash and the end of the line.
+    help_text = importlib.import_module(module_of(name)).__doc__
+    assert not re.search(r'\S {9}\S', help_text)
+    assert max(map(len, help_text.splitlines())) <= 88
+
+
 @pytest.mark.parametrize(
     ('started', 'clone', 'expected'),
     [

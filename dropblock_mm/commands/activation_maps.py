@@ -1,4 +1,4 @@
-"""Show where trained models look, side by side, and how far their maps spread.
+r"""Show where trained models look, side by side, and how far their maps spread.
 
 Of a classifier it is the class activation map of a class, of a detector HiResCAM of a
 box (Grad-CAM cell by cell), and of a segmentor Grad-CAM of a class. Without --images

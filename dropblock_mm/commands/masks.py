@@ -1,4 +1,4 @@
-"""Draw the masks of a model's sites over an image, beside dropout and SpatialDropout.
+r"""Draw the masks of a model's sites over an image, beside dropout and SpatialDropout.
 
 For each kind of site: one channel with the seeds of its blocks, nine channels, and the
 same share dropped as single units and as whole channels. Below, one site as keep_prob

@@ -1,4 +1,4 @@
-"""Write one page of HTML about runs, series and checkpoints, with their pictures.
+r"""Write one page of HTML about runs, series and checkpoints, with their pictures.
 
 The page is one file that asks for nothing from the network. It takes in what is in the
 folders: configs, logs, tables of reproduce, and the pictures that the other commands

@@ -1,4 +1,4 @@
-"""Evaluate trained models with DropBlock left on (Figure 5 of the paper).
+r"""Evaluate trained models with DropBlock left on (Figure 5 of the paper).
 
 Blocks are dropped at the same sites in every model, and batch normalisation stays in
 eval mode. Every evaluation is written down at once: interrupted and started again with
@@ -181,7 +181,7 @@ def draw(out: Path, points: Sequence[Point], grid: Grid) -> None:
         save_picture(draw_robustness(curves, points[0].metric), out)
     for curve in curves:
         values = '  '.join(
-            f'{rate:g}: {mean:.4g} ± {spread:.2g}'
+            f'{rate:g}: {mean:.4g} ± {spread:.3g}'
             for rate, mean, spread in zip(
                 curve.keep_probs, curve.means, curve.spreads, strict=True
             )

@@ -30,7 +30,10 @@ class CompareReport:
     @property
     def files(self) -> str:
         """See :class:`.Report`."""
-        return f'{self.work_dir / "compare"}.md, .txt, .json and .{self.picture}'
+        place = self.work_dir / 'compare'
+        if place.with_suffix(f'.{self.picture}').exists():
+            return f'{place}.md, .txt, .json and .{self.picture}'
+        return f'{place}.md, .txt and .json'  # no number to draw yet
 
     def write(self, results: Sequence[Result], facts: dict[str, Any]) -> None:
         """See :class:`.Report`."""
@@ -85,7 +88,9 @@ class SweepReport:
     @property
     def files(self) -> str:
         """See :class:`.Report`."""
-        return f'{self.work_dir / "sweep"}.md, .json and figures'
+        told = f'{self.work_dir / "sweep"}.md and .json'
+        drawn = sorted(self.work_dir.glob(f'sweep_*.{self.picture}'))
+        return ', '.join([told, *map(str, drawn)])
 
     def write(self, results: Sequence[Result], facts: dict[str, Any]) -> None:
         """See :class:`.Report`."""

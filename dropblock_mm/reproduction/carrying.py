@@ -48,6 +48,7 @@ class Carrier:
     gap_images: int = 0
     gpu: str | None = None
     log_start: int = 0
+    evaluates: bool = False  # else it trains
 
     @property
     def log(self) -> Path:
@@ -81,6 +82,7 @@ class Carrier:
     def execute(self, progress: Progress) -> Generator[Running, int, int]:
         """Run the next command."""
         command = next_command(self.run, progress, self.launcher)
+        self.evaluates = progress.state in (State.TRAINED, State.EVALUATED)
         self.run.work_dir.mkdir(parents=True, exist_ok=True)
         what = {
             State.NEW: 'trains',

@@ -156,13 +156,19 @@ def _lock_file(folder: Path) -> TextIO:
 
 
 def tail(log: Path, start: int = 0) -> str:
-    """Return the end of a command's output, and the message that it ended with.
+    """Return the message that a command ended with, or else the end of its output.
+
+    Where it said more behind a message, both are returned.
 
     Args:
         log: The file.
         start: Where in the file the command's output begins, in bytes.
     """
-    lines = log.read_bytes()[start:].decode(errors='replace').splitlines()
+    text = log.read_bytes()[start:].decode(errors='replace').rstrip()
+    messages = list(_MESSAGE.finditer(text))
+    if messages and messages[-1].end() == len(text):
+        return textwrap.indent(messages[-1].group(), ' ' * 4)
+    lines = text.splitlines()
     # Launchers and tracebacks say much after the one message that tells why.
     clues = dict.fromkeys(_MESSAGE.findall('\n'.join(lines[:-TAIL])))
     return textwrap.indent('\n'.join([*clues, *lines[-TAIL:]]), ' ' * 4)

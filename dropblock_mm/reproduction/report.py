@@ -46,6 +46,23 @@ class Result:
         first, last = self.attempts[0]['started'], self.attempts[-1].get('ended', '')
         return f'{first} to {last}'.replace('+00:00', '')
 
+    @property
+    def failure(self) -> str:
+        """How the last command failed, such as 'status 1'; '' if it did not."""
+        if self.progress.state is State.FINISHED or not self.attempts:
+            return ''
+        status = self.attempts[-1].get('status')
+        return f'status {status}' if status else ''
+
+    @property
+    def state(self) -> str:
+        """How far it has come, in words, and whether it failed there."""
+        told = self.progress.state.value
+        if not self.failure:
+            return told
+        failed = f'failed with {self.failure}'
+        return failed if self.progress.state is State.NEW else f'{told}, {failed}'
+
 
 class Report(Protocol):
     """Writes what came of runs.
@@ -229,9 +246,7 @@ def _explanation(table: Table, results: Sequence[Result], data: str | None) -> s
         text += 'Measured: mean ± sample standard deviation over the seeds. '
     unfinished = [r for r in results if r.progress.state is not State.FINISHED]
     if unfinished:
-        told = (
-            f'{result.run} ({result.progress.state.value})' for result in unfinished
-        )
+        told = (f'{result.run} ({result.state})' for result in unfinished)
         text += f'Not finished: {"; ".join(told)}.'
     return text.strip()
 
@@ -253,8 +268,7 @@ def _run_line(titles: Sequence[str], result: Result) -> list[str]:
     else:
         numbers = [''] * len(titles)
     commits = '; '.join(dict.fromkeys(note['commit'] for note in result.attempts))
-    state = progress.state.value
-    return [str(result.run), state, *numbers, kept, result.duration, commits]
+    return [str(result.run), result.state, *numbers, kept, result.duration, commits]
 
 
 def environment_table(environment: dict[str, str]) -> str:

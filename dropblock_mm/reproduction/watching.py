@@ -12,7 +12,8 @@ from dropblock_mm.reproduction.carrying import Carrier
 
 EVERY = 30.0  # seconds between two lines
 _LINE = re.compile(
-    r'(Epoch|Iter)\(train\)\s+((?:\[[^\]]+\])+).*?\beta: ((?:\d+ days?, )?[\d:]+)'
+    r'(Epoch|Iter)\((train|test)\)\s+((?:\[[^\]]+\])+)'
+    r'.*?\beta: ((?:\d+ days?, )?[\d:]+)'
 )
 _TIME = re.compile(r'(?:(\d+) days?, )?(\d+):(\d+):(\d+)')
 _TAIL = 65536  # bytes
@@ -20,10 +21,10 @@ _TAIL = 65536  # bytes
 
 @dataclass(frozen=True)
 class Left:
-    """What a training last said of itself.
+    """What a training, or an evaluation, last said of itself.
 
     Args:
-        done: Such as 'epoch [2][20/50]'.
+        done: Such as 'epoch [2][20/50]', or 'evaluates [20/50]'.
         seconds: That it thinks are left.
     """
 
@@ -32,7 +33,7 @@ class Left:
 
 
 def last_said(carrier: Carrier) -> Left | None:
-    """Read a training's own estimate from its output; None before the first."""
+    """Read a command's own estimate from its output; None before the first."""
     if not carrier.log.exists():
         return None
     with carrier.log.open('rb') as file:
@@ -41,8 +42,9 @@ def last_said(carrier: Carrier) -> Left | None:
         found = _LINE.findall(file.read().decode(errors='replace'))
     if not found:
         return None
-    unit, place, eta = found[-1]
-    return Left(f'{unit.lower()} {re.sub(" +", "", place)}', seconds_of(eta))
+    unit, kind, place, eta = found[-1]
+    what = unit.lower() if kind == 'train' else 'evaluates'
+    return Left(f'{what} {re.sub(" +", "", place)}', seconds_of(eta))
 
 
 def seconds_of(text: str) -> float:
@@ -94,7 +96,8 @@ class Watch:
                     + self._of_all([one for _, one in told])
                 )
             else:  # it imports, or waits in a queue
-                self.say(f'{carrier.label}: no iteration yet; see {carrier.log}')
+                what = 'evaluates' if carrier.evaluates else 'no iteration yet'
+                self.say(f'{carrier.label}: {what}; see {carrier.log}')
 
     def end(self, carrier: Carrier, failed: bool) -> None:
         """Note that one has ended."""

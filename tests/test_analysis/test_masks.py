@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dropblock_mm.analysis.figures.over_image import draw_masks
 from dropblock_mm.analysis.masks import MaskDraws
 from dropblock_mm.analysis.sites.site_kinds import site_kinds, widest_drop
 from dropblock_mm.analysis.sites.site_rows import MapRow, Report, SiteRow
@@ -97,3 +98,12 @@ def test_maps_must_be_known():
     bare.maps.clear()
     with pytest.raises(RefusedValueError, match='size of no map is known: because'):
         site_kinds(Report('config', (32, 32), [bare], ['because']))
+
+
+def test_what_nine_channels_keep_stands_beside_what_many_would():
+    masks = MaskDraws(kind_of(), 0).at(0.95)
+    figure = draw_masks(np.zeros((30, 30, 3), np.uint8), [masks], [masks, masks])
+    titles = [panel.get_title() for panel in figure.subfigs[0].axes[1:]]
+    assert len(titles) == 3
+    assert all(f'(expected {masks.expected:.3f})' in title for title in titles)
+    assert f'kept {masks.own.mean():.3f} ' in titles[0]

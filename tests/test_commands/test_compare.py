@@ -160,3 +160,19 @@ def test_options_of_hooks_reach_the_arms_that_have_them(
 )
 def test_mistyped_options_are_named(refused, config, argv, said):
     assert said in refused('compare', config, *argv)
+
+
+def test_a_config_that_no_training_takes_is_told_in_a_line_each(
+    compare, tmp_path, fragment
+):
+    broken = EVALUATED_TOY_CONFIG + "\noptim_wrapper['optimizer']['momentun'] = 0.9\n"
+    config = tmp_path / 'broken.py'
+    config.write_text(broken)
+    arms = [str(config), '--dropblock', fragment(), '--gap-images', '0']
+    status, said = compare(*arms, '--seeds', '0')
+    assert status == 1, said
+    assert said.count('error: SGD') == 2, said
+    assert 'LoggerHook' not in said, 'what it said before the message'
+    assert 'none, seed 0 (failed with status 2)' in said
+    wrote = f'wrote {tmp_path / "work/compare"}.md, .txt and .json\n'
+    assert wrote in said, 'no picture without a number'

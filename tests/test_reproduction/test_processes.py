@@ -33,6 +33,14 @@ def test_the_message_is_shown_with_the_end(processes, tmp_path):
     assert shown == [f'    {line}' for line in [*message, *end[15:]]]
 
 
+def test_a_message_at_the_end_is_shown_alone(processes, tmp_path):
+    log = tmp_path / 'log'
+    message = ['error: these differ:', '  a.png: 1', '  b.png: 2']
+    log.write_text('\n'.join(['a hook', 'error: of before', *message, '']))
+    shown = processes.tail(log).splitlines()
+    assert shown == [f'    {line}' for line in message]
+
+
 def test_an_interrupt_ends_the_command_politely(
     processes, tmp_path, python, monkeypatch
 ):

@@ -1,6 +1,8 @@
 """Commands that are forked."""
 
 import os
+import signal
+import subprocess
 import sys
 import time
 
@@ -72,3 +74,28 @@ def test_it_holds_the_lock_and_can_be_stopped(part, tmp_path, refusal):
     assert running.poll() == 9, 'Ctrl-C reached it'
     with locked(tmp_path / 'folder'):
         pass
+
+
+def test_an_interrupt_among_the_imports_is_left_to_who_started_them(tmp_path):
+    (tmp_path / 'slow_to_import.py').write_text(
+        'import time; print("imports", flush=True); time.sleep(1)'
+    )
+    code = (
+        'from dropblock_mm.reproduction import warm_imports\n'
+        'import signal\n'
+        'print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)\n'
+    )
+    path = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+    names = {'DROPBLOCK_MM_WARM_IMPORTS': 'slow_to_import', 'PYTHONPATH': path}
+    with subprocess.Popen(
+        [sys.executable, '-c', code],
+        env={**os.environ, **names},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout.readline() == 'imports\n'
+        process.send_signal(signal.SIGINT)
+        # What is forked later is to be stopped by Ctrl-C again.
+        assert process.stdout.read() == 'True\n'
+    assert process.returncode == 0

@@ -16,10 +16,12 @@ LINE = (
 def carrier(tmp_path):
     """A function that makes what is at work, with an output."""
 
-    def make(label, output='', start=0):
+    def make(label, output='', start=0, evaluates=False):
         log = tmp_path / f'{label}.log'
         log.write_text(output)
-        return SimpleNamespace(label=label, log=log, log_start=start)
+        return SimpleNamespace(
+            label=label, log=log, log_start=start, evaluates=evaluates
+        )
 
     return make
 
@@ -31,6 +33,21 @@ def test_a_training_tells_how_long_it_takes(carrier):
     assert last_said(carrier('b', output, start=len(output))) is None
     assert last_said(carrier('c')) is None
     assert seconds_of('0:00:07') == 7
+
+
+def test_an_evaluation_is_not_called_a_training_without_iterations(carrier):
+    said, now = [], [0.0]
+    watch = Watch(said.append, total=4, at_once=1, now=lambda: now[0])
+    trained = LINE.format(2, '0:00:00')
+    batches = trained.replace('train', 'test').replace('[2]', '').replace('00', '20')
+    quiet = carrier('a', trained, start=len(trained), evaluates=True)
+    for one in (quiet, carrier('b', batches, evaluates=True)):
+        now[0] += 30.0
+        watch.look([one])
+        now[0] += 30.0
+        watch.look([one])
+    assert said[0] == f'a: evaluates; see {quiet.log}'
+    assert said[-1].startswith('b: evaluates [20/50], 0:20:20 left; all 4 runs: ')
 
 
 def test_all_that_is_left_is_estimated(carrier):

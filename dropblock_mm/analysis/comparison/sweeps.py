@@ -10,7 +10,6 @@ from dropblock_mm.analysis.comparison.arms import Arm, Comparison, compare
 from dropblock_mm.analysis.comparison.text import between, run_json, signed
 from dropblock_mm.hooks.grid import NONE, Point
 from dropblock_mm.reproduction.report import Result, environment_table
-from dropblock_mm.reproduction.state import State
 from dropblock_mm.tables_md import markdown_table
 
 
@@ -56,16 +55,8 @@ def gather(
     arms = {arm.name: arm for arm in found.arms}
     for point in points:
         arms.setdefault(point.name, Arm(point.name, {}))
-    failed = [(result, how) for result in known if (how := failure(result))]
+    failed = [(result, how) for result in known if (how := result.failure)]
     return Sweep(found.metric, list(points), arms, compared, failed)
-
-
-def failure(result: Result) -> str:
-    """Say how the last command of a run failed; '' if it did not."""
-    if result.progress.state is State.FINISHED or not result.attempts:
-        return ''
-    status = result.attempts[-1].get('status')
-    return f'status {status}' if status else ''
 
 
 def table(sweep: Sweep) -> str:

@@ -116,9 +116,10 @@ def sentences(comparison: Comparison) -> list[str]:
             told.append(f'Left out of {arm.name}, seed {seeds}: {why} than {plain}.')
         for seeds, note in _grouped(arm.notes):
             told.append(f'{arm.name}, seed {seeds}: {note}.')
-    if len(comparison.others) > 1:
+    found = [arm.difference for arm in comparison.others]
+    if len(found) > 1 and any(one and one.t_interval for one in found):
         told.append(
-            f'{len(comparison.others)} arms were compared: each interval holds for its '
+            f'{len(found)} arms were compared: each interval holds for its '
             'own arm, and that one of several excludes zero by chance is more likely '
             'than 5 %.'
         )
@@ -139,7 +140,7 @@ def as_text(comparison: Comparison, results: Sequence[Result]) -> str:
     parts = [main_table(comparison), '\n'.join(sentences(comparison))]
     left = unfinished(results)
     if left:
-        told = '; '.join(f'{r.run} ({r.progress.state.value})' for r in left)
+        told = '; '.join(f'{r.run} ({r.state})' for r in left)
         parts.append(f'Not finished: {told}.')
     return '\n\n'.join(part for part in parts if part)
 
@@ -177,8 +178,7 @@ def runs_table(comparison: Comparison, results: Sequence[Result]) -> str:
             for numbers in (progress.metrics, progress.on_training)
         ]
         kept = _number(progress.keep_rate, 3)
-        state = progress.state.value
-        lines.append([str(result.run), state, *numbers, kept, result.duration])
+        lines.append([str(result.run), result.state, *numbers, kept, result.duration])
     return markdown_table([*headings, 'kept', 'time, UTC'], lines)
 
 

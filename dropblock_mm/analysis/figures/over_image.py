@@ -129,7 +129,9 @@ def _draw_row(axes: Sequence[Axes], photo: np.ndarray, masks: SiteMasks) -> None
     axes[0].set_title(f'{masks.kind.label}\n{settings}', fontsize=9)
     for panel, (name, kept) in zip(axes[1:], masks.by_method().items(), strict=True):
         panel.imshow(mosaic(photo, kept))
-        panel.set_title(f'{name}, nine channels\nkept {kept.mean():.3f}', fontsize=9)
+        # Nine channels may well have no block at all; the rate is that of many.
+        rates = f'kept {kept.mean():.3f} (expected {masks.expected:.3f})'
+        panel.set_title(f'{name}, nine channels\n{rates}', fontsize=9)
     for panel in axes:
         panel.set_axis_off()
 

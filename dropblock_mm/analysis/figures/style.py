@@ -52,6 +52,9 @@ def legend_below(
 ) -> Legend:
     """Put a legend below a figure, in as many columns as its width holds.
 
+    A legend of more than a fifth of the figure makes it higher, so that what is drawn
+    keeps its room.
+
     Args:
         figure: At its size.
         handles: What is drawn for each name.
@@ -60,12 +63,15 @@ def legend_below(
         **look: As for :meth:`Figure.legend`.
     """
     look = {'loc': 'outside lower center', 'frameon': False, **look}
-    for number in range(columns, 1, -1):
+    for number in range(columns, 0, -1):
         legend = figure.legend(handles, labels, ncols=number, **look)
-        if legend.get_window_extent().width <= figure.bbox.width:
-            return legend
+        extent = legend.get_window_extent()
+        if number == 1 or extent.width <= figure.bbox.width:
+            break
         legend.remove()
-    return figure.legend(handles, labels, ncols=1, **look)
+    too_high = (extent.height - figure.bbox.height / 5) / figure.dpi
+    figure.set_figheight(figure.get_figheight() + max(0.0, too_high))
+    return legend
 
 
 def save_whole(figure: Figure, path: Path, **how: Any) -> None:

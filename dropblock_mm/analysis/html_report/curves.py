@@ -9,7 +9,12 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from dropblock_mm.analysis.figures.record import NumberTable
-from dropblock_mm.analysis.figures.style import DPI, house_style, legend_below
+from dropblock_mm.analysis.figures.style import (
+    DPI,
+    LINES,
+    house_style,
+    legend_below,
+)
 from dropblock_mm.analysis.figures.training import (
     plot_keep_rates,
     plot_loss,
@@ -17,6 +22,8 @@ from dropblock_mm.analysis.figures.training import (
 )
 from dropblock_mm.analysis.html_report.page import InlinePicture
 from dropblock_mm.analysis.html_report.run_folder import RunFolder
+
+COLOURS = 10  # of matplotlib, before they come again
 
 
 def png(figure: Figure) -> bytes:
@@ -106,9 +113,10 @@ def compared_picture(runs: list[RunFolder]) -> InlinePicture | None:
     with house_style():
         figure = Figure(figsize=(7, 3.6), layout='constrained')
         panel = figure.subplots()
-        for run in drawn:
+        for number, run in enumerate(drawn):
             assert run.log is not None
-            panel.plot(*run.log.series(shared), 'o-', label=run.name)
+            line = LINES[number // COLOURS % len(LINES)]
+            panel.plot(*run.log.series(shared), f'o{line}', label=run.name)
         panel.set(xlabel='iteration', ylabel=shared, ylim=(0, None))
         panel.grid(alpha=0.3)
         legend_below(figure, *panel.get_legend_handles_labels(), columns=2)

@@ -1,6 +1,7 @@
 """What is said of a comparison is what the intervals say."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -83,6 +84,18 @@ def test_everything_is_in_the_page(several):
     assert content['arms'][1]['difference']['values'] == {'0': 1.0, '1': 2.5}
     assert content['arms'][1]['difference']['outcome'] == 'undecided'
     assert content['runs'][0]['images_seen']['iterations'] == 8
+
+
+def test_a_run_that_failed_is_not_told_as_one_that_was_not_started(result):
+    attempts = [{'started': 'then', 'status': 2}]
+    arms = 'none', 'x', 'y'
+    failed = [replace(result(arm, 0), attempts=attempts) for arm in arms]
+    found = compare(failed)
+    said = text.as_text(found, failed)
+    assert 'Not finished: none, seed 0 (failed with status 2); x, seed 0' in said
+    assert 'arms were compared' not in said, 'there is no interval yet'
+    page = text.as_markdown(found, failed, FACTS, 'a config, compared')
+    assert '| none, seed 0 | failed with status 2 |' in page
 
 
 def test_the_figure_has_what_the_table_has(several):
