@@ -22,23 +22,39 @@ static void FOR(scale_float32)(char *to, const char *from, Int n, double factor,
     if (some) _mm512_mask_storeu_ps(out + k, some, FOR(make_some)(x + k, by, some, divides));
 }
 
+/* Sixteen numbers in a register. Without the barrier a compiler reads them within the
+ * masked product: a masked read, which the prefetchers of AMD's Zen 5 do not follow, so
+ * that a tensor which is not in the cache took 2.3 times as long. */
+INLINE __m512 FOR(load_float32)(const float *x) {
+    __m512 value = _mm512_loadu_ps(x);
+    __asm__("" : "+v"(value));
+    return value;
+}
+
+/* Sixteen units, kept where a bit is set. */
+INLINE void FOR(keep_float32)(float *out, const float *x, __m512 by, uint64_t kept) {
+    _mm512_storeu_ps(out, _mm512_maskz_mul_ps((__mmask16)kept, by, FOR(load_float32)(x)));
+}
+
 static void FOR(drop_float32)(char *to, const char *from, Int n, const uint64_t *mask,
                               Int bit, double factor) {
     const __m512 by = _mm512_set1_ps((float)factor);
     float *out = (float *)to;
     const float *x = (const float *)from;
-    for (Int k = 0; k < n; k += 64) {
-        uint64_t kept = ~word_at(mask, bit + k);
-        const Int end = k + 64 < n ? k + 64 : n;
-        Int unit = k;
-        for (; unit + 16 <= end; unit += 16, kept >>= 16)
-            _mm512_storeu_ps(out + unit, _mm512_maskz_mul_ps((__mmask16)kept, by,
-                                                             _mm512_loadu_ps(x + unit)));
-        const __mmask16 some = (__mmask16)((1U << (end - unit)) - 1);
-        if (some)
-            _mm512_mask_storeu_ps(
-                out + unit, some,
-                _mm512_maskz_mul_ps((__mmask16)kept, by,
-                                    _mm512_maskz_loadu_ps(some, x + unit)));
+    Int k = 0;
+    for (; k + 64 <= n; k += 64) {
+        const uint64_t kept = ~word_at(mask, bit + k);
+        FOR(keep_float32)(out + k, x + k, by, kept);
+        FOR(keep_float32)(out + k + 16, x + k + 16, by, kept >> 16);
+        FOR(keep_float32)(out + k + 32, x + k + 32, by, kept >> 32);
+        FOR(keep_float32)(out + k + 48, x + k + 48, by, kept >> 48);
     }
+    if (k == n) return;
+    uint64_t kept = ~word_at(mask, bit + k);
+    for (; k + 16 <= n; k += 16, kept >>= 16) FOR(keep_float32)(out + k, x + k, by, kept);
+    const __mmask16 some = (__mmask16)((1U << (n - k)) - 1);
+    if (some)
+        _mm512_mask_storeu_ps(out + k, some,
+                              _mm512_maskz_mul_ps((__mmask16)kept, by,
+                                                  _mm512_maskz_loadu_ps(some, x + k)));
 }
