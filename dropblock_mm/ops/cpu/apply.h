@@ -214,27 +214,67 @@ INLINE void FOR(transpose)(uint64_t (*rows)[TILES]) {
     FOR(swap)(rows, 1, 0x5555555555555555ULL);
 }
 
-INLINE void FOR(read_words)(uint64_t *to, const uint64_t *mask, Int bit, Int words) {
-    if (bit & 63)
-        for (Int k = 0; k < words; ++k) to[k] = word_at(mask, bit + k * 64);
-    else
-        memcpy(to, mask + (bit >> 6), (size_t)words * sizeof(uint64_t));
+#define SLAB 4096 /* channels whose bits are turned at once */
+
+/* How many tiles lie side by side along channels, a power of two; the others follow them
+ * along units. So all channels of few units are turned, and memory is read in its order. */
+INLINE Int FOR(tiles_across)(Int channels) {
+    Int across = 1;
+    while (across < TILES && across * 64 < channels) across *= 2;
+    return across;
 }
 
-#define SLAB 1024 /* channels whose bits are turned at once */
+/* Bits of 64 units, and of 64 channels or fewer, into a tile. */
+INLINE void FOR(read_tile)(uint64_t (*rows)[TILES], int tile, const Apply *apply, Int bit,
+                           Int channels) {
+    const Int step = apply->bits[1], number = channels < 64 ? channels : 64;
+    for (Int k = 0; k < number; ++k) rows[k][tile] = word_at(apply->mask, bit + k * step);
+    for (Int k = number; k < 64; ++k) rows[k][tile] = 0;
+}
 
-/* Turn the bits of some units, at most those of all tiles, and of some channels, at most
- * a slab: `stride` words for each unit. */
+/* The same into all tiles, where each channel's bits are words behind each other. */
+INLINE void FOR(read_lines)(uint64_t (*rows)[TILES], const Apply *apply, Int bit,
+                            Int channels) {
+    const uint64_t *from = apply->mask + (bit >> 6);
+    const Int step = apply->bits[1] >> 6, number = channels < 64 ? channels : 64;
+    for (Int k = 0; k < number; ++k) memcpy(rows[k], from + k * step, sizeof rows[k]);
+    for (Int k = number; k < 64; ++k) memset(rows[k], 0, sizeof rows[k]);
+}
+
+/* Words of some tiles, from one on, behind each other, for each of 64 units or fewer. */
+INLINE void FOR(write_tiles)(uint64_t *to, Int stride, uint64_t (*rows)[TILES], Int tile,
+                             Int number, Int units) {
+    if (number == TILES)
+        for (Int k = 0; k < units; ++k) memcpy(to + k * stride, rows[k], sizeof rows[k]);
+    else
+        for (Int n = 0; n < number; ++n)
+            for (Int k = 0; k < units; ++k) to[k * stride + n] = rows[k][tile + n];
+}
+
+/* Turn the bits of some units, at most 64 for each row of tiles, and of some channels, at
+ * most a slab: `stride` words for each unit. */
 INLINE void FOR(turn)(const Apply *apply, uint64_t *turned, Int stride, Int bit, Int units,
                       Int channels) {
+    const Int across = FOR(tiles_across)(channels), words = (channels + 63) / 64;
+    const int are_lines =
+        across == 1 && units > 64 * (TILES - 1) && !((bit | apply->bits[1]) & 63);
     uint64_t rows[64][TILES];
-    memset(rows, 0, sizeof rows);
-    for (Int word = 0; word * 64 < channels; ++word) {
-        for (Int k = 0; k < 64 && word * 64 + k < channels; ++k)
-            FOR(read_words)(rows[k], apply->mask, bit + (word * 64 + k) * apply->bits[1],
-                            (units + 63) / 64);
+    for (Int word = 0; word < words; word += across) {
+        const Int number = across < words - word ? across : words - word;
+        const Int from = bit + word * 64 * apply->bits[1], left = channels - word * 64;
+        if (are_lines)
+            FOR(read_lines)(rows, apply, from, left);
+        else
+            for (Int tile = 0; tile < TILES; ++tile) {
+                const Int channel = tile % across * 64, unit = tile / across * 64;
+                const Int there = unit < units && channel < left ? left - channel : 0;
+                FOR(read_tile)(rows, (int)tile, apply, from + unit + channel * apply->bits[1],
+                               there);
+            }
         FOR(transpose)(rows);
-        for (Int k = 0; k < units; ++k) turned[k * stride + word] = rows[k & 63][k >> 6];
+        for (Int unit = 0, tile = 0; unit < units; unit += 64, tile += across)
+            FOR(write_tiles)(turned + unit * stride + word, stride, rows, tile, number,
+                             units - unit < 64 ? units - unit : 64);
     }
 }
 
@@ -247,7 +287,7 @@ INLINE void FOR(apply_slab)(const Apply *apply, Int image, Int unit, Int units,
     /* Nothing lies between the units, nor between the bits of whole words. */
     const int is_one_row = turns && o[2] == channels && x[2] == channels && channels % 64 == 0;
     const Int stride = (channels + 63) / 64 + !is_one_row;
-    uint64_t turned[TILES * 64 * (SLAB / 64 + 1)];
+    uint64_t turned[64 * (SLAB / 64 + 1)];
     Apply of_slab = *apply;
     if (turns) {
         FOR(turn)(apply, turned, stride, first, units, channels);
@@ -268,11 +308,12 @@ INLINE void FOR(apply_slab)(const Apply *apply, Int image, Int unit, Int units,
 static void FOR(apply_channels_last)(void *context, int member, int members) {
     const Apply *apply = (const Apply *)context;
     const Int groups = (apply->units + 63) / 64, all = apply->images * groups;
+    const Int most = TILES / FOR(tiles_across)(apply->channels);
     const Int to = part(all, member + 1, members);
     for (Int group = part(all, member, members), more; group < to; group += more) {
         const Int unit = group % groups * 64, left = apply->units - unit;
         more = groups - group % groups < to - group ? groups - group % groups : to - group;
-        if (more > TILES) more = TILES;
+        if (more > most) more = most;
         for (Int channel = 0; channel < apply->channels; channel += SLAB) {
             const Int channels = apply->channels - channel;
             FOR(apply_slab)(apply, group / groups, unit, left < more * 64 ? left : more * 64,
