@@ -141,7 +141,20 @@ INLINE void FOR(end_rows)(const Apply *apply) {
     (void)apply;
 }
 
+#define FETCHED 16 /* lines */
 #define PIECE 4096 /* units; a multiple of 64, for the mask's words */
+
+/* Have the first lines of what is kept next read: what is dropped is not, so that the
+ * processor does not see them coming. */
+INLINE void FOR(fetch)(const Apply *apply, Int from, Int to) {
+#if defined(__GNUC__)
+    const Int size = FOR(kernels)[apply->dtype].size;
+    const char *line = apply->x + from * size, *end = apply->x + to * size;
+    for (int k = 0; k < FETCHED && line < end; ++k, line += LINE) __builtin_prefetch(line);
+#else
+    (void)apply, (void)from, (void)to;
+#endif
+}
 
 /* Nothing lies between the planes, and each has one bit: those that follow each other and
  * are kept, or dropped, are one row. */
@@ -152,6 +165,7 @@ INLINE void FOR(apply_whole_planes)(const Apply *apply, Int from, Int to) {
         const int is_dropped = bit_at(apply->mask, bit);
         while (++plane * units < to && bit_at(apply->mask, plane * step) == is_dropped) {}
         end = plane * units < to ? plane * units : to;
+        if (is_dropped) FOR(fetch)(apply, end, to);
         FOR(apply_row)(apply, unit, unit, end - unit, bit, 0);
     }
 }
@@ -238,6 +252,7 @@ static void FOR(apply_channels_last)(void *context, int member, int members) {
 }
 
 #include "unpack.h"
+#undef FETCHED
 #undef PIECE
 #undef SLAB
 #undef TILES
