@@ -141,7 +141,20 @@ INLINE void FOR(end_rows)(const Apply *apply) {
     (void)apply;
 }
 
+#define FETCHED 16 /* lines */
 #define PIECE 4096 /* units; a multiple of 64, for the mask's words */
+
+/* Have the first lines of what is kept next read: what is dropped is not, so that the
+ * processor does not see them coming. */
+INLINE void FOR(fetch)(const Apply *apply, Int from, Int to) {
+#if defined(__GNUC__)
+    const Int size = FOR(kernels)[apply->dtype].size;
+    const char *line = apply->x + from * size, *end = apply->x + to * size;
+    for (int k = 0; k < FETCHED && line < end; ++k, line += LINE) __builtin_prefetch(line);
+#else
+    (void)apply, (void)from, (void)to;
+#endif
+}
 
 /* Nothing lies between the planes, and each has one bit: those that follow each other and
  * are kept, or dropped, are one row. */
@@ -152,6 +165,7 @@ INLINE void FOR(apply_whole_planes)(const Apply *apply, Int from, Int to) {
         const int is_dropped = bit_at(apply->mask, bit);
         while (++plane * units < to && bit_at(apply->mask, plane * step) == is_dropped) {}
         end = plane * units < to ? plane * units : to;
+        if (is_dropped) FOR(fetch)(apply, end, to);
         FOR(apply_row)(apply, unit, unit, end - unit, bit, 0);
     }
 }
@@ -190,53 +204,7 @@ static void FOR(apply_planes)(void *context, int member, int members) {
     FOR(end_rows)(apply);
 }
 
-#define TILES 8 /* of 64 x 64 bits, side by side: as many as a vector has words */
-
-/* Exchange the bits of rows that are `apart`, as far apart in the rows. */
-INLINE void FOR(swap)(uint64_t (*rows)[TILES], int apart, uint64_t low) {
-    for (int from = 0; from < 64; from += 2 * apart)
-        for (int k = from; k < from + apart; ++k)
-            SIMD for (int tile = 0; tile < TILES; ++tile) {
-                const uint64_t upper = rows[k][tile] >> apart;
-                const uint64_t swapped = (upper ^ rows[k + apart][tile]) & low;
-                rows[k][tile] ^= swapped << apart;
-                rows[k + apart][tile] ^= swapped;
-            }
-}
-
-/* Bit k of row i becomes bit i of row k, in each tile. */
-INLINE void FOR(transpose)(uint64_t (*rows)[TILES]) {
-    FOR(swap)(rows, 32, 0x00000000FFFFFFFFULL);
-    FOR(swap)(rows, 16, 0x0000FFFF0000FFFFULL);
-    FOR(swap)(rows, 8, 0x00FF00FF00FF00FFULL);
-    FOR(swap)(rows, 4, 0x0F0F0F0F0F0F0F0FULL);
-    FOR(swap)(rows, 2, 0x3333333333333333ULL);
-    FOR(swap)(rows, 1, 0x5555555555555555ULL);
-}
-
-INLINE void FOR(read_words)(uint64_t *to, const uint64_t *mask, Int bit, Int words) {
-    if (bit & 63)
-        for (Int k = 0; k < words; ++k) to[k] = word_at(mask, bit + k * 64);
-    else
-        memcpy(to, mask + (bit >> 6), (size_t)words * sizeof(uint64_t));
-}
-
-#define SLAB 1024 /* channels whose bits are turned at once */
-
-/* Turn the bits of some units, at most those of all tiles, and of some channels, at most
- * a slab: `stride` words for each unit. */
-INLINE void FOR(turn)(const Apply *apply, uint64_t *turned, Int stride, Int bit, Int units,
-                      Int channels) {
-    uint64_t rows[64][TILES];
-    memset(rows, 0, sizeof rows);
-    for (Int word = 0; word * 64 < channels; ++word) {
-        for (Int k = 0; k < 64 && word * 64 + k < channels; ++k)
-            FOR(read_words)(rows[k], apply->mask, bit + (word * 64 + k) * apply->bits[1],
-                            (units + 63) / 64);
-        FOR(transpose)(rows);
-        for (Int k = 0; k < units; ++k) turned[k * stride + word] = rows[k & 63][k >> 6];
-    }
-}
+#include "turn.h"
 
 /* Some units of an image, and some channels, as many as are turned at once. */
 INLINE void FOR(apply_slab)(const Apply *apply, Int image, Int unit, Int units,
@@ -247,7 +215,7 @@ INLINE void FOR(apply_slab)(const Apply *apply, Int image, Int unit, Int units,
     /* Nothing lies between the units, nor between the bits of whole words. */
     const int is_one_row = turns && o[2] == channels && x[2] == channels && channels % 64 == 0;
     const Int stride = (channels + 63) / 64 + !is_one_row;
-    uint64_t turned[TILES * 64 * (SLAB / 64 + 1)];
+    uint64_t turned[64 * (SLAB / 64 + 1)];
     Apply of_slab = *apply;
     if (turns) {
         FOR(turn)(apply, turned, stride, first, units, channels);
@@ -268,11 +236,12 @@ INLINE void FOR(apply_slab)(const Apply *apply, Int image, Int unit, Int units,
 static void FOR(apply_channels_last)(void *context, int member, int members) {
     const Apply *apply = (const Apply *)context;
     const Int groups = (apply->units + 63) / 64, all = apply->images * groups;
+    const Int most = TILES / FOR(tiles_across)(apply->channels);
     const Int to = part(all, member + 1, members);
     for (Int group = part(all, member, members), more; group < to; group += more) {
         const Int unit = group % groups * 64, left = apply->units - unit;
         more = groups - group % groups < to - group ? groups - group % groups : to - group;
-        if (more > TILES) more = TILES;
+        if (more > most) more = most;
         for (Int channel = 0; channel < apply->channels; channel += SLAB) {
             const Int channels = apply->channels - channel;
             FOR(apply_slab)(apply, group / groups, unit, left < more * 64 ? left : more * 64,
@@ -282,72 +251,8 @@ static void FOR(apply_channels_last)(void *context, int member, int members) {
     FOR(end_rows)(apply);
 }
 
-#if HAS_X86_VECTORS == 2
-/* The bits of a word become bytes of 0 and 1, of which the first `number` are stored. */
-INLINE void FOR(unpack_word)(char *to, uint64_t word, Int number) {
-    const __m512i bytes = _mm512_maskz_set1_epi8(word, 1);
-    if (number >= 64)
-        _mm512_storeu_si512(to, bytes);
-    else
-        _mm512_mask_storeu_epi8(to, (1ULL << number) - 1, bytes);
-}
-#else
-/* Each bit of a byte becomes a byte, the lowest one first in memory. */
-INLINE uint64_t FOR(spread_byte)(uint64_t byte) {
-    const uint64_t apart = byte * 0x0101010101010101ULL & FIRST_TO_LAST;
-    return (apart + 0x7F7F7F7F7F7F7F7FULL) >> 7 & 0x0101010101010101ULL;
-}
-
-/* The bits of a word become bytes of 0 and 1, of which the first `number` are stored. */
-INLINE void FOR(unpack_word)(char *to, uint64_t word, Int number) {
-    uint64_t bytes[8];
-    for (int k = 0; k < 8; ++k, word >>= 8) bytes[k] = FOR(spread_byte)(word & 255);
-    memcpy(to, bytes, (size_t)(number < 64 ? number : 64));
-}
-#endif
-
-/* Bytes of 0 and 1 instead of bits; `out` is contiguous, and there is no `x`. */
-static void FOR(unpack)(void *context, int member, int members) {
-    const Apply *apply = (const Apply *)context;
-    const Int all = apply->images * apply->channels, *b = apply->bits;
-    const Int to = part(all, member + 1, members);
-    for (Int plane = part(all, member, members); plane < to; ++plane) {
-        Int bit = plane / apply->channels * b[0] + plane % apply->channels * b[1];
-        char *restrict out = apply->out + plane * apply->units;
-        if (!b[2]) {
-            memset(out, bit_at(apply->mask, bit), (size_t)apply->units);
-            continue;
-        }
-        for (Int unit = 0; unit < apply->units; unit += 64, bit += 64)
-            FOR(unpack_word)(out + unit, word_at(apply->mask, bit), apply->units - unit);
-    }
-}
-/* The same with channels behind each other. */
-static void FOR(unpack_channels_last)(void *context, int member, int members) {
-    const Apply *apply = (const Apply *)context;
-    const Int *b = apply->bits, channels = apply->channels, units = apply->units;
-    const Int groups = (units + TILES * 64 - 1) / (TILES * 64), all = apply->images * groups;
-    const Int to = part(all, member + 1, members);
-    for (Int group = part(all, member, members); group < to; ++group) {
-        const Int image = group / groups, first = group % groups * TILES * 64;
-        const Int left = units - first, number = left < TILES * 64 ? left : TILES * 64;
-        char *out = apply->out + (image * units + first) * channels;
-        for (Int channel = 0; channel < channels; channel += 64) {
-            uint64_t words[TILES * 64];
-            const Int more = channels - channel < 64 ? channels - channel : 64;
-            const Int bit = image * b[0] + channel * b[1];
-            if (b[2]) {
-                FOR(turn)(apply, words, 1, bit + first, number, more);
-            } else {
-                words[0] = 0;
-                for (Int k = 0; k < more; ++k)
-                    words[0] |= (uint64_t)bit_at(apply->mask, bit + k * b[1]) << k;
-            }
-            for (Int k = 0; k < number; ++k)
-                FOR(unpack_word)(out + k * channels + channel, words[b[2] ? k : 0], more);
-        }
-    }
-}
+#include "unpack.h"
+#undef FETCHED
 #undef PIECE
 #undef SLAB
 #undef TILES

@@ -87,7 +87,8 @@ INLINE FOR(Narrow) FOR(make_bfloat16)(FOR(Narrow) x, FOR(Wide) by, int divides) 
 }
 #endif
 
-/* `n` numbers, at most a vector. */
+/* `n` numbers, fewer than a vector: what is left behind whole ones is not, for the last
+ * vector begins where it ends with the row, and makes some numbers a second time. */
 #define LOAD_SOME(rest, from, n)                                                       \
     uint16_t rest[FOR(LANES)] = {0};                                                   \
     memcpy(rest, from, (size_t)(n) * sizeof(uint16_t))
@@ -102,9 +103,14 @@ INLINE FOR(Narrow) FOR(make_bfloat16)(FOR(Narrow) x, FOR(Wide) by, int divides) 
         for (; k + FOR(LANES) <= n; k += FOR(LANES))                                   \
             FOR(store)(out + k, FOR(make_##name)(FOR(load)(x + k), by, divides));      \
         if (k == n) return;                                                            \
-        LOAD_SOME(rest, x + k, n - k);                                                 \
+        if (k > 0) {                                                                   \
+            k = n - FOR(LANES);                                                        \
+            FOR(store)(out + k, FOR(make_##name)(FOR(load)(x + k), by, divides));      \
+            return;                                                                    \
+        }                                                                              \
+        LOAD_SOME(rest, x, n);                                                         \
         FOR(store)(rest, FOR(make_##name)(FOR(load)(rest), by, divides));              \
-        memcpy(out + k, rest, (size_t)(n - k) * sizeof(uint16_t));                     \
+        memcpy(out, rest, (size_t)n * sizeof(uint16_t));                               \
     }                                                                                  \
     static void FOR(drop_##name)(char *to, const char *from, Int n,                    \
                                  const uint64_t *mask, Int bit, double factor) {       \
@@ -119,10 +125,16 @@ INLINE FOR(Narrow) FOR(make_bfloat16)(FOR(Narrow) x, FOR(Wide) by, int divides) 
             FOR(store)(out + k, FOR(cleared)(made, word));                             \
         }                                                                              \
         if (k == n) return;                                                            \
-        LOAD_SOME(rest, x + k, n - k);                                                 \
+        if (k > 0) {                                                                   \
+            k = n - FOR(LANES);                                                        \
+            const FOR(Narrow) made = FOR(make_##name)(FOR(load)(x + k), by, 0);        \
+            FOR(store)(out + k, FOR(cleared)(made, word_at(mask, bit + k)));           \
+            return;                                                                    \
+        }                                                                              \
+        LOAD_SOME(rest, x, n);                                                         \
         const FOR(Narrow) made = FOR(make_##name)(FOR(load)(rest), by, 0);             \
-        FOR(store)(rest, FOR(cleared)(made, word_at(mask, bit + k)));                  \
-        memcpy(out + k, rest, (size_t)(n - k) * sizeof(uint16_t));                     \
+        FOR(store)(rest, FOR(cleared)(made, word_at(mask, bit)));                      \
+        memcpy(out, rest, (size_t)n * sizeof(uint16_t));                               \
     }
 
 HALVES(float16)

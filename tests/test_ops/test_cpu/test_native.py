@@ -216,6 +216,26 @@ def test_many_channels_behind_each_other(variants, streamed, channels, dtype, bl
         assert torch.equal(out, expected)
 
 
+@pytest.mark.parametrize('channels', [64, 96, 128, 256, 300, 520, 4100])
+@pytest.mark.parametrize('size', [(21, 41), (16, 24), (7, 9)])
+@pytest.mark.parametrize('block', [(3, 3), (1, 1)])
+def test_tiles_lie_along_channels_or_units(
+    variants, two_threads, channels, size, block
+):
+    """All arrangements of eight tiles, full and in part, at a word's start or not."""
+    draw = Draw.of(BlockGeometry((1, channels, *size), block), 0.1, 7)
+    mask, dropped = torch_loops.draw_mask(draw)
+    x = torch.randn(mask.shape).contiguous(memory_format=torch.channels_last)
+    expected = (x * 1.5).masked_fill(mask, 0)
+    for variant in variants:
+        native.use_instructions(variant)
+        out, count = sparse.scale_and_clear(x, draw, 1.5)
+        in_bytes, number = sparse.draw_mask(draw, channels_last=True)
+        assert count == number == dropped
+        assert torch.equal(out, expected)
+        assert torch.equal(in_bytes, mask)
+
+
 def test_a_large_output_goes_past_the_caches_alike(two_threads):
     draw = Draw.of(BlockGeometry((1, 3, 1000, 1000), (3, 3)), 0.01, 7)
     x = torch.randn(1, 3, 1000, 1000)

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dropblock_mm.ops.cpu import native
-from dropblock_mm.ops.plan import Way
+from dropblock_mm.ops.plan import BlockGeometry, Way
 
 SOURCE = Path(native.__file__).with_name('native.c')
 FLAGS = '-shared -fPIC -O1 -g -fopenmp-simd -fsanitize=address,undefined'
@@ -110,7 +110,18 @@ def collected(examples, all_draws):
         )
 
     collect()
-    return cases
+    return cases + many_channels()
+
+
+def many_channels():
+    """More channels than are worth to draw often, behind each other: in all tiles."""
+    return [
+        [geometry.layout, (int(way), 7, 0.1), [], 4, 0,
+         (channels * 135, 1, channels), 0.0, False]
+        for channels in (130, 300, 520, 4100)
+        for block, way in (((2, 3), Way.GAPS), ((1, 1), Way.BITS))
+        for geometry in [BlockGeometry((2, channels, 5, 27), block)]
+    ]  # fmt: skip
 
 
 def test_no_access_is_out_of_bounds_and_nothing_is_undefined(
