@@ -97,6 +97,12 @@ class BlockGeometry:
         return self.shape[1] * self.shared_over * units, units, 1
 
     @cached_property
+    def steps_channels_last(self) -> tuple[int, ...]:
+        """The same where its channels lie behind each other; of an output and of it."""
+        units, channels = math.prod(self.shape[2:]), self.shape[1] * self.shared_over
+        return (channels * units, 1, channels) * 2
+
+    @cached_property
     def layout(self) -> tuple[int, ...]:
         """What the loops in C know of a mask, which has a bit for each unit.
 

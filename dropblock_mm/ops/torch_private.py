@@ -56,25 +56,37 @@ def is_ordinary() -> bool:
     )
 
 
-def _is_quiet() -> bool:
-    """Tell that not even a mode of dispatching is on; if not, others are to be asked.
+def _make_quiet_question() -> Callable[[], bool]:
+    """Return what tells that not even a mode of dispatching is on, else to ask others.
 
     Python that has left the caches, as between the layers of a model, is 20 times as
-    slow as in a loop: here are few calls of C, and no name is looked up that they do
-    not need. Without the private names it is not known.
+    slow as in a loop, and a name in torch's large modules takes as long to look up as
+    its function to answer: so they are looked up once. Without the private names it is
+    not known.
     """
-    if is_compiling():
-        return False
     try:
+        is_tracing, modes = torch._C._is_tracing, torch._C._len_torch_dispatch_stack
+        level = torch._C._functorch.maybe_current_level
+        is_included = torch._C._dispatch_tls_is_dispatch_key_included
+        _ = forward_ad._current_level
+    except AttributeError:
+        return lambda: False
+
+    def is_quiet() -> bool:
         return not (
-            torch._C._is_tracing()
-            or torch._C._functorch.maybe_current_level() is not None
-            or torch._C._len_torch_dispatch_stack()
-            or torch._C._dispatch_tls_is_dispatch_key_included(_PRE_DISPATCH)
+            is_compiling()
+            or is_tracing()
+            or level() is not None
+            or modes()
+            or is_included(_PRE_DISPATCH)
             or forward_ad._current_level >= 0
         )
-    except AttributeError:
-        return False
+
+    return is_quiet
+
+
+_is_quiet = _make_quiet_question()
+_running: Any = getattr(torch._C, '_current_graph_task_id', None)
 
 
 def is_recomputing() -> bool:
@@ -85,8 +97,7 @@ def is_recomputing() -> bool:
     """
     if is_compiling():
         return False
-    running = getattr(torch._C, '_current_graph_task_id', None)
-    return running is not None and running() != -1
+    return _running is not None and _running() != -1
 
 
 def is_transformed(*values: Any) -> bool:

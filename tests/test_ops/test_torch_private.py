@@ -146,7 +146,9 @@ def test_nothing_ordinary_goes_on_while_anything_follows():
 def test_without_a_name_training_is_still_ordinary(monkeypatch):
     assert torch_private._is_quiet()
     monkeypatch.delattr(torch._C, '_len_torch_dispatch_stack')
-    assert not torch_private._is_quiet()
+    is_quiet = torch_private._make_quiet_question()  # as when it is imported
+    assert not is_quiet()
+    monkeypatch.setattr(torch_private, '_is_quiet', is_quiet)
     assert torch_private.is_ordinary()
 
 
@@ -159,8 +161,7 @@ def test_modes_are_left():
 
 
 def test_without_the_name_no_pass_is_a_recomputation(monkeypatch):
-    monkeypatch.delattr(torch._C, '_current_graph_task_id')
-    # torch's checkpointing asks for it too, but for the reentrant kind.
+    monkeypatch.setattr(torch_private, '_running', None)  # as when it is imported
     assert recomputations(use_reentrant=True) == [False, False]
 
 

@@ -31,7 +31,8 @@ in_c = native.IS_BUILT
 _loops: Any = native.loops
 # What the loops know, by the number it has there.
 DTYPES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2, torch.float16: 3}
-_CONTIGUOUS, _SINGLE, _WHOLE = torch.contiguous_format, torch.float32, torch.int64
+_CONTIGUOUS, _CHANNELS_LAST = torch.contiguous_format, torch.channels_last
+_SINGLE, _WHOLE = torch.float32, torch.int64
 Steps = tuple[int, int, int]
 ONCE, KEEP, AGAIN = range(3)  # the uses of a mask, as in kept.h
 
@@ -176,6 +177,9 @@ def scale_and_clear(
     geometry, share, key, way, seeds = draw
     if x.is_contiguous():  # as of a product, also where sides of 1 have any stride
         out, steps = torch.empty_like(x, memory_format=_CONTIGUOUS), None
+    elif x.dim() == 4 and x.is_contiguous(memory_format=_CHANNELS_LAST):
+        out = torch.empty_like(x, memory_format=_CHANNELS_LAST)
+        steps = geometry.steps_channels_last
     else:
         found = _layout_for(x, geometry)
         if found is None:
@@ -197,7 +201,7 @@ def draw_mask(
     draw: Draw, use: int = ONCE, channels_last: bool = False
 ) -> tuple[Tensor, int]:
     """See :func:`dropblock_mm.ops.cpu.torch_loops.draw_mask`."""
-    layout = torch.channels_last if channels_last else _CONTIGUOUS
+    layout = _CHANNELS_LAST if channels_last else _CONTIGUOUS
     if not in_c:
         mask, dropped = torch_loops.draw_mask(draw)
         return mask.contiguous(memory_format=layout), dropped
