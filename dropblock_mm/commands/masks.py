@@ -77,18 +77,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     from dropblock_mm.analysis.sites.config_report import report_of
     from dropblock_mm.analysis.sites.site_kinds import site_kinds, widest_drop
     from dropblock_mm.commands.progress import progress
-    from dropblock_mm.hooks.fragments import with_fragment
+    from dropblock_mm.hooks.fragments import require_drop_block, with_fragment
+    from dropblock_mm.runs.folders import check_out
     from dropblock_mm.runs.messages import one_message
 
     with one_message():
         check_picture_name(args.out)
         if args.animation:
             check_animation(args.animation)
+            check_out(args.animation, '--animation')
         image = open_image(args.image)
         size = tuple(args.input_size) if args.input_size else None
         report = report_of(args.config, args.dropblock, input_size=size)
         kinds = site_kinds(report)
         cfg = runs.load_config(args.config, extend=with_fragment(args.dropblock))
+        require_drop_block(cfg, args.config)
         schedule = schedule_of(cfg)
     shown, shown_moving = kinds[: args.kinds], widest_drop(kinds)
     drawn = [MaskDraws(kind, args.seed).at(kind.row.keep_prob) for kind in shown]

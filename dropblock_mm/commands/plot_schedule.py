@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     from dropblock_mm.analysis.sites.config_report import report_of
     from dropblock_mm.analysis.sites.site_kinds import site_kinds
-    from dropblock_mm.hooks.fragments import with_fragment
+    from dropblock_mm.hooks.fragments import require_drop_block, with_fragment
     from dropblock_mm.runs.messages import one_message
     from dropblock_mm.runs.training_log import read_training_log
 
@@ -81,6 +81,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         kinds = site_kinds(report)
         cfg = runs.load_config(args.config, extend=with_fragment(args.dropblock))
         runs.require(cfg, 'train_dataloader', 'train_cfg')
+        require_drop_block(cfg, args.config)
         length = training_length(cfg, args.config, args.num_images)
         curves = schedule_curves(kinds, schedule_of(cfg), length)
     with house_style():

@@ -71,7 +71,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         content = render(page).encode()
         write_whole(content, out)
     missing = sum(len(section.missing) for section in page.sections)
-    told = f', {missing} things missing' if missing else ''
+    things = '1 thing' if missing == 1 else f'{missing} things'
+    told = f', {things} missing' if missing else ''
     print(f'wrote {out} ({megabytes(len(content))}{told})')
 
 

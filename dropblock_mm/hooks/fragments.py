@@ -116,6 +116,23 @@ def uses_drop_block(cfg: Mapping[str, Any]) -> bool:
     return any('dropblock_mm' in str(hook.get('type')) for hook in hooks)
 
 
+def require_drop_block(cfg: Mapping[str, Any], name: str) -> None:
+    """Refuse a config that drops nothing, of which there is nothing to draw.
+
+    Args:
+        cfg: With the fragment that was asked for, if any.
+        name: As the user typed it.
+
+    Raises:
+        RefusedValueError: None of its hooks is this package's.
+    """
+    if not uses_drop_block(cfg):
+        raise RefusedValueError(
+            f'{name} has no DropBlock, and --dropblock names none: there is nothing to '
+            'draw. Give --dropblock auto, for example.'
+        )
+
+
 def without_drop_block(cfg: Config) -> Config:
     """Return ``cfg`` without what this package's hooks add to the model.
 

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from mmengine.config import Config
 from mmengine.hooks import Hook
@@ -45,7 +46,7 @@ def check_out(path: str | Path, option: str = '--out') -> None:
 
 
 def check_folder(folder: str | Path, asked: str) -> None:
-    """Refuse what is no folder and cannot become one; make nothing.
+    """Refuse what is no folder and cannot become one; leave nothing behind.
 
     Args:
         folder: It need not exist.
@@ -65,6 +66,14 @@ def check_folder(folder: str | Path, asked: str) -> None:
             f"{asked} cannot be written: '{above}' gives no permission to. Give a "
             'folder of yours.'
         )
+    try:  # the superuser has all permissions, and a file system its own mind
+        with TemporaryDirectory(dir=above):
+            pass
+    except OSError as error:
+        raise RefusedFileError(
+            f"{asked} cannot be written: in '{above}' nothing can be made "
+            f'({error.strerror}). Give another folder.'
+        ) from error
 
 
 def make_work_dir(cfg: Config) -> None:

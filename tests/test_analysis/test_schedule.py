@@ -4,7 +4,11 @@ import pytest
 from mmengine.config import Config
 
 from dropblock_mm import expected_keep_rate, seed_rate
-from dropblock_mm.analysis.figures.schedule import logged_rates, schedule_record
+from dropblock_mm.analysis.figures.schedule import (
+    draw_schedule,
+    logged_rates,
+    schedule_record,
+)
 from dropblock_mm.analysis.schedule import (
     Length,
     keep_probs_over,
@@ -100,3 +104,11 @@ def test_what_was_logged_stands_beside_what_was_expected(tmp_path):
     assert shown == [
         (str(i), f'{1 - (i + 1) / 1000:.4f}') for i in (0, 25, 50, 75, 100)
     ]
+
+
+@pytest.mark.parametrize(('number', 'least', 'most'), [(3, 6, 12), (500, 1, 4)])
+def test_few_logged_rates_are_large_enough_to_be_seen(number, least, most):
+    curves = schedule_curves([kind(block_size=3)], schedule_of(config()), Length(51, 1))
+    logged = {'all': (list(range(number)), [0.9] * number)}
+    points = draw_schedule(curves, logged).axes[2].lines[-1]
+    assert least < points.get_markersize() < most

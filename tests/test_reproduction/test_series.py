@@ -24,7 +24,7 @@ def test_a_failing_row_holds_up_no_other(series, tmp_path, capsys, finish):
     states = [run['state'] for run in content['runs']]
     assert states == ['not started', 'finished']
     text = (tmp_path / 'table3.md').read_text()
-    assert 'Not finished: scratch, seed 0 (not started)' in text
+    assert 'Not finished: scratch, seed 0 (failed with status 7)' in text
 
 
 def test_finished_rows_are_skipped(series, toy_run, capsys, finish):

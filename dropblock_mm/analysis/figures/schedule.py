@@ -14,6 +14,7 @@ from dropblock_mm.injection.sites import readable_name
 from dropblock_mm.runs.training_log import TrainingLog
 
 LOGGED = 'target_keep_rate.'
+MANY = 60  # points, which would lie on each other if they were large
 Series = tuple[list[int], list[float]]
 
 
@@ -47,7 +48,7 @@ def draw_schedule(curves: ScheduleCurves, logged: Mapping[str, Series]) -> Figur
             steps,
             values,
             '.',
-            ms=3,
+            ms=3 if len(steps) > MANY else 9,
             color='black' if name == 'all' else f'C{index}',
             alpha=0.5,
             label=f'logged, {name}',

@@ -108,6 +108,8 @@ def _is_number(value: Any) -> bool:
 def model_name(config: Mapping[str, Any]) -> str:
     """Name a model and its backbone, as 'RetinaNet, ResNet-18'."""
     model = part(config, 'model')
+    if kind(model) == 'ChannelsLast':  # as a runner logs what channels_last=True says
+        model = part(model, 'model')
     backbone = part(model, 'backbone')
     depth = f'-{backbone["depth"]}' if backbone.get('depth') else ''
     names = [kind(model), kind(backbone) + depth, kind(model.get('decode_head'))]

@@ -66,3 +66,9 @@ def test_what_is_cut_short_is_refused(tmp_path, text):
 def test_facts_are_words_whatever_the_config_holds(config):
     facts = facts_of(config)
     assert all(isinstance(value, str) and value for value in facts.values())
+
+
+def test_the_model_in_channels_last_is_named_and_not_its_wrapper():
+    inner = {'type': 'RetinaNet', 'backbone': {'type': 'ResNet', 'depth': 18}}
+    wrapped = {'type': 'dropblock_mm.ChannelsLast', 'model': inner}
+    assert facts_of({'model': wrapped})['model'] == 'RetinaNet, ResNet-18'
