@@ -196,6 +196,10 @@ def test_a_map_is_made(name, photo):
         ('mmdet::fast_rcnn/fast-rcnn_r50_fpn_1x_coco.py', "asks for 'proposals'"),
         ('mmpretrain::tnt/tnt-s-p16_16xb64_in1k.py', 'gave no map'),
         ('mmpretrain::conformer/conformer-tiny-p16_8xb128_in1k.py', 'has no gradient'),
+        (
+            'mmseg::dpt/dpt_vit-b16_8xb2-160k_ade20k-512x512.py',
+            "such as 'backbone.layers.11.ln1'",
+        ),
     ],
 )
 def test_what_has_none_is_refused_in_one_message(name, told, photo):
