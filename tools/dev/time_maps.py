@@ -63,8 +63,16 @@ def stock_model(name: str, size: tuple[int, int]) -> TrainedModel:
     logging.disable(logging.INFO)  # of every parameter
     model.init_weights()
     logging.disable(logging.NOTSET)
+    _give_boxes_a_size(model)
     files = ModelFiles('stock', name, '')
     return TrainedModel(files, cfg, model.eval(), runs.library_of(cfg), ())
+
+
+def _give_boxes_a_size(model: torch.nn.Module) -> None:
+    """Random sides of RTMDet's boxes may be below 0, and such boxes are dropped."""
+    for name, parameter in model.named_parameters():
+        if 'rtm_reg' in name and name.endswith('bias'):
+            parameter.data.fill_(1)
 
 
 def _resize_to(size: tuple[int, int], steps: list[Any]) -> None:

@@ -1,6 +1,5 @@
 """CAM and Grad-CAM: exact on small maps, and as torchcam has them."""
 
-
 import numpy as np
 import pytest
 import torch

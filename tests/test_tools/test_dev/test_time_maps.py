@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from tools.dev import time_maps
 
@@ -55,3 +56,13 @@ def test_images_get_smaller_and_every_box_is_kept():
     test_cfg = {'rcnn': {'score_thr': 0.05, 'nms': {'iou_threshold': 0.5}}}
     time_maps._keep_all_boxes(test_cfg)
     assert test_cfg == {'rcnn': {'score_thr': 0.0, 'nms': {'iou_threshold': 0.5}}}
+
+
+def test_rtmdets_boxes_have_a_size():
+    model = torch.nn.ModuleDict(
+        {'rtm_reg': torch.nn.Conv2d(1, 4, 1), 'rtm_cls': torch.nn.Conv2d(1, 4, 1)}
+    )
+    before = model['rtm_cls'].bias.clone()
+    time_maps._give_boxes_a_size(model)
+    assert model['rtm_reg'].bias.tolist() == [1] * 4
+    assert torch.equal(model['rtm_cls'].bias, before)
