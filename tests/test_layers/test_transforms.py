@@ -63,6 +63,26 @@ def test_forward_mode(layer, x):
     assert counts(layer) == nonzeros(tangent)
 
 
+@pytest.mark.parametrize('seed', [0, 1])
+def test_a_batch_of_gradients_follows_the_mask(seed, layer, x):
+    """As in ``torch.autograd.functional.jacobian(vectorize=True)``."""
+    leaf = x.clone().requires_grad_()
+    torch.manual_seed(seed)
+    out = layer(leaf) ** 2
+    cotangents = torch.randn(TIMES, *x.shape)
+    expected = torch.stack([pulled(out, leaf, each)[0] for each in cotangents])
+    together = {'is_grads_batched': True, 'create_graph': True}
+    (batch,) = pulled(out, leaf, cotangents, **together)
+    assert torch.equal(batch, expected)
+    assert torch.equal(vmap(lambda each: pulled(out, leaf, each)[0])(cotangents), batch)
+    (again,) = pulled(batch.sum(), leaf)
+    assert torch.equal(again == 0, out == 0)
+
+
+def pulled(out, leaf, cotangent=None, **options):
+    return torch.autograd.grad(out, leaf, cotangent, retain_graph=True, **options)
+
+
 def test_vmap_draws_for_each_sample(layer, samples):
     out = vmap(layer, randomness='different')(samples)
     assert counts(layer) == nonzeros(out)

@@ -97,6 +97,16 @@ def test_transformed_tensors_are_told():
     assert told == [False, False, True, True, True, True, False]
 
 
+def test_what_has_no_memory_is_told(monkeypatch):
+    told = []
+    x = torch.ones(3, requires_grad=True)
+    out = x * 2
+    out.register_hook(lambda grad: told.append(torch_private.has_memory(grad)))
+    out.sum().backward(retain_graph=True)
+    torch.autograd.grad(out, x, torch.eye(3), is_grads_batched=True)
+    assert told == [True, False]
+
+
 def test_one_of_several_tensors_is_enough():
     told = []
     x = torch.ones(3)

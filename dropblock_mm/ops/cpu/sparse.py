@@ -24,6 +24,7 @@ from dropblock_mm.ops.plan import (
     drawing,
     packed_recipe,
 )
+from dropblock_mm.ops.torch_private import has_memory
 
 # Whether C does it, where it can; tensor operations draw the same from the same key.
 in_c = native.IS_BUILT
@@ -119,6 +120,9 @@ class _ScaleAndDrop(torch.autograd.Function):
         draw, factor, divides = ctx.how
         if draw.seeds is not None:
             _ = ctx.saved_tensors  # refuses if they were changed
+        if not has_memory(grad):  # torch.autograd has a batch of gradients at once
+            out = _clear_by_mask(grad, draw, factor, divides)[0]
+            return out, None, None, None
         if grad.requires_grad and torch.is_grad_enabled():
             return drop_drawn(grad, draw, factor, divides)[0], None, None, None
         out = scale_and_clear(grad, draw, factor, divides, AGAIN)[0]
