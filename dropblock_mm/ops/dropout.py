@@ -8,6 +8,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from dropblock_mm.errors import RefusedTypeError
 from dropblock_mm.ops.cpu import sparse
 from dropblock_mm.ops.dense import draw_uniform, zeroed
 from dropblock_mm.ops.paths import is_plain_on_host
@@ -44,10 +45,17 @@ def drop_units(
         tuple[Tensor, Tensor | int]: Tensor like ``x``, a fresh one, and the number of
         units kept: an int where a plain tensor is on the CPU, elsewhere a 0-dim
         LongTensor on the device of ``x``.
+
+    Raises:
+        TypeError: ``x`` is not of a floating dtype.
     """
     if kept is None and axes in _DRAWN and _is_fast(x):
         chance = _probability_on_host(keep_prob, drop_scale, x.dtype)
         return _drop_on_host(x, chance, axes, generator)
+    if not x.is_floating_point():
+        raise RefusedTypeError(
+            f'x has dtype {x.dtype}. Dropout needs a floating dtype.'
+        )
     wide = torch.promote_types(x.dtype, torch.float32)
     probability = _probability(keep_prob, drop_scale, x.device, wide)
     if kept is None:

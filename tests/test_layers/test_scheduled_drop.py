@@ -126,6 +126,18 @@ def test_keeps_the_dtype(dtype, build, x):
     assert layer.kept_units.item() == (out != 0).sum().item()
 
 
+@pytest.mark.parametrize('dtype', [torch.int64, torch.bool, torch.complex64])
+def test_what_has_no_floating_dtype_is_refused(dtype, build, x):
+    with pytest.raises(TypeError, match=f'{dtype}.* needs a floating dtype'):
+        build(0.5)(x.to(dtype))
+
+
+@pytest.mark.parametrize('kind', [tuple, list, lambda many: dict(enumerate(many))])
+def test_what_is_no_tensor_is_refused(kind, build, x):
+    with pytest.raises(TypeError, match=r'was given .* one tensor'):
+        build(0.5)(kind([x, x]))
+
+
 def test_autocast_keeps_the_dtype_it_gets(build, x):
     with torch.autocast('cpu', dtype=torch.bfloat16):
         hidden = nn.Linear(x.shape[-1], 8)(x)
