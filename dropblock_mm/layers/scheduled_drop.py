@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor, fx, nn
 
-from dropblock_mm.errors import RefusedTypeError
+from dropblock_mm.errors import RefusedStateError, RefusedTypeError
 from dropblock_mm.layers.counts import count_units
 from dropblock_mm.layers.names import introduce
 from dropblock_mm.ops.arguments import (
@@ -25,13 +25,15 @@ from dropblock_mm.ops.torch_private import (
     ToldOfConversion,
     buffers_of,
     is_compiling,
+    is_ordinary,
     is_recomputing,
     is_transformed,
 )
 
 # Half precision would round the rate.
+_SINGLE = torch.float32
 _BUFFERS = {
-    'keep_prob': torch.float32,
+    'keep_prob': _SINGLE,
     'kept_units': torch.int64,
     'seen_units': torch.int64,
 }
@@ -69,6 +71,7 @@ class ScheduledDrop(ToldOfConversion):
     """
 
     where = 'conv'
+    refilled = frozenset(_BUFFERS)
 
     # TorchScript reads annotations of a class, and cannot read those in quotes.
     if TYPE_CHECKING:
@@ -161,13 +164,20 @@ class ScheduledDrop(ToldOfConversion):
     def _forward(self, x: Tensor) -> Tensor:
         if self.training and is_plain_on_host(x):
             held = buffers_of(self)
-            if self._is_usable_on_host(held['keep_prob']):
+            if self._is_usable_on_host(held.get('keep_prob')):
                 return self._drop_on_host(x, held)
         if isinstance(x, fx.Proxy):
             return self._one_node(x)
         if not self.training:
             return x
+        if not isinstance(x, Tensor):
+            raise RefusedTypeError(
+                f'{type(self).__name__} was given {type(x).__name__}, and drops units '
+                'of a Tensor[N, C, ...]. Let it follow what returns one tensor.'
+            )
         refuse_recording(type(self).__name__)
+        if self._is_left_fake(x):
+            self.reset_parameters()
         self._make_usable(x.device)
         out, kept = self.drop(x, self.keep_prob)
         if not is_recomputing():
@@ -193,6 +203,12 @@ class ScheduledDrop(ToldOfConversion):
         one branch of every condition in others.
         """
         path = x.tracer.path_of_module(self)
+        if not path:
+            raise RefusedStateError(
+                f'{type(self).__name__} is itself what is to be traced, and cannot be '
+                'a node of its own graph. Trace a model that holds it, such as '
+                'nn.Sequential(layer).'
+            )
         return x.tracer.create_proxy('call_module', path, (x,), {})
 
     def apply_to_output(
@@ -247,11 +263,16 @@ class ScheduledDrop(ToldOfConversion):
             setattr(self, name, self._new_buffer(name, self.keep_prob.device))
         self._awaits_values = _has_no_values(self.keep_prob)
 
-    def _is_usable_on_host(self, rate: Tensor) -> bool:
+    def _is_usable_on_host(self, rate: Tensor | None) -> bool:
         """Tell whether the rate is an ordinary tensor on the CPU, as almost always."""
         if type(rate) is not Tensor or self._awaits_values:
             return False
-        return rate.is_cpu and not rate.is_inference()
+        return rate.is_cpu and rate.dtype is _SINGLE and not rate.is_inference()
+
+    def _is_left_fake(self, x: Tensor) -> bool:
+        """Tell whether nobody gave values to buffers made under ``FakeTensorMode``."""
+        is_fake = self._awaits_values and type(self.keep_prob) is not Tensor
+        return is_fake and type(x) in (Tensor, nn.Parameter) and is_ordinary()
 
     def converted(self, before: Mapping[str, Tensor]) -> None:
         """Let ``to``, ``half``, ``to_empty`` and the like choose the device alone."""
@@ -262,10 +283,19 @@ class ScheduledDrop(ToldOfConversion):
         """See to buffers that others put in place, without the values or elsewhere."""
         rate = self.keep_prob
         lacks_values = self._awaits_values and device.type != 'meta'
-        if not (lacks_values or rate.device != device or _is_frozen(rate)):
+        is_cast = rate.dtype is not _SINGLE and not is_compiling()
+        if not (lacks_values or is_cast or rate.device != device or _is_frozen(rate)):
             return
-        if type(rate) is Tensor and not is_transformed(rate):
-            self._place({name: getattr(self, name) for name in _BUFFERS}, device)
+        if type(rate) is not Tensor or is_transformed(rate):
+            return
+        if is_cast and not (lacks_values or rate.is_meta):
+            self.keep_prob = self._as_it_was_before(rate)
+        self._place({name: getattr(self, name) for name in _BUFFERS}, device)
+
+    def _as_it_was_before(self, cast: Tensor) -> Tensor:
+        """Return the rate that was cast, or set in another precision than ours."""
+        ours = self._new_buffer('keep_prob', cast.device)
+        return ours if torch.equal(ours.to(cast.dtype), cast) else cast.float()
 
     def _place(self, buffers: Mapping[str, Tensor], device: torch.device) -> None:
         """Have the buffers on a device: with the rate that was asked for, and counts.

@@ -232,13 +232,29 @@ class ToldOfConversion(nn.Module):
     reach its parts by none of them, and other libraries call what they have in common.
     Without the private name nothing is told, and buffers that were cast or emptied stay
     so.
+
+    ``refilled`` names the buffers that have their values from elsewhere. Where these
+    are on the meta device, and the parameters no longer are, ``to`` moves them as well:
+    torch refuses, for they have no values to be copied.
     """
+
+    refilled: frozenset[str] = frozenset()
 
     def _apply(
         self, fn: Callable[[Tensor], Tensor], *args: Any, **kwargs: Any
     ) -> ToldOfConversion:
         before = dict(buffers_of(self))
-        super()._apply(fn, *args, **kwargs)
+        refilled = {id(before[name]) for name in self.refilled if name in before}
+
+        def converted(tensor: Tensor) -> Tensor:
+            try:
+                return fn(tensor)
+            except NotImplementedError:
+                if not tensor.is_meta or id(tensor) not in refilled:
+                    raise
+                return fn(torch.zeros_like(tensor, device='cpu'))
+
+        super()._apply(converted, *args, **kwargs)
         self.converted(before)
         return self
 

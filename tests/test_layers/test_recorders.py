@@ -72,6 +72,11 @@ def test_fx_sees_one_node_that_is_the_layer(trace, training, model, x):
     assert torch.equal(traced.eval()(x), model[0](x))
 
 
+def test_a_layer_alone_is_no_node_of_its_own_graph(build):
+    with pytest.raises(RuntimeError, match=r'nn\.Sequential\(layer\)'):
+        fx.symbolic_trace(build(0.5))
+
+
 def test_injected_layers_work_in_a_traced_model():
     model = toy_resnet()
     sites = inject_drop_block(
