@@ -169,17 +169,11 @@ def without_modes() -> contextlib.AbstractContextManager[Any]:
     return _disable_current_modes()
 
 
-def has_memory(tensor: Tensor) -> bool:
-    """Tell whether a tensor's numbers may be read from memory, and not by torch alone.
-
-    ``torch.autograd`` hands a batch of gradients to a backward pass as one that has
-    none (``is_grads_batched``), by another way than torch.func. No public name tells
-    it. Without this one torch refuses to read them.
-    """
-    return _has_storage(tensor)
-
-
-_has_storage: Callable[[Tensor], bool] = getattr(
+# Tells whether a tensor's numbers may be read from memory, and not by torch alone.
+# torch.autograd hands a batch of gradients to a backward pass as one that has none
+# (is_grads_batched), by another way than torch.func. No public name tells it. Without
+# this one torch refuses to read them.
+has_memory: Callable[[Tensor], bool] = getattr(
     torch._C, '_has_storage', lambda tensor: True
 )
 
