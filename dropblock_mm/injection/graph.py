@@ -27,12 +27,15 @@ def trace(
         tracer: Of your own, in the place of ``torch.fx.Tracer``.
 
     Returns:
-        GraphModule: In the model's mode. It takes part in ``train()``, ``eval()`` and
-        the schedule as a model does, and its state_dict has the model's keys.
+        GraphModule: Each module of it is in the mode that it has in the model. It takes
+        part in ``train()``, ``eval()`` and the schedule as a model does, and its
+        state_dict has the model's keys. But its ``train()`` is torch's: call that of
+        the model behind it, where this keeps some modules in eval mode, as
+        OpenMMLab's do with ``norm_eval`` and ``frozen_stages``.
 
     Raises:
         ValueError: A site is not in the model, or its block is not called in the
-            graph. The model is unchanged.
+            graph, or torch.fx cannot follow the model. The model is unchanged.
 
     Examples:
         >>> sites = inject_drop_block(          # doctest: +SKIP
@@ -41,16 +44,14 @@ def trace(
         ...     trace(model, sites), qconfig_mapping, example_inputs)
     """
     paths = {id(module): name for name, module in model.named_modules()}
+    modes = {name: module.training for name, module in model.named_modules()}
     layers = [paths.get(id(site.layer)) for site in sites]
     if None in layers:
         raise RefusedValueError(
             f'{sites[layers.index(None)]!r} is not in the model that is to be traced. '
             'Give the model that was injected, and the sites of that.'
         )
-    with warnings.catch_warnings():
-        warnings.filterwarnings('ignore', '.* forward hook, which torch.fx')
-        graph = (tracer or fx.Tracer()).trace(model)
-    traced = fx.GraphModule(model, graph)
+    traced = fx.GraphModule(model, _record(model, tracer or fx.Tracer()))
     # Hooks of one module work in the order of their sites.
     for site, layer in reversed([*zip(sites, map(str, layers), strict=True)]):
         traced.add_submodule(layer, site.layer)
@@ -64,4 +65,21 @@ def trace(
     for site in sites:
         site.undo()
     traced.recompile()
-    return traced.train(model.training)
+    for name, module in traced.named_modules():
+        module.training = modes.get(name, model.training)
+    return traced
+
+
+def _record(model: nn.Module, tracer: fx.Tracer) -> fx.Graph:
+    """Record what a model calls; its hooks warn of themselves elsewhere."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', '.* forward hook, which torch.fx')
+        try:
+            return tracer.trace(model)
+        except fx.proxy.TraceError as error:
+            raise RefusedValueError(
+                f'torch.fx cannot follow {type(model).__name__}: {error}. A condition '
+                "on a tensor is such a thing, as OpenMMLab's blocks have with "
+                'with_cp=True. Build it without, or give a tracer that takes that '
+                'module for a leaf.'
+            ) from error

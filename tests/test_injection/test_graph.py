@@ -117,6 +117,37 @@ def test_what_is_no_node_is_refused_and_nothing_changed():
     assert all(site.layer.seen_units > 0 for site in sites)
 
 
+def test_modules_stay_in_their_modes():
+    """As mmdet's norms do, which are in eval mode while the model is trained."""
+    model, sites = injected()
+    model[1].bn1.eval()
+    model[0].eval()
+    modes = {name: module.training for name, module in model.named_modules()}
+    x = torch.randn(2, 4, 16, 16)
+    expected = steps(model, x)
+    traced = trace(model, sites)
+    assert {name: modes[name] for name, _ in traced.named_modules()} == {
+        name: module.training for name, module in traced.named_modules()
+    }
+    torch.testing.assert_close(steps(traced, x), expected)
+
+
+class AsksATensor(BasicBlock):
+    def forward(self, x):
+        return super().forward(x) if x.requires_grad else x
+
+
+def test_a_condition_on_a_tensor_is_refused_and_nothing_changed():
+    model = nn.Sequential(BasicBlock(4, 8), AsksATensor(8, 8)).train()
+    sites = inject_drop_block(model, [dict(module='0')], keep_prob=0.5, block_size=3)
+    with pytest.raises(ValueError, match=r'cannot follow Sequential: .* with_cp=True'):
+        trace(model, sites)
+    assert all(isinstance(each.layer, ScheduledDrop) for each in sites)
+    assert len([m for m in model.modules() if isinstance(m, ScheduledDrop)]) == len(
+        sites
+    )
+
+
 def test_drop_path_is_a_node_too():
     model = resnet()
     sites = inject(model, TARGETS, layer='DropPath', keep_prob=0.5)
