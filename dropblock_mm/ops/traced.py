@@ -1,8 +1,8 @@
 """DropBlock as compilers see it: one opaque operator and plain tensor arithmetic.
 
-``dropblock_mm::drop_mask`` draws the mask and hides how, so that a graph neither
-breaks on the number of seeds nor recompiles while the rate changes. Applying the
-mask is ordinary arithmetic, which Inductor fuses with the layers around it.
+``dropblock_mm::drop_mask`` draws the mask, in bytes, and hides how, so that a graph
+neither breaks on the number of seeds nor recompiles while the rate changes. Applying
+the mask is ordinary arithmetic, which Inductor fuses with the layers around it.
 
 The operator is a pure function of a key, which torch's own random numbers give.
 Checkpointing and graph transformations know how to treat those, and backward
@@ -93,7 +93,7 @@ class _DrawAndDrop(torch.autograd.Function):
         # On CPUs Inductor lets the channels of maps lie behind each other wherever
         # there is a convolution, and turns a mask that is otherwise byte by byte.
         channels_last = x.dim() == 4 and x.device.type == 'cpu'
-        dropped, mask_kept = torch.ops.dropblock_mm.drop_mask(
+        mask, mask_kept = torch.ops.dropblock_mm.drop_mask(
             gamma, key, mask_shape, block, channels_last
         )
         shared_over = x.shape[1] // mask_shape[1]
@@ -101,13 +101,22 @@ class _DrawAndDrop(torch.autograd.Function):
         ctx.save_for_backward(gamma, key, kept)
         ctx.how = mask_shape, block, channels_last
         ctx.mark_non_differentiable(kept)
-        return dense.apply_mask(x, dropped, kept), kept
+        return dense.apply_mask(x, _is_dropped(mask), kept), kept
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, _: Any) -> tuple[Tensor | None, ...]:
         gamma, key, kept = ctx.saved_tensors
-        dropped = torch.ops.dropblock_mm.drop_mask_again(gamma, key, *ctx.how)
-        return _apply_again(grad, dropped, kept), None, None, None, None
+        mask = torch.ops.dropblock_mm.drop_mask_again(gamma, key, *ctx.how)
+        return _apply_again(grad, _is_dropped(mask), kept), None, None, None, None
+
+
+def _is_dropped(mask: Tensor) -> Tensor:
+    """Return BoolTensor of a mask in bytes.
+
+    On CPUs Inductor reads booleans one by one (torch 2.14.1, ``VecMask::from``), and
+    bytes that become numbers as vectors.
+    """
+    return mask.to(torch.float32) > 0
 
 
 def _apply_again(grad: Tensor, dropped: Tensor, kept: Tensor) -> Tensor:
@@ -130,8 +139,8 @@ def _drop_mask_on_cpu(
     channels_last: bool,
 ) -> tuple[Tensor, Tensor]:
     draw = _draw_on_cpu(gamma, key, shape, block)
-    dropped, kept = sparse.drop_mask(draw, sparse.KEEP, channels_last)
-    return dropped, torch.scalar_tensor(kept, dtype=torch.int64, device='cpu')
+    mask, kept = sparse.drop_mask(draw, sparse.KEEP, channels_last, torch.uint8)
+    return mask, torch.scalar_tensor(kept, dtype=torch.int64, device='cpu')
 
 
 def _drop_mask_again_on_cpu(
@@ -142,7 +151,7 @@ def _drop_mask_again_on_cpu(
     channels_last: bool,
 ) -> Tensor:
     draw = _draw_on_cpu(gamma, key, shape, block)
-    return sparse.drop_mask(draw, sparse.AGAIN, channels_last)[0]
+    return sparse.drop_mask(draw, sparse.AGAIN, channels_last, torch.uint8)[0]
 
 
 def _draw_on_cpu(
@@ -179,7 +188,7 @@ def _drop_mask_again_on_cuda(
     from dropblock_mm.ops.gpu import kernels
 
     mask = kernels.keep_mask(gamma, key, *fused.as_map(shape, block))
-    return ~mask.view(shape)
+    return (~mask.view(shape)).view(torch.uint8)
 
 
 def _drop_mask_on_meta(
@@ -191,7 +200,7 @@ def _drop_mask_on_meta(
 ) -> tuple[Tensor, Tensor]:
     layout = torch.channels_last if channels_last else torch.contiguous_format
     mask = torch.empty(
-        shape, dtype=torch.bool, device=gamma.device, memory_format=layout
+        shape, dtype=torch.uint8, device=gamma.device, memory_format=layout
     )
     return mask, gamma.new_empty((), dtype=torch.int64)
 

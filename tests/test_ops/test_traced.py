@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 from torch._dynamo.testing import CompileCounter
+from torch._inductor.utils import run_and_get_code
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.checkpoint import checkpoint
 
@@ -166,6 +167,19 @@ def test_compiled_graphs_keep_no_mask_for_backward(backend):
     with torch.autograd.graph.saved_tensors_hooks(record, lambda tensor: tensor):
         compiled(x)
     assert 0 < sum(saved) < 0.02 * x.numel() * x.element_size()
+
+
+@needs_compiler
+def test_compiled_loops_read_no_booleans():
+    """Inductor reads them one by one, and the mask is as large as the map."""
+    layer = DropBlock2d(keep_prob=0.7, block_size=3)
+    compiled = torch.compile(lambda x: layer(x * 2), fullgraph=True)
+    x = torch.randn(2, 8, 13, 14, requires_grad=True)
+    _, codes = run_and_get_code(lambda: compiled(x).sum().backward())
+    assert len(codes) == 2
+    for code in codes:
+        assert 'const uint8_t*' in code
+        assert 'bool*' not in code
 
 
 def test_one_graph_for_every_size():

@@ -82,7 +82,10 @@ def drop_drawn(
 
 
 def drop_mask(
-    draw: Draw, use: int = ONCE, channels_last: bool = False
+    draw: Draw,
+    use: int = ONCE,
+    channels_last: bool = False,
+    dtype: torch.dtype = torch.bool,
 ) -> tuple[Tensor, int]:
     """Return the mask of a draw, and the number of units it keeps.
 
@@ -90,12 +93,13 @@ def drop_mask(
         draw: What is dropped.
         use: See :func:`scale_and_clear`.
         channels_last: Let the channels of a map lie behind each other.
+        dtype: ``bool``, or ``uint8`` for bytes of 0 and 1.
 
     Returns:
-        tuple[Tensor, int]: BoolTensor[N, C, *size], True where a unit is dropped,
-        and a count of the mask's units.
+        tuple[Tensor, int]: Tensor[N, C, *size], True where a unit is dropped, and a
+        count of the mask's units.
     """
-    mask, dropped = draw_mask(draw, use, channels_last)
+    mask, dropped = draw_mask(draw, use, channels_last, dtype)
     return mask, draw.geometry.num_units - dropped // draw.geometry.shared_over
 
 
@@ -202,17 +206,18 @@ def scale_and_clear(
 
 
 def draw_mask(
-    draw: Draw, use: int = ONCE, channels_last: bool = False
+    draw: Draw,
+    use: int = ONCE,
+    channels_last: bool = False,
+    dtype: torch.dtype = torch.bool,
 ) -> tuple[Tensor, int]:
     """See :func:`dropblock_mm.ops.cpu.torch_loops.draw_mask`."""
     layout = _CHANNELS_LAST if channels_last else _CONTIGUOUS
     if not in_c:
         mask, dropped = torch_loops.draw_mask(draw)
-        return mask.contiguous(memory_format=layout), dropped
+        return mask.contiguous(memory_format=layout).view(dtype), dropped
     geometry = draw.geometry.of_mask
-    mask = torch.empty(
-        geometry.shape, dtype=torch.bool, device='cpu', memory_format=layout
-    )
+    mask = torch.empty(geometry.shape, dtype=dtype, device='cpu', memory_format=layout)
     dropped = _loops.draw(
         geometry.packed_layout,
         draw.way,

@@ -113,11 +113,12 @@ def test_compilers_are_given_the_same_mask(shared_mask):
     gamma, key = on_device(0.04), on_device(11)
     shape = (2, 1 if shared_mask else 4, 9, 11)
     out, kept = fused.drop_units(x, gamma, key, shape, (3, 3))
-    dropped, mask_kept = traced._drop_mask_on_cuda(gamma, key, [*shape], [3, 3])
-    assert torch.equal(out == 0, dropped.expand_as(x))
+    mask, mask_kept = traced._drop_mask_on_cuda(gamma, key, [*shape], [3, 3])
+    assert mask.dtype == torch.uint8
+    assert torch.equal(out == 0, mask.bool().expand_as(x))
     assert kept == mask_kept * (4 if shared_mask else 1) < x.numel()
     again = traced._drop_mask_again_on_cuda(gamma, key, [*shape], [3, 3])
-    assert torch.equal(again, dropped)
+    assert torch.equal(again, mask)
 
 
 def test_the_cpu_does_not_take_this_path():
