@@ -60,7 +60,7 @@ class _Conv2d(torch.autograd.Function):
 def _for_onednn(x: Tensor, weight: Tensor, dilations: Any) -> Any:
     """Return dilations of the same convolution, with which torch takes oneDNN for it.
 
-    On one thread of a CPU it takes another for kernels of one cell, twice as slow here.
+    On one thread of a CPU it takes a slower one for kernels of one cell.
     They have no neighbours to be dilated from.
     """
     return (2, 2) if weight.shape[2:] == (1, 1) and x.is_cpu else dilations
@@ -116,7 +116,7 @@ def _led_back(
 ) -> Tensor:
     """Return the gradient of what ``part`` is the gradient of the convolution of.
 
-    ``conv2d_input`` does it always. The others give the same in half of its time.
+    ``conv2d_input`` does it always. The others give the same in less time.
     """
     steps, paddings, lengths = zip(*(axis[:3] for axis in axes), strict=True)
     kernel, channels = weight.shape[2:], weight.shape[1] * groups
