@@ -65,15 +65,48 @@ def room_for(x: Tensor, results: int = 2) -> Iterator[None]:
     glibc looks for a hundred bytes more than it hands out aligned, so it cannot give a
     block that was freed to the next tensor of the same size. Results then wander
     through five to seven blocks, and which op finds its own in the cache is a lottery.
+    The free blocks are larger, and blocks of the same size keep them apart: glibc would
+    find smaller ones a place elsewhere. What it cuts off behind a result it keeps from
+    the block, up to seven times (its thread cache); then :func:`strays` are in the way.
     """
-    size = x.numel() * x.element_size()
     blocks = [
-        torch.empty(part, dtype=torch.uint8, device=x.device)
-        for _ in range(results)
-        for part in (size + 4096, 64)
+        torch.empty(
+            x.numel() * x.element_size() + 4096, dtype=torch.uint8, device=x.device
+        )
+        for _ in range(2 * results)
     ]
-    del blocks[::2]  # the small ones keep the free ones apart
+    del blocks[::2]
+    in_the_way = []
+    for _ in range(4):
+        found = strays(x, results)
+        in_the_way += found
+        if not found:
+            break
     yield
+    del in_the_way
+
+
+def strays(x: Tensor, results: int, rounds: int = 32) -> list[Tensor]:
+    """Return blocks to hold so that results like ``x`` stay where they are.
+
+    glibc takes turns among free blocks of one size.
+
+    Args:
+        x: Says the size.
+        results: How many are held at once.
+        rounds: Of allocating and freeing them. The blocks in which they are after half
+            of them are their home; those in which they are later are returned.
+    """
+    found: list[Tensor] = []
+    home: set[int] = set()
+    for number in range(rounds):
+        held = [torch.empty_like(x) for _ in range(results)]
+        if number < rounds // 2:
+            home = {block.data_ptr() for block in held}
+        else:
+            found += [block for block in held if block.data_ptr() not in home]
+        del held
+    return found
 
 
 def forward_backward(op: Op, x: Tensor, grad: Tensor) -> Call:
