@@ -39,7 +39,8 @@ def add_to(section: Section, settings: Settings) -> None:
     for number, case in enumerate(settings.cases):
         formats = formats_of(case)
         calls = {str(found): call_of(found, settings) for found in formats}
-        with room_for(case.tensor(settings.device)):
+        x = case.tensor(settings.device)
+        with room_for(x), room_for(x.half()):  # results come in both sizes
             samples = interleave(calls, settings.repeats, settings.device, rotate=True)
         first = samples[str(case)]
         for found in formats:
