@@ -142,6 +142,7 @@ INLINE void FOR(end_rows)(const Apply *apply) {
 }
 
 #define FETCHED 16 /* lines */
+#define READ 8192  /* units; of more the reading costs more than what it keeps going */
 #define PIECE 4096 /* units; a multiple of 64, for the mask's words */
 
 /* Have the first lines of what is kept next read: what is dropped is not, so that the
@@ -156,15 +157,29 @@ INLINE void FOR(fetch)(const Apply *apply, Int from, Int to) {
 #endif
 }
 
+/* Clear what is dropped, yet read it: the processor goes on reading ahead. Where the cache
+ * has all of it, that costs more than it saves. */
+INLINE void FOR(read_and_clear)(const Apply *apply, const uint64_t *ones, Int from, Int n) {
+    Apply of_run = *apply;
+    of_run.mask = ones;
+    FOR(apply_row)(&of_run, from, from, n, 0, 1);
+}
+
 /* Nothing lies between the planes, and each has one bit: those that follow each other and
  * are kept, or dropped, are one row. */
 INLINE void FOR(apply_whole_planes)(const Apply *apply, Int from, Int to) {
     const Int units = apply->units, step = apply->bits[1];
+    uint64_t ones[READ / 64 + 1];
+    memset(ones, 255, sizeof ones);
     for (Int plane = from / units, unit = from, end; unit < to; unit = end) {
         const Int bit = plane * step;
         const int is_dropped = bit_at(apply->mask, bit);
         while (++plane * units < to && bit_at(apply->mask, plane * step) == is_dropped) {}
         end = plane * units < to ? plane * units : to;
+        if (is_dropped && apply->reads && end - unit <= READ) {
+            FOR(read_and_clear)(apply, ones, unit, end - unit);
+            continue;
+        }
         if (is_dropped) FOR(fetch)(apply, end, to);
         FOR(apply_row)(apply, unit, unit, end - unit, bit, 0);
     }
@@ -253,6 +268,7 @@ static void FOR(apply_channels_last)(void *context, int member, int members) {
 
 #include "unpack.h"
 #undef FETCHED
+#undef READ
 #undef PIECE
 #undef SLAB
 #undef TILES

@@ -55,6 +55,7 @@ typedef struct {
     int divides;
     int is_flat; /* one image, and nothing lies between its planes */
     int streams; /* past the caches */
+    int reads;   /* short runs of what is dropped too */
 } Apply;
 
 #define LINE 64    /* bytes of a cache line */

@@ -175,9 +175,10 @@ static void join(Apply *apply) {
  * to write past them spares reading it first, which is a third of the traffic. */
 static Int streamed = 8 << 20;
 
+static const Int sizes[] = {4, 8, 2, 2}; /* of dtypes */
+
 /* Rows of a few lines would write parts of lines, for each of which memory is read. */
 static int is_streamed(const Apply *apply, Int units, int planes) {
-    static const Int sizes[] = {4, 8, 2, 2};
     const Int size = sizes[apply->dtype], row = planes ? apply->units : apply->channels;
     return units * size >= streamed && (row * size >= 8 * LINE || streamed == 0);
 }
@@ -188,6 +189,7 @@ static void apply_mask(Apply *apply, int threads) {
     if (apply->divides) apply->bits[2] = 0; /* whole planes: no kernel has both */
     if (planes) join(apply);
     apply->streams = is_streamed(apply, units, planes);
+    apply->reads = units * sizes[apply->dtype] >= streamed / 2;
     in_parallel(planes ? variant->apply_planes : variant->apply_channels_last, apply,
                 worth(threads, units));
 }

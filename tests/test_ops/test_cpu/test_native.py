@@ -1,5 +1,6 @@
 """The loops in C against those of tensor operations, and against plain Python."""
 
+import math
 import multiprocessing
 import os
 import re
@@ -197,6 +198,25 @@ def test_rows_of_many_lines_that_begin_anywhere(variants, dtype, first):
                 assert torch.equal(out, expected)
     finally:
         native.stream_from(before)
+
+
+@pytest.mark.parametrize('dtype', DTYPES)
+@pytest.mark.parametrize('divides', [False, True])
+@pytest.mark.parametrize('size', [(1, 1), (5, 13), (90, 91), (91, 91)])
+def test_whole_planes_are_read_or_skipped_alike(
+    variants, streamed, two_threads, dtype, divides, size
+):
+    """Of those that are dropped short runs may be read, whatever numbers they hold."""
+    draw = Draw.of(BlockGeometry((2, 9, *size), size), 0.3, 7)
+    mask, dropped = torch_loops.draw_mask(draw)
+    x = torch.randn(mask.shape).to(dtype).masked_fill(mask, math.nan)
+    expected = torch_loops.apply(x, mask, dropped, 0.7, divides)
+    for variant in variants:
+        native.use_instructions(variant)
+        out, count = sparse.scale_and_clear(x, draw, 0.7, divides)
+        assert count == dropped
+        assert torch.equal(out, expected)
+        assert not out[mask].signbit().any()
 
 
 @pytest.mark.parametrize('channels', [64, 128, 1024, 1100, 2048])
