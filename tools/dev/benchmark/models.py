@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from dropblock_mm import config_path, inject_drop_block, resolve_config
+from dropblock_mm.layers.scheduled_drop import ScheduledDrop
 from tools.dev.benchmark.settings import BLOCK_SIZE, KEEP_PROB, Settings
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ SEGMENTATION = 'digit_scenes/retinaseg_r18_fpn_digit-scenes.py'
 HEAD_BLOCK, HEAD_KEEP_PROB = 16, 0.2  # the paper's best in the head (Table 4)
 FRAGMENT = '_base_/dropblock/resnet_c4c5.py'
 PLAIN, OURS, PLUGIN = 'plain', 'dropblock_mm, 36 sites', "mmdet's plugin, 27 sites"
+PRODUCT, FACTOR = 'x * c, 36 sites', 1.1
 HEAD = 'dropblock_mm in the head'
 POSITIONS = ('after_conv1', 'after_conv2', 'after_conv3')
 
@@ -69,6 +71,18 @@ def training_steps(settings: Settings, image_size: int) -> dict[str, TrainingSte
         name: TrainingStep(model, random_batch(settings, image_size), settings.device)
         for name, model in found.items()
     }
+
+
+def multiplying(step: TrainingStep, device: str) -> TrainingStep:
+    """Return a step whose sites multiply by a constant where those of another drop.
+
+    A pass over each map is the least that anything there takes.
+    """
+    model = copy.deepcopy(step.model)
+    for module in model.modules():
+        if isinstance(module, ScheduledDrop):
+            module.forward = lambda x: x * FACTOR  # type: ignore[method-assign]
+    return TrainingStep(model, step.batch, device)
 
 
 def retinanet(width: int, plugins: list[dict[str, Any]] | None = None) -> BaseModel:
