@@ -231,8 +231,13 @@ def packed_recipe(
 
 def cheaper_way(geometry: BlockGeometry, share: float) -> Way:
     """Return how seeds of a probability are drawn in less time."""
-    is_rare = _RAREST < share < min(geometry.dearest_share, 0.5)
-    return Way.GAPS if is_rare else Way.BITS
+    rarest, dearest = shares_by_gaps(geometry)
+    return Way.GAPS if rarest < share < dearest else Way.BITS
+
+
+def shares_by_gaps(geometry: BlockGeometry) -> tuple[float, float]:
+    """Return between which probabilities a random number for each seed is cheaper."""
+    return _RAREST, min(geometry.dearest_share, 0.5)
 
 
 class Draw(NamedTuple):

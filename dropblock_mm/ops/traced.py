@@ -21,7 +21,7 @@ from torch import Tensor
 
 from dropblock_mm.ops import dense
 from dropblock_mm.ops.calibration import solve_gamma_on_device
-from dropblock_mm.ops.cpu import sparse
+from dropblock_mm.ops.cpu import operators, sparse
 from dropblock_mm.ops.gpu import fused
 from dropblock_mm.ops.plan import BlockGeometry, Draw, Plan, draw_key
 from dropblock_mm.ops.rates import solve_gamma
@@ -218,8 +218,11 @@ def _solve_gamma_on_cuda(
     return solve_gamma_on_device(keep_rate, tuple(block), tuple(size))
 
 
-_LIBRARY.impl('drop_mask', _drop_mask_on_cpu, 'CPU')
-_LIBRARY.impl('drop_mask_again', _drop_mask_again_on_cpu, 'CPU')
+# In C a call takes a fraction of the time, on which a compiled step depends.
+IS_IN_C = operators.give_to_torch('dropblock_mm', ('drop_mask', 'drop_mask_again'))
+if not IS_IN_C:
+    _LIBRARY.impl('drop_mask', _drop_mask_on_cpu, 'CPU')
+    _LIBRARY.impl('drop_mask_again', _drop_mask_again_on_cpu, 'CPU')
 _LIBRARY.impl('drop_mask', _drop_mask_on_cuda, 'CUDA')
 _LIBRARY.impl('drop_mask_again', _drop_mask_again_on_cuda, 'CUDA')
 _LIBRARY.impl('drop_mask', _drop_mask_on_meta, 'Meta')

@@ -285,6 +285,19 @@ static PyObject *drop(PyObject *module, PyObject *args) {
     return mask ? PyLong_FromLongLong(draw.dropped) : PyErr_NoMemory();
 }
 
+/* Write a mask in bytes, and count what it drops; 0 where there is no memory. */
+static int write_mask(Draw *draw, Apply *apply, int channels_last, int use, int threads) {
+    const Int units = apply->images * apply->channels * apply->units;
+    uint64_t *mask = find_mask(draw, use, threads);
+    if (!mask) return 0;
+    apply->mask = mask;
+    in_parallel(channels_last ? variant->unpack_channels_last : variant->unpack, apply,
+                worth(threads, units));
+    draw->dropped *= units / (draw->planes ? draw->planes * draw->units : draw->units);
+    give_memory(mask);
+    return 1;
+}
+
 /* draw(layout, *drawn, out, channels_last, use, threads) -> int */
 static PyObject *draw(PyObject *module, PyObject *args) {
     (void)module;
@@ -300,20 +313,14 @@ static PyObject *draw(PyObject *module, PyObject *args) {
     if (!read_numbers(layout, LAYOUT, asked.layout, asked.bytes)) return NULL;
     read_layout(&draw, &apply, layout, &asked);
     apply.out = AT(char, out);
-    uint64_t *mask;
+    int is_done;
     Py_BEGIN_ALLOW_THREADS
-    mask = find_mask(&draw, use, threads);
-    if (mask) {
-        const Int units = apply.images * apply.channels * apply.units;
-        apply.mask = mask;
-        in_parallel(channels_last ? variant->unpack_channels_last : variant->unpack, &apply,
-                    worth(threads, units));
-        draw.dropped *= units / (draw.planes ? draw.planes * draw.units : draw.units);
-        give_memory(mask);
-    }
+    is_done = write_mask(&draw, &apply, channels_last, use, threads);
     Py_END_ALLOW_THREADS
-    return mask ? PyLong_FromLongLong(draw.dropped) : PyErr_NoMemory();
+    return is_done ? PyLong_FromLongLong(draw.dropped) : PyErr_NoMemory();
 }
+
+#include "operator.h"
 
 /* float_at(address) -> float; of a tensor's one number, which torch's own way takes many
  * times as long to read or to change */
@@ -379,6 +386,7 @@ static PyMethodDef methods[] = {
     {"float_at", float_at, METH_O, NULL},
     {"add_at", add_at, METH_VARARGS, NULL},
     {"stream_from", stream_from, METH_VARARGS, NULL},
+    {"use_torch", use_torch, METH_VARARGS, NULL},
     {"use_threads", use_threads, METH_VARARGS, NULL},
     {"use_variant", use_variant, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},

@@ -33,17 +33,27 @@ def use_torchs_threads() -> bool:
     Returns:
         bool: Whether that has the functions; otherwise one thread does all.
     """
-    folder = Path(torch.__file__).parent / 'lib'
+    library = torchs_library()
+    if library is None:
+        return False
     try:
-        library = ctypes.CDLL(str(folder / 'libtorch_cpu.so'))
         addresses = [
             ctypes.cast(getattr(library, name), ctypes.c_void_p).value
             for name in _RUNTIME
         ]
-    except (OSError, AttributeError):
+    except AttributeError:
         return False
     loops.use_threads(*addresses)
     return True
+
+
+def torchs_library() -> ctypes.CDLL | None:
+    """Return torch's library, which the process has loaded; None by another name."""
+    folder = Path(torch.__file__).parent / 'lib'
+    try:
+        return ctypes.CDLL(str(folder / 'libtorch_cpu.so'))
+    except OSError:
+        return None
 
 
 def use_instructions(variant: int) -> int:
