@@ -111,13 +111,12 @@ class Watched:
     def __call__(self, module: nn.Module, inputs: Any, output: Any) -> Any:
         """Forward hook: keep the maps of the output, and let leaves stand in."""
         self.maps = []
-        if isinstance(output, (tuple, list)):
-            through = [self._stand_in(part) for part in output]
-            return type(output)(through) if self.with_gradient else None
         through = self._stand_in(output)
         return through if self.with_gradient else None
 
     def _stand_in(self, value: Any) -> Any:
+        if isinstance(value, (tuple, list)):  # DPT's has maps with a token each
+            return type(value)(self._stand_in(part) for part in value)
         if not isinstance(value, Tensor):
             return value
         tokens = self.grid.extra(value) is not None

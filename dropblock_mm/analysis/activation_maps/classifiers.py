@@ -76,9 +76,12 @@ def last_layer(trained: TrainedModel, example: Example) -> str:
 
 
 def _logits(model: Any, batch: dict[str, Any]) -> Tensor:
+    """Return what a prediction takes the softmax of, Tensor[1, classes]."""
     out = model(batch['inputs'], mode='tensor')
     if isinstance(out, (tuple, list)):
-        out = out[-1]
+        several = len({getattr(part, 'shape', None) for part in out}) == 1
+        # Conformer has a classifier for its maps and one for its tokens.
+        out = sum(out) if several and len(out) > 1 else out[-1]
     if not isinstance(out, Tensor) or out.dim() != 2:
         raise RefusedValueError(
             f'{type(model).__name__} gives no logits (N, classes), so that no class '

@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
+from mmdet.models.detectors.panoptic_two_stage_segmentor import (
+    TwoStagePanopticSegmentor,
+)
 from mmdet.models.roi_heads.bbox_heads import (
     BBoxHead,
     ConvFCBBoxHead,
@@ -93,7 +96,9 @@ def _short_way_back(model: nn.Module) -> Iterator[None]:
 
 
 def _predicted(model: Any, batch: dict[str, Any]) -> Any:
-    found = getattr(model(**batch, mode='predict')[0], 'pred_instances', None)
+    with _before_fusion(model) as instances:
+        found = getattr(model(**batch, mode='predict')[0], 'pred_instances', None)
+    found = instances[0] if instances else found
     if found is None or any(key not in found for key in ('scores', 'labels', 'bboxes')):
         raise RefusedValueError(
             f'{type(model).__name__} predicts no boxes with classes and scores, so '
@@ -102,6 +107,30 @@ def _predicted(model: Any, batch: dict[str, Any]) -> Any:
     if 'masks' in found and not found.bboxes.any():  # SOLO's, which has masks alone
         found.bboxes = mask2bbox(found.masks).to(found.bboxes)
     return found
+
+
+@contextmanager
+def _before_fusion(model: Any) -> Iterator[list[Any]]:
+    """Around a pass: keep what a panoptic model's detector found, here alone to see.
+
+    Its prediction has an area for each object, without a score.
+    """
+    kept: list[Any] = []
+    if not isinstance(model, TwoStagePanopticSegmentor):
+        yield kept
+        return
+    head = model.panoptic_fusion_head
+    fuse = head.predict
+
+    def keep(instances: list[Any], *args: Any, **kwargs: Any) -> Any:
+        kept.extend(instances)
+        return fuse(instances, *args, **kwargs)
+
+    head.predict = keep
+    try:
+        yield kept
+    finally:
+        del head.predict  # its own, in front of the class's
 
 
 def _instead(model: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -14,14 +15,16 @@ class Grid:
     """The grid of the tokens of one image, as the latest module handed it on.
 
     Patch embeddings and poolings of mmpretrain, mmdet and mmseg return the tokens,
-    Tensor[N, H * W, C], and (H, W).
+    Tensor[N, H * W, C], and (H, W). TNT's cuts its patches out by ``nn.Unfold``.
     """
 
     def __init__(self) -> None:
         self.size = (0, 0)
 
     def __call__(self, module: nn.Module, inputs: Any, output: Any) -> None:
-        """Forward hook: note the size, if the output tells one."""
+        """Forward hook: note the size, if the output or the module tells one."""
+        if isinstance(module, nn.Unfold):
+            self.size = _windows(module, inputs[0])
         if not isinstance(output, tuple) or len(output) != 2:
             return
         tokens, size = output
@@ -53,6 +56,23 @@ def _is_size(value: Any) -> bool:
     return pair and all(isinstance(length, int) for length in value)
 
 
+def _windows(module: nn.Unfold, maps: Tensor) -> tuple[int, int]:
+    """Return how many windows are cut out of Tensor[N, C, H, W], down and across."""
+    sides = []
+    for axis, length in enumerate(maps.shape[2:]):
+        window, step, padding, dilation = (
+            value if isinstance(value, int) else value[axis]
+            for value in (
+                module.kernel_size,
+                module.stride,
+                module.padding,
+                module.dilation,
+            )
+        )
+        sides.append((length + 2 * padding - dilation * (window - 1) - 1) // step + 1)
+    return sides[0], sides[1]
+
+
 def last_attended(backbone: nn.Module) -> str | None:
     """Return the layer in a transformer that its last block attends to.
 
@@ -68,7 +88,22 @@ def last_attended(backbone: nn.Module) -> str | None:
     for name in ('layers', 'encoder'):
         blocks = getattr(backbone, name, None)
         if isinstance(blocks, (nn.ModuleList, nn.Sequential)) and len(blocks):
-            for part, module in blocks[-1].named_children():
-                if isinstance(module, nn.LayerNorm):
-                    return f'{name}.{len(blocks) - 1}.{part}'
+            for path, block in _attending(blocks[-1]):
+                for part, module in block.named_children():
+                    if isinstance(module, nn.LayerNorm):
+                        return f'{name}.{len(blocks) - 1}.{path}{part}'
     return None
+
+
+def _attending(block: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Yield what of a block may attend to the image's tokens, with its path and a dot.
+
+    TNT's has a block of its own for the pixels in a patch, and one for the patches.
+    """
+    within = [
+        (f'{path}.', part)
+        for path, part in block.named_children()
+        if 'attn' in dict(part.named_children())
+    ]
+    yield from within[-1:]
+    yield '', block

@@ -101,7 +101,8 @@ def as_text(sweep: Sweep) -> str:
 
 
 def _note(sweep: Sweep) -> str:
-    others = sum(point != NONE for point in sweep.points)
+    differences = [arm.difference for arm in sweep.arms.values()]
+    others = sum(bool(found and found.values) for found in differences)
     left_out = [
         f'{arm.name}, seed {seed}: {why}'
         for arm in sweep.arms.values()

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from dropblock_mm.analysis.comparison.sweeps import Sweep
 from dropblock_mm.analysis.figures.style import BLUE, GREEN, GREY, ORANGE, RED
@@ -142,6 +143,8 @@ def _label(curve: Point, curves: Sequence[Point]) -> str:
 
 def _finish(panel: Axes, sweep: Sweep, axis: str) -> None:
     panel.set(xlabel=axis, ylabel=sweep.metric)
+    if axis == 'block_size':
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     panel.grid(alpha=0.3)
     panel.spines[['top', 'right']].set_visible(False)
     if panel.get_legend_handles_labels()[0]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import math
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 from matplotlib.figure import Figure
@@ -54,6 +56,12 @@ def training_picture(run: RunFolder) -> InlinePicture | None:
     return InlinePicture(
         'Training', data, 'png', _in_words(run), [_numbers_by_epoch(run)]
     )
+
+
+def _above(curves: Iterable[Sequence[float]]) -> float | None:
+    """Return what leaves room for the dots of the highest curve."""
+    known = [v for values in curves for v in values if math.isfinite(v)]
+    return 1.05 * max(known, default=0) or None
 
 
 def _in_words(run: RunFolder) -> str:
@@ -117,7 +125,8 @@ def compared_picture(runs: list[RunFolder]) -> InlinePicture | None:
             assert run.log is not None
             line = LINES[number // COLOURS % len(LINES)]
             panel.plot(*run.log.series(shared), f'o{line}', label=run.name)
-        panel.set(xlabel='iteration', ylabel=shared, ylim=(0, None))
+        panel.set(xlabel='iteration', ylabel=shared)
+        panel.set_ylim(0, _above(run.values for run in drawn))
         panel.grid(alpha=0.3)
         legend_below(figure, *panel.get_legend_handles_labels(), columns=2)
         data = png(figure)

@@ -14,6 +14,7 @@ from dropblock_mm.errors import MissingPackageError
 from dropblock_mm.version import __version__
 
 TEMPLATE = Path(__file__).with_name('template.html.j2')
+TALL = 1.3  # times its width: at the usual height on paper its images would be tiny
 MIME = {'.png': 'png', '.svg': 'svg+xml', '.gif': 'gif', '.webp': 'webp'}
 
 
@@ -30,6 +31,7 @@ class InlinePicture:
         notes: Sentences.
         command: What made it.
         across: Wider than high, so that a phone shows a part of it at a time.
+        tall: A column of images, which has a page of its own on paper.
     """
 
     title: str
@@ -40,6 +42,7 @@ class InlinePicture:
     notes: list[str] = field(default_factory=list)
     command: str = ''
     across: bool = False
+    tall: bool = False
 
     @property
     def uri(self) -> str:
@@ -56,6 +59,7 @@ def inline(record: FigureRecord, folder: Path) -> InlinePicture:
     # A record may come from anywhere: its picture lies beside it, and nowhere else.
     path = folder / Path(record.picture).name
     mime = MIME.get(path.suffix.lower(), 'png')
+    width, height = _size(path)
     return InlinePicture(
         record.title,
         path.read_bytes(),
@@ -64,13 +68,22 @@ def inline(record: FigureRecord, folder: Path) -> InlinePicture:
         record.tables,
         record.notes,
         record.command,
-        across=mime != 'svg+xml' and _is_across(path),
+        across=width > height,
+        tall=height > TALL * width,
     )
 
 
-def _is_across(path: Path) -> bool:
+def is_across(path: Path) -> bool:
+    """Whether a picture is wider than high, as far as its kind tells."""
+    width, height = _size(path)
+    return width > height
+
+
+def _size(path: Path) -> tuple[int, int]:
+    if path.suffix.lower() == '.svg':
+        return 1, 1
     with Image.open(path) as image:
-        return image.width > image.height
+        return image.size
 
 
 @dataclass

@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from dropblock_mm.analysis.figures.record import NumberTable
-from dropblock_mm.analysis.html_report.page import MIME, InlinePicture, Section
+from dropblock_mm.analysis.html_report.page import (
+    MIME,
+    InlinePicture,
+    Section,
+    is_across,
+)
 from dropblock_mm.analysis.html_report.written_config import part
 
 
@@ -125,6 +130,11 @@ def _add_picture(section: Section, path: Path) -> None:
     for end in ('.png', '.svg'):
         picture = path.with_suffix(end)
         if picture.is_file():
+            try:
+                across = is_across(picture)
+            except OSError:
+                section.missing.append(f'{picture.name} is no picture.')
+                return
             told = ' '.join(section.sentences[:3]) or 'The numbers are in the table.'
             section.pictures.append(
                 InlinePicture(
@@ -132,6 +142,7 @@ def _add_picture(section: Section, path: Path) -> None:
                     picture.read_bytes(),
                     MIME[end],
                     f'{section.title}, drawn. {told}',
+                    across=across,
                 )
             )
             return

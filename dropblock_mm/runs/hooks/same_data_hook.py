@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.runner import Runner, set_random_seed
 from torch import Tensor
 
 from dropblock_mm.registry import HOOKS
 
 SEEN = 'images_seen'  # in the message hub, and so in checkpoints
 _STRIDE = 997  # of what is summed up of a batch; a prime, so that no column repeats
-_State = tuple[Tensor, Any, Any]
+_MODEL = 1  # beside the other words of a seed: what it is for
 
 
 @HOOKS.register_module()
@@ -29,8 +29,9 @@ class SameDataHook(Hook):
     draws from, so that a model with it is shown other crops than one without. Between
     iterations, where images are loaded, this hook sets the CPU's generators of torch,
     NumPy and Python by the seed, the rank and the number of the iteration; before the
-    model computes it gives back the state that the model left. Workers have generators
-    of their own, which MMEngine seeds.
+    model computes it seeds all generators for the model, by the same. So a run that was
+    resumed drops what one drops that nothing interrupted. Workers have generators of
+    their own, which MMEngine seeds.
 
     It also keeps two checksums, of the names of the images in their order and of their
     pixels (one in 997), in the message hub under ``images_seen``. Runs with the same
@@ -42,7 +43,6 @@ class SameDataHook(Hook):
     priority = 'LOWEST'
 
     def __init__(self) -> None:
-        self._model_state: _State | None = None
         self._seed = 0
 
     def before_train(self, runner: Runner) -> None:
@@ -56,13 +56,13 @@ class SameDataHook(Hook):
         hub.update_info(SEEN, self.seen)
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Leave the model's random numbers for those of the images."""
-        self._leave_model(runner.iter)
+        """Set the random numbers of the first images."""
+        self._seed_images(runner.iter)
 
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None
     ) -> None:
-        """Sum up the batch, and go back to the model's random numbers."""
+        """Sum up the batch, and set the model's random numbers."""
         self.seen['iterations'] += 1
         for name in image_names(data_batch):
             self.seen['images'] = zlib.crc32(name.encode(), self.seen['images'])
@@ -70,46 +70,26 @@ class SameDataHook(Hook):
             sample = tensor.detach().flatten()[::_STRIDE].cpu().contiguous()
             content = sample.view(torch.uint8).numpy().tobytes()
             self.seen['pixels'] = zlib.crc32(content, self.seen['pixels'])
-        if self._model_state is not None:
-            _set_state(self._model_state)
-            self._model_state = None
+        # MMEngine's seed holds the rank where ranks are to drop apart.
+        set_random_seed(_seed_of(self._seed, 0, runner.iter, _MODEL))
 
     def after_train_iter(self, runner: Runner, *args: Any, **kwargs: Any) -> None:
-        """Leave the model's random numbers for those of the next images."""
-        self._leave_model(runner.iter + 1)
+        """Set the random numbers of the next images."""
+        self._seed_images(runner.iter + 1)
 
     def after_val_epoch(self, runner: Runner, metrics: Any = None) -> None:
         """Set the random numbers of the next images anew: validation may draw."""
-        if self._model_state is not None:
-            self._seed_images(runner.iter)
-
-    def after_train(self, runner: Runner) -> None:
-        """Go back to the model's random numbers."""
-        if self._model_state is not None:
-            _set_state(self._model_state)
-            self._model_state = None
-
-    def _leave_model(self, iteration: int) -> None:
-        if self._model_state is None:
-            self._model_state = _state()
-        self._seed_images(iteration)
+        self._seed_images(runner.iter)
 
     def _seed_images(self, iteration: int) -> None:
-        words = (self._seed, get_rank(), iteration)
-        seed = int(np.random.SeedSequence(words).generate_state(1)[0])
+        seed = _seed_of(self._seed, get_rank(), iteration)
         torch.default_generator.manual_seed(seed)
         np.random.seed(seed)
         random.seed(seed)
 
 
-def _state() -> _State:
-    return torch.get_rng_state(), np.random.get_state(), random.getstate()
-
-
-def _set_state(state: _State) -> None:
-    torch.set_rng_state(state[0])
-    np.random.set_state(state[1])
-    random.setstate(state[2])
+def _seed_of(*words: int) -> int:
+    return int(np.random.SeedSequence(words).generate_state(1)[0])
 
 
 def image_names(batch: Any) -> Iterator[str]:

@@ -8,7 +8,7 @@ from torch import nn
 from torch.autograd import graph
 from torch.nn import functional
 
-from dropblock_mm.analysis.activation_maps import cells
+from dropblock_mm.analysis.activation_maps import convolutions
 from dropblock_mm.analysis.activation_maps.cells import WhereItCounts, on_grid
 
 
@@ -21,12 +21,13 @@ from dropblock_mm.analysis.activation_maps.cells import WhereItCounts, on_grid
     kernel=st.sampled_from([(2, 3), (1, 1), (3, 3)]),
     images=st.sampled_from([1, 2]),
     few=st.sampled_from([0, 64]),
+    many=st.sampled_from([0, 1000]),
     seed=st.integers(0, 99),
     step=st.sampled_from([0, 1, 2, 4]),
 )
 @settings(deadline=None, max_examples=300)
 def test_a_convolution_is_torchs(
-    size, stride, padding, dilation, groups, kernel, images, few, seed, step
+    size, stride, padding, dilation, groups, kernel, images, few, many, seed, step
 ):
     outputs = 4 if groups == 4 else 6
     conv = nn.Conv2d(4, outputs, kernel, stride, padding, dilation, groups)
@@ -43,14 +44,15 @@ def test_a_convolution_is_torchs(
         top, left = (int(torch.randint(n, (), generator=draw)) for n in slow.shape[2:])
         box = grad[:, :, top::step, left::step]
         box[:] = torch.randn(box.shape, generator=draw)
-    with WhereItCounts():
+    with WhereItCounts(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(convolutions, '_MANY', many)
         found = conv(x)
-    assert type(found.grad_fn).__name__ == '_Conv2dBackward'
+    assert type(found.grad_fn).__name__ == 'Conv2dWhereItCountsBackward'
     assert torch.allclose(found, slow, atol=1e-6)
     expected = torch.autograd.grad(slow, x, grad)[0]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cells, '_FEW', few)
-        patch.setattr(cells, '_AT_ONCE', 3)
+        patch.setattr(convolutions, '_FEW', few)
+        patch.setattr(convolutions, '_AT_ONCE', 3)
         (short,) = torch.autograd.grad(found, x, grad, allow_unused=True)
     if not step:
         assert short is None
@@ -64,13 +66,13 @@ def test_only_the_cells_that_count_are_multiplied(monkeypatch):
     x = torch.randn(1, 3, 20, 20, requires_grad=True)
     grad, seen = torch.zeros(1, 2, 20, 20), []
     grad[:, :, 4:13:4, 2:9:2] = 1
-    led_back = cells._led_back
+    led_back = convolutions._led_back
 
     def note(part, *how):
         seen.append(tuple(part.shape))
         return led_back(part, *how)
 
-    monkeypatch.setattr(cells, '_led_back', note)
+    monkeypatch.setattr(convolutions, '_led_back', note)
     with WhereItCounts():
         torch.autograd.grad(conv(x), x, grad)
     assert seen == [(1, 2, 3, 4)]
@@ -125,6 +127,40 @@ def test_other_convolutions_are_left_alone(more):
         out.sum().backward()
         assert conv.weight.grad.any()
         conv.weight.grad = None
+
+
+@pytest.mark.parametrize('align_corners', [False, True])
+@pytest.mark.parametrize('size', [(7, 11), (2, 3), 9])
+def test_a_low_map_is_resized_as_torch_does(size, align_corners):
+    x = torch.randn(2, 4, 3, 5, requires_grad=True)
+    slow = functional.interpolate(x, size, mode='bilinear', align_corners=align_corners)
+    with WhereItCounts():
+        found = functional.interpolate(x, size, None, 'bilinear', align_corners)
+    assert 'Upsample' in type(slow.grad_fn).__name__
+    assert 'Upsample' not in type(found.grad_fn).__name__
+    assert torch.allclose(found, slow, atol=1e-6)
+    grad = torch.randn_like(slow)
+    short, expected = (torch.autograd.grad(out, x, grad)[0] for out in (found, slow))
+    assert torch.allclose(short, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    'how',
+    [
+        {'size': (7, 9), 'mode': 'nearest'},
+        {'size': (7, 9), 'mode': 'bicubic'},
+        {'scale_factor': 2.5, 'mode': 'bilinear'},
+        {'size': (2, 3), 'mode': 'bilinear', 'antialias': True},
+        {'size': (80, 80), 'mode': 'bilinear'},
+    ],
+)
+def test_other_ways_to_resize_are_left_alone(how):
+    height = 60 if how.get('size') == (80, 80) else 3
+    x = torch.randn(1, 2, height, 20, requires_grad=True)
+    with WhereItCounts():
+        found = functional.interpolate(x, **how)
+    assert 'Upsample' in type(found.grad_fn).__name__
+    assert torch.equal(found, functional.interpolate(x, **how))
 
 
 def test_shares_move_to_a_grid():

@@ -57,6 +57,21 @@ def test_failures_are_kept_apart(sweep, result):
     assert not gather([*results, interrupted], POINTS, None).failed
 
 
+def test_the_note_counts_what_was_compared(sweep):
+    assert f'{len(POINTS) - 1} points were compared' in as_text(sweep()[0])
+    others = [point for point in POINTS if point != NONE]
+    missing = {(point, seed) for point in others[2:] for seed in (0, 1)}
+    assert '2 points were compared' in as_text(sweep(missing=missing)[0])
+
+
+def test_blocks_have_whole_sizes(sweep):
+    panel = draw_sweep(sweep()[0])['block_size'].axes[0]
+    missing = {(p, seed) for p in POINTS if p.block_size == 1 for seed in (0, 1)}
+    lone = draw_sweep(sweep(missing=missing)[0])['block_size'].axes[0]
+    for axes in (panel, lone):
+        assert all(float(tick).is_integer() for tick in axes.get_xticks())
+
+
 def test_curves_over_keep_prob_end_at_the_plain_model(sweep):
     panel = draw_sweep(sweep()[0])['keep_prob'].axes[0]
     curves = [container.lines[0] for container in panel.containers]

@@ -67,14 +67,21 @@ class Reader(html.parser.HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.addresses, self.pictures, self.tags, self.words = [], [], [], []
+        self.attributes = []
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
         found = dict(attributes)
         self.tags.append(tag)
+        self.attributes.append(found)
         self.addresses += [found[k] for k in ('src', 'href') if k in found]
         if tag == 'img':
             self.pictures.append(found)
+
+    def tags_of(self, kind):
+        """Return the attributes of each tag of a kind."""
+        both = zip(self.tags, self.attributes, strict=True)
+        return [found for tag, found in both if tag == kind]
 
     def handle_data(self, data):
         self.words.append(data)

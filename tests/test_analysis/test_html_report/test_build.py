@@ -12,6 +12,7 @@ from dropblock_mm.analysis.figures.record import (
     NumberTable,
     write_record,
 )
+from dropblock_mm.analysis.html_report import curves
 from dropblock_mm.analysis.html_report.build import build_page, count_runs
 from dropblock_mm.analysis.html_report.page import render
 from dropblock_mm.errors import RefusedFileError
@@ -209,6 +210,50 @@ def test_pictures_of_a_run_are_taken_in_with_their_numbers(run_folder, picture, 
     found = read(render(page_of(run)))
     assert [p['alt'] for p in found.pictures][1:] == ['Masks keep 0.9']
     assert all(p['src'].startswith('data:image/') for p in found.pictures)
+
+
+@pytest.mark.parametrize(
+    ('size', 'shape'), [((2, 1), 'wide across'), ((1, 2), 'tall'), ((1, 1.1), None)]
+)
+def test_a_picture_has_room_by_its_shape(tmp_path, picture, read, size, shape):
+    record = picture(tmp_path / 'figures')
+    Figure(figsize=size).savefig(record.with_name('masks.png'))
+    found = read(render(page_of(tmp_path / 'figures'))).tags_of('div')
+    shapes = [div.get('class') for div in found]
+    assert [s for s in shapes if s in ('wide across', 'tall')] == [shape] * bool(shape)
+
+
+def test_a_dot_at_the_top_is_not_cut(run_folder, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(curves, 'png', lambda figure: drawn.append(figure) or b'PNG')
+    monkeypatch.setattr(curves, 'training_picture', lambda run: None)
+    page_of(run_folder('one'), run_folder('other'))
+    panel = drawn[-1].axes[0]
+    assert panel.get_ylim() == pytest.approx((0, 1.05 * 0.6))
+
+
+def test_a_table_of_long_lines_is_read_in_cards_on_a_phone(tmp_path, read):
+    long = {f'pascal_voc/AP{at}': 70.0 for at in range(50, 95, 5)}
+    runs = [{'arm': 'none', 'seed': 0, 'state': 'finished', 'metrics': long}]
+    (tmp_path / 'compare.json').write_text(json.dumps(COMPARISON | {'runs': runs}))
+    assert len(section_of(tmp_path).tables[1].headings) == 4
+    tables = read(render(page_of(tmp_path))).tags_of('table')
+    assert [table.get('class') for table in tables] == ['cards', 'cards']
+    (tmp_path / 'compare.json').write_text(json.dumps(COMPARISON))
+    tables = read(render(page_of(tmp_path))).tags_of('table')
+    assert [table.get('class') for table in tables] == ['cards', None]
+
+
+def test_the_figure_of_a_series_is_wide_or_no_picture(tmp_path, read):
+    (tmp_path / 'compare.json').write_text(json.dumps(COMPARISON))
+    picture = tmp_path / 'compare.png'
+    Figure(figsize=(3, 1)).savefig(picture)
+    classes = [d.get('class') for d in read(render(page_of(tmp_path))).tags_of('div')]
+    assert 'wide across' in classes
+    picture.write_bytes(picture.read_bytes()[:20])  # half written
+    section = section_of(tmp_path)
+    assert section.pictures == []
+    assert 'compare.png is no picture.' in section.missing
 
 
 def test_a_folder_of_pictures_is_a_section(tmp_path, picture):

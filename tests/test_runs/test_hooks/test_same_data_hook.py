@@ -74,20 +74,21 @@ def test_models_that_draw_more_see_the_same_images(train):
     assert drawing == plain
     assert other == sums
     assert sums['iterations'] == 8
-    assert len(set(drawn)) == 24, 'the model goes on in its own random numbers'
+    assert len(set(drawn)) == 24, 'the model has random numbers of its own'
     bare, _, _ = train('c', 0, hook=False)
     drawing, _, _ = train('d', 3, hook=False)
     assert bare != drawing, 'without the hook they do not'
 
 
-def test_a_resumed_run_sees_the_rest_of_the_same_images(train, tmp_path, load_tool):
+def test_a_resumed_run_sees_and_drops_what_a_whole_one_does(train, tmp_path, load_tool):
     keep_loading_safe()  # which load_tool undoes
-    whole, _, sums = train('a', 1)
-    half, _, _ = train('b', 1, train_cfg=dict(by_epoch=True, max_epochs=1))
-    rest, _, resumed = train(
+    whole, drawn, sums = train('a', 1)
+    half, begun, _ = train('b', 1, train_cfg=dict(by_epoch=True, max_epochs=1))
+    rest, drawn_on, resumed = train(
         'b2', 1, load_from=str(tmp_path / 'b' / 'epoch_1.pth'), resume=True
     )
     assert half + rest == whole
+    assert begun + drawn_on == drawn
     assert resumed == {**sums, 'resumed': True}
 
 
