@@ -73,14 +73,20 @@ def read(files: Sequence[str], score_thr: float) -> Evaluated:
     if len(files) == 3:
         return of_annotations(paths[0], paths[1], results, score_thr)
 
+    from mmengine.config import Config
     from mmengine.registry import DATASETS, init_default_scope
 
     from dropblock_mm import runs
+    from dropblock_mm.data_checks.quick import check_data
 
     cfg = runs.load_config(files[0])
     runs.require(cfg, 'test_dataloader')
     runs.prepare_library(cfg)
-    init_default_scope(cfg.get('default_scope') or runs.library_of(cfg))
+    scope = cfg.get('default_scope') or runs.library_of(cfg)
+    # Nothing is evaluated, so the model and the metrics may be what they are.
+    data = {'default_scope': scope, 'test_dataloader': cfg.test_dataloader}
+    check_data(Config(data), ['test'])
+    init_default_scope(scope)
     return of_dataset(DATASETS.build(cfg.test_dataloader.dataset), results, score_thr)
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from dropblock_mm.data_checks.class_weights import weight_problems
 from dropblock_mm.data_checks.classifiers import classifier_problems
 from dropblock_mm.data_checks.entries import DataSetEntry, Inventory
 from dropblock_mm.data_checks.layouts import Look, layout_of
@@ -40,6 +41,8 @@ def disagreements(found: Inventory, looks: Sequence[Look], limit: int) -> Iterat
                 "no masks, and evaluation ends there. Take 'segm' out."
             )
     yield from _head_flaws(found.model)
+    if any(entry.loop == 'train' for entry in found.data_sets):
+        yield from weight_problems(found.model)
     heads = dict(_heads(found.model))
     for entry, look in seen:
         yield from class_count_problems(heads, entry, entry.classes or look.labels)

@@ -90,7 +90,8 @@ def _parts(text: str) -> Iterator[str]:
 
 
 def _said(error: BaseException, step: traceback.FrameSummary) -> str:
-    text = str(error.args[0]) if error.args else ''
+    # Messages that go on in a second line of code have its indentation in them.
+    text = ' '.join(str(error.args[0]).split()) if error.args else ''
     if text:
         return text.rstrip('.')
     condition = _shown(step).removeprefix('assert').strip()

@@ -156,8 +156,14 @@ def _by_a_class(
     name, said_by_it = refused
     keys = [key.rstrip('.') or 'the config' for key, p in typed if type_name(p) == name]
     keys = keys or [_IMPLIED[name]]
+    where = ' or '.join(keys[:3])
+    if 'not installed' in said_by_it:
+        return RefusedValueError(
+            f'{name}, which {where} names, lacks a package: {said_by_it}. Install it '
+            'in the environment of this Python, or name another class.'
+        )
     return RefusedValueError(
-        f'{name} refuses what it is given in {" or ".join(keys[:3])}: {said_by_it}. '
+        f'{name} refuses what it is given in {where}: {said_by_it}. '
         'Change or take out the argument that this is about.'
     )
 

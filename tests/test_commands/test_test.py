@@ -165,6 +165,32 @@ def test_tta_of_a_segmentor_needs_its_config(load_tool):
         load_tool('test').augment_test_images(cfg)
 
 
+def segmentor_with(head):
+    tta = dict(tta_model=dict(type='mmseg.SegTTAModel'), tta_pipeline=[])
+    model, data = dict(type='A', decode_head=head), dict(dataset=dict(pipeline=[]))
+    return Config(dict(default_scope='mmseg', model=model, test_dataloader=data, **tta))
+
+
+@pytest.mark.parametrize(
+    ('head', 'key'),
+    [
+        (dict(num_classes=1), 'decode_head.num_classes'),
+        (dict(num_classes=2, out_channels=1), 'decode_head.out_channels'),
+        ([dict(num_classes=2), dict(num_classes=1)], 'decode_head.1.num_classes'),
+    ],
+)
+def test_tta_of_one_channel_is_refused(load_tool, head, key):
+    with pytest.raises(ValueError, match=f'--tta with model.{key}=1: .* Leave --tta'):
+        load_tool('test').augment_test_images(segmentor_with(head))
+
+
+def test_tta_of_several_channels(load_tool):
+    for head in (dict(num_classes=2), [dict(num_classes=1), dict(num_classes=21)]):
+        cfg = segmentor_with(head)
+        load_tool('test').augment_test_images(cfg)
+        assert cfg.model.module.decode_head == head
+
+
 def test_classwise(load_tool):
     tool = load_tool('test')
     for evaluator in (

@@ -80,3 +80,34 @@ def test_evaluators_know_the_images(tmp_path, ids, missing):
     said = problems(cfg, 'val')
     assert len(said) == bool(missing)
     assert all(f'{missing} images of val_dataloader' in text for text in said)
+
+
+def weighted(weights, **head):
+    losses = [
+        dict(type='CrossEntropyLoss', class_weight=weights),
+        dict(type='DiceLoss'),
+    ]
+    return dict(decode_head=dict(num_classes=4, loss_decode=losses) | head)
+
+
+@pytest.mark.parametrize('weights', [None, [1.0] * 4, [1.0] * 5, 1.0, 'weights.npy'])
+def test_weights_of_all_classes_are_right(weights):
+    assert problems(config(weighted(weights)), 'train') == []
+
+
+@pytest.mark.parametrize('weights', [[], [1.0] * 3, (1.0,) * 19])
+def test_weights_of_other_classes_are_refused_before_training(weights):
+    (told,) = problems(config(weighted(weights)), 'train')
+    key = 'model.decode_head.loss_decode.0.class_weight'
+    assert told.startswith(
+        f'{key} has {len(weights)} weights: model.decode_head.num_cl'
+    )
+
+
+def test_weights_do_not_matter_where_nothing_is_trained():
+    assert problems(config(weighted([1.0])), 'val') == []
+
+
+def test_weights_are_those_of_the_outputs():
+    model = weighted([1.0, 2.0], num_classes=4, out_channels=2)
+    assert problems(config(model), 'train') == []

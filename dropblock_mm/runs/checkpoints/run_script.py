@@ -39,5 +39,17 @@ def run_script(argv: Sequence[str]) -> None:
     runpy.run_path(argv[0], run_name='__main__')
 
 
+def main() -> None:
+    """Run the script that the command line names; --help tells how to call it."""
+    from dropblock_mm.runs.messages import one_message
+
+    argv = sys.argv[1:]
+    if argv[:1] in (['-h'], ['--help']):
+        print(__doc__)
+        return
+    with one_message():
+        run_script(argv)
+
+
 if __name__ == '__main__':
-    run_script(sys.argv[1:])
+    main()

@@ -9,7 +9,7 @@ import torch
 from mmengine.logging import HistoryBuffer
 
 from dropblock_mm.errors import RefusedFileError
-from dropblock_mm.runs.checkpoints.run_script import run_script
+from dropblock_mm.runs.checkpoints.run_script import main, run_script
 
 SCRIPT = """
 import sys
@@ -64,3 +64,16 @@ def test_it_refuses_what_runs_code(script, tmp_path):
 def test_a_script_that_is_not_there_is_named(argv):
     with pytest.raises(RefusedFileError, match=r'is no file\. Give the script'):
         run_script(argv)
+
+
+def test_it_ends_in_one_message_without_a_script(monkeypatch, capsys):
+    monkeypatch.setattr('sys.argv', ['run_script'])
+    with pytest.raises(SystemExit, match='2'):
+        main()
+    assert capsys.readouterr().err.startswith("error: '' is no file. Give the script")
+
+
+def test_it_tells_its_usage(monkeypatch, capsys):
+    monkeypatch.setattr('sys.argv', ['run_script', '--help'])
+    main()
+    assert 'run_script SCRIPT.py ARGUMENTS' in capsys.readouterr().out
