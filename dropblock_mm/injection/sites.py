@@ -89,10 +89,11 @@ def inject_targets(model: nn.Module, targets: Sequence[Target]) -> Sites:
     """Do :func:`~dropblock_mm.inject` for targets that are checked already."""
     planned = [plan for target in targets for plan in _plan(model, target)]
     _check_no_site_twice(planned)
+    copies: list[str] = []
     if any(hasattr(part, 'update_parameters') for part in model.modules()):
         found = [(plan.module, plan.place) for plan in planned]
         refuse_half_of_a_pair(model, found, targets[0].key)
-    copies = paths_of_copies(model)
+        copies = paths_of_copies(model)
     return Sites(plan.carry_out(is_beneath(plan.module, copies)) for plan in planned)
 
 
