@@ -12,7 +12,6 @@ Examples::
 from __future__ import annotations
 
 import argparse
-import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -93,6 +92,8 @@ def make_config(args: argparse.Namespace) -> Config:
     if args.show or args.show_dir:
         paint_predictions(cfg, args)
     if args.tta:
+        from dropblock_mm.runs.mirrored_tests import augment_test_images
+
         augment_test_images(cfg)
     if args.out:
         check_out(cfg, args.out)
@@ -129,51 +130,6 @@ def paint_predictions(cfg: Config, args: argparse.Namespace) -> None:
         cfg.visualizer.save_dir = args.show_dir
     elif args.show_dir:
         hook.test_out_dir = args.show_dir
-
-
-def augment_test_images(cfg: Config) -> None:
-    """Wrap the model and its test data for test-time augmentation.
-
-    Raises:
-        RefusedValueError: The config does not say how; mmdet's default serves
-            detectors.
-    """
-    from mmengine.config import ConfigDict
-
-    from dropblock_mm.runs import library_of
-    from dropblock_mm.runs.nested_datasets import innermost
-
-    missing = [key for key in ('tta_model', 'tta_pipeline') if key not in cfg]
-    if missing and library_of(cfg) != 'mmdet':
-        raise RefusedValueError(
-            f'--tta needs {" and ".join(missing)}, which the config does not set. '
-            'Add them, or leave --tta out.'
-        )
-    scope = '' if cfg.get('default_scope') else 'mmdet.'
-    tta_model = cfg.get('tta_model') or flip_model(scope)
-    for dataset in innermost(cfg.test_dataloader):
-        dataset.pipeline = cfg.get('tta_pipeline') or flip_pipeline(
-            dataset.pipeline, scope
-        )
-    cfg.model = ConfigDict(**tta_model, module=cfg.model)
-
-
-def flip_model(scope: str = '') -> dict:
-    """Merge the boxes of an image and its mirror image, as mmdet by default."""
-    nms = {'type': 'nms', 'iou_threshold': 0.5}
-    return {'type': f'{scope}DetTTAModel', 'tta_cfg': {'nms': nms, 'max_per_img': 100}}
-
-
-def flip_pipeline(pipeline: list, scope: str = '') -> list:
-    """End the test pipeline twice, mirrored and not, as mmdet by default."""
-    keys = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')
-    flips = [{'type': f'{scope}RandomFlip', 'prob': prob} for prob in (1.0, 0.0)]
-    pack = {
-        'type': f'{scope}PackDetInputs',
-        'meta_keys': (*keys, 'flip', 'flip_direction'),
-    }
-    augment = {'type': 'TestTimeAug', 'transforms': [flips, [pack]]}
-    return [*copy.deepcopy(pipeline[:-1]), augment]
 
 
 def check_out(cfg: Config, out: str) -> None:

@@ -143,28 +143,6 @@ def test_show_without_the_hook(load_tool):
         tool.paint_predictions(Config({}), tool.parse_args(['c.py', 'a.pth', '--show']))
 
 
-def test_tta_of_a_detector(load_tool):
-    inner = dict(pipeline=[dict(type='Load'), dict(type='PackDetInputs')])
-    cfg = Config(
-        dict(
-            default_scope='mmdet',
-            model=dict(type='Detector'),
-            test_dataloader=dict(dataset=dict(dataset=inner)),
-        )
-    )
-    load_tool('test').augment_test_images(cfg)
-    assert cfg.model.type == 'DetTTAModel'
-    assert cfg.model.module == dict(type='Detector')
-    pipeline = cfg.test_dataloader.dataset.dataset.pipeline
-    assert [step.type for step in pipeline] == ['Load', 'TestTimeAug']
-
-
-def test_tta_of_a_segmentor_needs_its_config(load_tool):
-    cfg = Config(dict(default_scope='mmseg', tta_model=dict(type='SegTTAModel')))
-    with pytest.raises(ValueError, match='--tta needs tta_pipeline'):
-        load_tool('test').augment_test_images(cfg)
-
-
 def test_classwise(load_tool):
     tool = load_tool('test')
     for evaluator in (
