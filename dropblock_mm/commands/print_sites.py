@@ -98,7 +98,8 @@ def _branch(branches: dict[str, Tree], path: str) -> Tree:
 
 def site_lines(row: SiteRow, size: tuple[int, int]) -> list[str]:
     """Describe a site, in a line for each size of its maps."""
-    end = '  [dim]frozen[/]' if row.frozen else ''
+    state = 'averaged' if row.averaged else 'frozen' if row.frozen else ''
+    end = f'  [dim]{state}[/]' if state else ''
     if row.input_size not in (None, size):
         end += '  [dim]small images[/]'
     if not row.maps:

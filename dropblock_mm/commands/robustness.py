@@ -32,7 +32,7 @@ from dropblock_mm.commands.interrupted import interruptible
 from dropblock_mm.programs import typed
 
 if TYPE_CHECKING:
-    from dropblock_mm.analysis.robustness import Grid, Point
+    from dropblock_mm.analysis.robustness_points import Grid, Point
 
 
 UNIT = 'percent'  # a file of another unit is not gone on with
@@ -90,13 +90,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
 
     from dropblock_mm.analysis.figures.record import check_picture_name, known_numbers
-    from dropblock_mm.analysis.robustness import (
+    from dropblock_mm.analysis.robustness import evaluate_points, targets_of
+    from dropblock_mm.analysis.robustness_points import (
         Grid,
         check_grid,
         check_same_metric,
-        evaluate_points,
         known_points,
-        targets_of,
     )
     from dropblock_mm.analysis.trained.asked import models_asked
     from dropblock_mm.analysis.trained.models import (
@@ -159,7 +158,7 @@ def write(
     """Write down what is known by now."""
     from dropblock_mm.analysis.figures.record import write_record
     from dropblock_mm.analysis.figures.robustness import robustness_record
-    from dropblock_mm.analysis.robustness import as_numbers, curves_of
+    from dropblock_mm.analysis.robustness_points import as_numbers, curves_of
 
     curves = curves_of(wanted(points, grid), grid)
     notes = ['Batch normalisation in eval mode; bars of one standard deviation.']
@@ -174,7 +173,7 @@ def draw(out: Path, points: Sequence[Point], grid: Grid) -> None:
     """Draw the curves, and print them."""
     from dropblock_mm.analysis.figures.robustness import draw_robustness
     from dropblock_mm.analysis.figures.style import house_style, save_picture
-    from dropblock_mm.analysis.robustness import curves_of
+    from dropblock_mm.analysis.robustness_points import curves_of
 
     curves = curves_of(wanted(points, grid), grid)
     with house_style():

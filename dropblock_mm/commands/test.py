@@ -22,7 +22,6 @@ from dropblock_mm.commands.arguments import (
     parse,
 )
 from dropblock_mm.commands.interrupted import interruptible
-from dropblock_mm.commands.test_time_views import augment_test_images
 from dropblock_mm.errors import RefusedValueError
 
 if TYPE_CHECKING:
@@ -75,6 +74,7 @@ def make_config(args: argparse.Namespace) -> Config:
     from dropblock_mm.data_checks.quick import check_data
     from dropblock_mm.runs.checkpoints.config_weights import check_checkpoints
     from dropblock_mm.runs.folders import folder_of_run, refuse_folder
+    from dropblock_mm.runs.padded_batches import check_padding
 
     cfg = runs.load_config(args.config, args.cfg_options)
     cfg.launcher = args.launcher
@@ -86,11 +86,14 @@ def make_config(args: argparse.Namespace) -> Config:
     refuse_folder(cfg, 'CHECKPOINT')
     check_checkpoints(cfg, 'CHECKPOINT')
     runs.require(cfg, 'model', 'test_dataloader', 'test_cfg', 'test_evaluator')
+    check_padding(cfg, trains=False)
     runs.prepare_library(cfg)
     check_data(cfg, LOOPS)
     if args.show or args.show_dir:
         paint_predictions(cfg, args)
     if args.tta:
+        from dropblock_mm.runs.mirrored_tests import augment_test_images
+
         augment_test_images(cfg)
     if args.out:
         check_out(cfg, args.out)

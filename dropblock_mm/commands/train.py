@@ -95,6 +95,7 @@ def make_config(args: argparse.Namespace) -> Config:
         say_where_training_begins,
         warn,
     )
+    from dropblock_mm.runs.padded_batches import check_padding
     from dropblock_mm.runs.replaced_hooks import replaced_hooks
 
     cfg = runs.load_config(args.config, args.cfg_options, with_fragment(args.dropblock))
@@ -113,6 +114,7 @@ def make_config(args: argparse.Namespace) -> Config:
     check_checkpoints(cfg, '--resume' if args.resume else 'load_from')
     runs.require(cfg, 'model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
     check_counting(cfg)
+    check_padding(cfg, trains=True)
     runs.prepare_library(cfg)
     check_data(cfg, LOOPS)
     check_sources_of_weights(cfg)

@@ -1,7 +1,6 @@
 """Reads a config once: its data sets, metrics and heads, with every path resolved.
 
-Paths are joined as mmengine's ``BaseDataset`` joins them, and with mmpretrain's
-additions. What comes later looks at the files and asks the config nothing.
+What comes later looks at the files and asks the config nothing.
 """
 
 from __future__ import annotations
@@ -13,27 +12,25 @@ from dataclasses import replace
 from typing import Any
 
 from mmengine.registry import DATASETS
-from mmengine.utils import is_abs
 
 from dropblock_mm.data_checks.data_settings import wrapper_flaws
-from dropblock_mm.data_checks.entries import (
-    DataPath,
-    DataSetEntry,
-    Inventory,
-    MetricEntry,
-    is_remote,
-)
+from dropblock_mm.data_checks.entries import DataSetEntry, Inventory, MetricEntry
 from dropblock_mm.data_checks.evaluators import (
     evaluator_flaws,
     has_one_each,
     ignored_by_metric,
     metrics_of,
 )
+from dropblock_mm.data_checks.resolved_paths import (
+    as_mmpretrain,
+    folders_of,
+    is_local,
+    made_folders,
+    resolve,
+    with_named_folder,
+)
 from dropblock_mm.runs.nested_datasets import innermost_with_keys
 from dropblock_mm.runs.type_names import bare_name, type_name
-
-# Data sets that make their files, and where they do unless they are told.
-_MADE = {'DigitScenes': 'data/digit_scenes', 'DigitImages': 'data/digit_images'}
 
 
 def inventory(config: Mapping[str, Any], loops: Iterable[str]) -> Inventory:
@@ -47,7 +44,7 @@ def inventory(config: Mapping[str, Any], loops: Iterable[str]) -> Inventory:
         Inventory: Data sets in the order of the loops, however deep they are wrapped.
     """
     scope = str(config.get('default_scope') or 'mmengine')
-    made = tuple(_made_folders(config))
+    made = tuple(made_folders(config))
     model = config.get('model') or {}
     ignored = _ignored_label(model)
     data_sets: list[DataSetEntry] = []
@@ -78,16 +75,16 @@ def _data_set(
     layout = _owner(bases, 'load_data_list')
     defaults = _defaults(bases)
     if layout == 'CustomDataset':
-        config = _as_mmpretrain(config)
+        config = as_mmpretrain(config)
     elif isinstance(defaults.get('data_prefix'), str):  # all of mmpretrain's
-        config = _with_named_folder(config)
+        config = with_named_folder(config)
     holders = (vars(base).get('METAINFO') for base in bases)
     own: Mapping[str, Any] = next((held for held in holders if held), {})
     steps, loads = _pipeline(config.get('pipeline') or ())
     remote = frozenset(
         what for what, step in _READERS.items() if not is_local(steps.get(step, {}))
     )
-    folders = _folders(config, key, layout, 'label maps' in loads, made)
+    folders = folders_of(config, key, layout, 'label maps' in loads, made)
     if layout != 'CustomDataset':  # which looks into its folders by itself
         folders = {n: f for n, f in folders.items() if _READ_BY.get(n) not in remote}
     return DataSetEntry(
@@ -98,9 +95,9 @@ def _data_set(
         annotation_format=_owner(bases, 'parse_data_info'),
         config=config,
         options=defaults | dict(config),
-        annotations=_resolve(config, key, ('ann_file',), made),
+        annotations=resolve(config, key, ('ann_file',), made),
         folders=folders,
-        root=_resolve(config, key, ('data_root',), made),
+        root=resolve(config, key, ('data_root',), made),
         classes=_classes(config, own),
         own_metainfo=own,
         loads=loads,
@@ -117,84 +114,10 @@ _READ_BY = {
     'seg': 'label maps',
     'seg_map_path': 'label maps',
 }
-_LOCAL = ('local', 'localbackend', 'disk', 'harddisk', 'harddiskbackend')
-
-
-def is_local(reader: Mapping[str, Any]) -> bool:
-    """Tell whether a data set, or a step of a pipeline, reads from this disk."""
-    given = reader.get('backend_args') or reader.get('file_client_args') or {}
-    if not isinstance(given, Mapping):  # which is refused later
-        return True
-    return str(given.get('backend', 'local')).lower() in _LOCAL
 
 
 def _said(kind: Any) -> str:
     return kind if isinstance(kind, str) else bare_name(kind)
-
-
-def _as_mmpretrain(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Take ImageNet's ``split`` for the paths it stands for, and ~ for the home."""
-    split, prefix = config.get('split'), config.get('data_prefix') or ''
-    listed = config.get('ann_file') or ''
-    changed: dict[str, Any] = {}
-    if split:
-        prefix = prefix or split
-        meta = f'meta/{split}.txt'
-        if os.path.isfile(os.path.join(config.get('data_root') or '', meta)):
-            listed = listed or meta
-        if split == 'test':
-            changed['with_label'] = False
-    if isinstance(prefix, str):
-        prefix = os.path.expanduser(prefix)
-    if isinstance(listed, str):
-        listed = os.path.expanduser(listed)
-    return {**config, **changed, 'data_prefix': prefix, 'ann_file': listed}
-
-
-def _with_named_folder(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Name the folder of images as mmpretrain does where the prefix is text."""
-    prefix = config.get('data_prefix')
-    if not isinstance(prefix, str):
-        return config
-    return {**config, 'data_prefix': {'img_path': os.path.expanduser(prefix)}}
-
-
-def _resolve(
-    config: Mapping[str, Any], key: str, names: Sequence[str], made: Sequence[str]
-) -> DataPath | None:
-    """The path under ``names``; None if there is nothing to look at on this disk."""
-    value: Any = config
-    for name in names:
-        value = value.get(name) if isinstance(value, Mapping) else None
-    root = config.get('data_root') or ''
-    if not (isinstance(value, str) and isinstance(root, str) and is_local(config)):
-        return None
-    if not value and names == ('ann_file',):  # which is not joined to the root
-        return None
-    alone = is_abs(value) or not root or names == ('data_root',)
-    path = value if alone else os.path.join(root, value)
-    if not path or is_remote(path) or _is_below(path, made):
-        return None
-    said = '' if alone else f'{key}.data_root={root!r}'
-    return DataPath('.'.join((key, *names)), value, path, said)
-
-
-def _folders(
-    config: Mapping[str, Any], key: str, layout: str, maps: bool, made: Sequence[str]
-) -> dict[str, DataPath]:
-    """The folders in ``data_prefix`` that are going to be read.
-
-    mmpretrain has one as a string, its images. CocoDataset derives paths of label maps
-    from 'seg', and a config without them may have inherited it all the same.
-    """
-    prefix = config.get('data_prefix') or {}
-    if isinstance(prefix, str):
-        named = {'img_path': _resolve(config, key, ('data_prefix',), made)}
-    else:
-        named = {n: _resolve(config, key, ('data_prefix', n), made) for n in prefix}
-        if layout == 'CocoDataset' and not maps:
-            named.pop('seg', None)
-    return {name: path for name, path in named.items() if path}
 
 
 def _bases(kind: Any, scope: str) -> tuple[type, ...]:
@@ -267,7 +190,7 @@ def _metrics(
         yield MetricEntry(
             key=name,
             type=type_name(metric),
-            annotations=_resolve(metric, name, ('ann_file',), made),
+            annotations=resolve(metric, name, ('ann_file',), made),
             data_sets=tuple(own if one_each else data_sets),
             config=metric,
         )
@@ -281,20 +204,3 @@ def _ignored_label(model: Any) -> int | None:
         return None
     label = head.get('ignore_index', 255)
     return label if isinstance(label, int) else None
-
-
-def _made_folders(holder: Any) -> Iterator[str]:
-    """Folders of data that the config makes by itself when it is built."""
-    if isinstance(holder, Mapping):
-        for kind, root in _MADE.items():
-            if type_name(holder) == kind:
-                yield os.path.realpath(holder.get('root', root))
-        holder = holder.values()
-    if not isinstance(holder, str) and isinstance(holder, Iterable):
-        for part in holder:
-            yield from _made_folders(part)
-
-
-def _is_below(path: str, folders: Iterable[str]) -> bool:
-    real = os.path.realpath(path)
-    return any(os.path.commonpath([real, folder]) == folder for folder in folders)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dropblock_mm.data_checks import images, label_maps
-from dropblock_mm.data_checks.annotations.voc import image_size
+from dropblock_mm.data_checks.annotations.voc_files import image_size
 from dropblock_mm.data_checks.images import MIRRORED, Loader, check_image
 from dropblock_mm.data_checks.label_maps import LabelRule, check_label_map
 from dropblock_mm.data_checks.problems import Problem

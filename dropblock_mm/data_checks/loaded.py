@@ -16,10 +16,10 @@ from mmengine.runner import Runner
 from dropblock_mm.data_checks.entries import is_remote
 from dropblock_mm.data_checks.file_ends import cut_short
 from dropblock_mm.data_checks.images import Loader, check_image
-from dropblock_mm.data_checks.inventory import is_local
 from dropblock_mm.data_checks.label_maps import LabelRule, check_label_map
 from dropblock_mm.data_checks.loaded_targets import flat_boxes, wrong_labels
 from dropblock_mm.data_checks.problems import Problem, tally
+from dropblock_mm.data_checks.resolved_paths import is_local
 from dropblock_mm.errors import RefusedValueError
 from dropblock_mm.programs import typed
 

@@ -19,15 +19,27 @@ from dropblock_mm.injection.places import Place
 from dropblock_mm.injection.walk import named_modules
 
 
-def _is_average(module: nn.Module) -> bool:
-    """Tell a copy whose buffers follow those of its model, by how it is used."""
-    averaged = getattr(module, 'update_buffers', getattr(module, 'use_buffers', False))
+def _is_averaged(module: nn.Module) -> bool:
+    """Tell what holds a copy whose weights follow those of its model."""
     copy = getattr(module, 'module', None)
-    return (
-        hasattr(module, 'update_parameters')
-        and isinstance(copy, nn.Module)
-        and not averaged
-    )
+    return hasattr(module, 'update_parameters') and isinstance(copy, nn.Module)
+
+
+def _pairs_by_order(module: nn.Module) -> bool:
+    """Tell such a copy whose buffers are those of its model, one after the other."""
+    averaged = getattr(module, 'update_buffers', getattr(module, 'use_buffers', False))
+    return _is_averaged(module) and not averaged
+
+
+def paths_of_copies(model: nn.Module) -> list[str]:
+    """Return the dotted paths of copies that a model averages itself into.
+
+    No optimizer trains their weights, and yet they change: BYOL's and MoCo's momentum
+    encoders run in training mode, so layers in them drop.
+    """
+    modules = dict(named_modules(model))
+    averages = [path for path, module in modules.items() if _is_averaged(module)]
+    return [f'{path}.module'.lstrip('.') for path in averages]
 
 
 def refuse_half_of_a_pair(
@@ -63,7 +75,7 @@ def refuse_half_of_a_pair(
 def _pairs(modules: dict[str, nn.Module]) -> Iterator[tuple[str, str]]:
     """Yield what was copied and its copy: a module, or several in a sequence."""
     for name, average in modules.items():
-        if not _is_average(average):
+        if not _pairs_by_order(average):
             continue
         copy = f'{name}.module'
         outside = {

@@ -28,7 +28,8 @@ def format_sites(sites: Sequence[Site]) -> str:
     """Return a table of the sites: module, place, and the settings of the layer.
 
     The layer has a column where there are several kinds. A site whose owner has no
-    parameter to train is marked as frozen.
+    parameter to train is marked as frozen, or as averaged in a copy that follows the
+    weights of the model, as a momentum encoder.
 
     Args:
         sites: What :func:`~dropblock_mm.inject` returned.
@@ -108,9 +109,9 @@ def _shown(layer: ScheduledDrop, option: str) -> str:
 
 
 def _options(site: Site) -> str:
-    """Name what departs from the defaults: frozen, an own keep_prob, the flags."""
+    """Name what departs from the defaults: the weights, an own keep_prob, the flags."""
     keep_prob = site.layer.final_keep_prob
-    parts = ['frozen'] if site.frozen else []
+    parts = ['averaged'] if site.averaged else ['frozen'] if site.frozen else []
     if keep_prob is not None:
         parts.append(f'keep_prob {keep_prob:g}')
     flags = site.layer.settings().items()

@@ -13,7 +13,7 @@ from torch import nn
 from torch.fx import GraphModule
 
 from dropblock_mm.errors import RefusedValueError
-from dropblock_mm.injection.averages import refuse_half_of_a_pair
+from dropblock_mm.injection.averages import paths_of_copies, refuse_half_of_a_pair
 from dropblock_mm.injection.places import Place, Undo
 from dropblock_mm.injection.refusals import no_match_message, no_site_message
 from dropblock_mm.injection.report import format_sites, rows_of, title_of
@@ -32,6 +32,8 @@ class Site:
         target: The target that asked for it.
         layer: The layer that works there.
         undo: Takes the layer out again.
+        averaged: Whether the owner is in a copy that the model averages itself into,
+            such as a momentum encoder.
     """
 
     module: str
@@ -39,10 +41,13 @@ class Site:
     target: Target
     layer: ScheduledDrop
     undo: Undo
+    averaged: bool = False
 
     @property
     def frozen(self) -> bool:
-        """Whether the owner has parameters and none of them is trained."""
+        """Whether the owner has parameters, and they stay what they are."""
+        if self.averaged:
+            return False
         parameters = list(self.place.owner.parameters())
         return bool(parameters) and not any(p.requires_grad for p in parameters)
 
@@ -84,10 +89,12 @@ def inject_targets(model: nn.Module, targets: Sequence[Target]) -> Sites:
     """Do :func:`~dropblock_mm.inject` for targets that are checked already."""
     planned = [plan for target in targets for plan in _plan(model, target)]
     _check_no_site_twice(planned)
+    copies: list[str] = []
     if any(hasattr(part, 'update_parameters') for part in model.modules()):
         found = [(plan.module, plan.place) for plan in planned]
         refuse_half_of_a_pair(model, found, targets[0].key)
-    return Sites(plan.carry_out() for plan in planned)
+        copies = paths_of_copies(model)
+    return Sites(plan.carry_out(is_beneath(plan.module, copies)) for plan in planned)
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,7 @@ class _Plan:
     target: Target
     depth: float  # share of the target's blocks up to this one
 
-    def carry_out(self) -> Site:
+    def carry_out(self, averaged: bool) -> Site:
         """Attach a layer, on the owner's device and in the owner's mode."""
         owner = self.place.owner
         layer = self.target.build().train(owner.training)
@@ -109,7 +116,7 @@ class _Plan:
         if tensor is not None:
             layer = layer.to(tensor.device)
         undo = self.place.way.attach(layer)
-        return Site(self.module, self.place, self.target, layer, undo)
+        return Site(self.module, self.place, self.target, layer, undo, averaged)
 
 
 def _plan(model: nn.Module, target: Target) -> list[_Plan]:

@@ -11,6 +11,7 @@ from torch import Tensor, fx, nn
 
 from dropblock_mm.errors import RefusedStateError, RefusedTypeError
 from dropblock_mm.layers.counts import count_units
+from dropblock_mm.layers.distributed import drop_own_part, is_distributed
 from dropblock_mm.layers.names import introduce
 from dropblock_mm.ops.arguments import (
     DROP_RATE_NAMES,
@@ -175,11 +176,16 @@ class ScheduledDrop(ToldOfConversion):
                 f'{type(self).__name__} was given {type(x).__name__}, and drops units '
                 'of a Tensor[N, C, ...]. Let it follow what returns one tensor.'
             )
+        if is_distributed(x):
+            return drop_own_part(self._forward, x, type(self).__name__)
         refuse_recording(type(self).__name__)
         if self._is_left_fake(x):
             self.reset_parameters()
         self._make_usable(x.device)
-        out, kept = self.drop(x, self.keep_prob)
+        rate = self.keep_prob
+        if rate.dtype is not _SINGLE and is_compiling():
+            rate = self._as_it_was_in_a_graph(rate)
+        out, kept = self.drop(x, rate)
         if not is_recomputing():
             count_units(self.kept_units, self.seen_units, x, kept)
         return out
@@ -296,6 +302,15 @@ class ScheduledDrop(ToldOfConversion):
         """Return the rate that was cast, or set in another precision than ours."""
         ours = self._new_buffer('keep_prob', cast.device)
         return ours if torch.equal(ours.to(cast.dtype), cast) else cast.float()
+
+    def _as_it_was_in_a_graph(self, cast: Tensor) -> Tensor:
+        """Do so without an answer, which compilers cannot wait for.
+
+        The number in the graph is that of now. To set another brings the precision
+        back, and with it another graph.
+        """
+        ours = torch.full((), self._rate, dtype=_SINGLE, device=cast.device)
+        return torch.where(ours.to(cast.dtype) == cast, ours, cast.to(_SINGLE))
 
     def _place(self, buffers: Mapping[str, Tensor], device: torch.device) -> None:
         """Have the buffers on a device: with the rate that was asked for, and counts.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dropblock_mm.errors import RefusedTypeError
-from dropblock_mm.ops.cpu import sparse
+from dropblock_mm.ops.cpu import followed, sparse
 from dropblock_mm.ops.dense import draw_uniform, zeroed
 from dropblock_mm.ops.paths import is_plain_on_host
 from dropblock_mm.ops.plan import BlockGeometry, Draw, Way, cheaper_way, draw_host_key
@@ -49,7 +49,7 @@ def drop_units(
     Raises:
         TypeError: ``x`` is not of a floating dtype.
     """
-    if kept is None and axes in _DRAWN and _is_fast(x):
+    if kept is None and _is_known(x, axes) and is_plain_on_host(x):
         chance = _probability_on_host(keep_prob, drop_scale, x.dtype)
         return _drop_on_host(x, chance, axes, generator)
     if not x.is_floating_point():
@@ -58,6 +58,11 @@ def drop_units(
         )
     wide = torch.promote_types(x.dtype, torch.float32)
     probability = _probability(keep_prob, drop_scale, x.device, wide)
+    if kept is None and _is_known(x, axes) and followed.is_drawn_here(x, keep_prob):
+        chance = _probability_on_host(keep_prob, drop_scale, x.dtype)
+        geometry, share, _ = _drawing(x.shape, axes, chance)
+        dropped = followed.draw_mask(geometry, share, generator)
+        kept = ~dropped.view(*dropped.shape[:2], *x.shape[2:])
     if kept is None:
         axes = x.dim() if axes is None else axes
         shape = (*x.shape[:axes], *[1] * (x.dim() - axes))
@@ -69,10 +74,9 @@ def drop_units(
     return zeroed(scaled.to(x.dtype), ~kept), kept.sum() * shared_over
 
 
-def _is_fast(x: Tensor) -> bool:
-    """Tell whether the loops of DropBlock's path for the CPU may do it."""
-    is_known = x.dtype in _DTYPES and x.dim() > 1 and x.numel() > 0
-    return is_known and is_plain_on_host(x)
+def _is_known(x: Tensor, axes: int | None) -> bool:
+    """Tell what DropBlock's path for the CPU can draw masks for."""
+    return axes in _DRAWN and x.dtype in _DTYPES and x.dim() > 1 and x.numel() > 0
 
 
 def _drop_on_host(

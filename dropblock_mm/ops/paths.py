@@ -15,7 +15,7 @@ from torch.nn import Parameter
 from dropblock_mm.errors import RefusedStateError, RefusedTypeError, RefusedValueError
 from dropblock_mm.ops import dense, traced
 from dropblock_mm.ops.arguments import BlockSize
-from dropblock_mm.ops.cpu import sparse
+from dropblock_mm.ops.cpu import followed, sparse
 from dropblock_mm.ops.gpu import fused
 from dropblock_mm.ops.plan import Plan, cached_plan, make_plan
 from dropblock_mm.ops.torch_private import (
@@ -78,7 +78,12 @@ def drop_checked(
     plan = planned(x.shape, block_size, gamma_scale, calibrated, shared_mask)
     if seeds is not None:
         _check_seeds(seeds, plan, x.device)
-    drop = dense.drop if transformed else _path_of(x, plain, draws=seeds is None)
+    draws = seeds is None
+    if not transformed:
+        drop = _path_of(x, plain, draws)
+    else:
+        by_key = draws and followed.is_drawn_here(x, keep_prob)
+        drop = followed.drop if by_key else dense.drop
     return drop(x, plan, keep_prob, seeds, generator)
 
 

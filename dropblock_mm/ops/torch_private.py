@@ -18,6 +18,10 @@ from torch.autograd import forward_ad
 is_compiling: Callable[[], bool] = getattr(
     torch.compiler, 'is_compiling', lambda: False
 )
+# And this since 2.7.
+is_exporting: Callable[[], bool] = getattr(
+    torch.compiler, 'is_exporting', lambda: False
+)
 
 
 _Function = TypeVar('_Function', bound=Callable[..., Any])
@@ -50,7 +54,7 @@ def is_ordinary() -> bool:
     return _is_quiet() or not (
         is_compiling()
         or torch.jit.is_tracing()
-        or getattr(forward_ad, '_current_level', 0) >= 0
+        or has_dual_tensors()
         or is_transforming()
         or is_recorded()
     )
@@ -86,6 +90,17 @@ def _make_quiet_question() -> Callable[[], bool]:
 
 
 _is_quiet = _make_quiet_question()
+
+
+def has_dual_tensors() -> bool:
+    """Tell whether forward-mode differentiation is on, so that tensors have tangents.
+
+    To ask each is public, and takes longer than small maps have. Without the private
+    name each may have one.
+    """
+    return getattr(forward_ad, '_current_level', 0) >= 0
+
+
 _running: Any = getattr(torch._C, '_current_graph_task_id', None)
 
 
@@ -126,6 +141,22 @@ def is_transforming() -> bool:
         return torch._C._functorch.maybe_current_level() is not None
     except AttributeError:
         return False
+
+
+def is_differentiating() -> bool:
+    """Tell that transformations of torch.func, if there are any, are derivatives.
+
+    Others are vmap, which draws for each sample. No public name tells which is on.
+    Without the private ones it is not known, and each may be a vmap.
+    """
+    try:
+        derivatives = tuple(
+            getattr(torch._C._functorch.TransformType, name) for name in ('Grad', 'Jvp')
+        )
+        levels = torch._C._functorch.get_interpreter_stack()
+    except AttributeError:
+        return False
+    return all(level.key() in derivatives for level in levels or ())
 
 
 def is_recorded() -> bool:

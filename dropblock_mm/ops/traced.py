@@ -25,6 +25,7 @@ from dropblock_mm.ops.cpu import operators, sparse
 from dropblock_mm.ops.gpu import fused
 from dropblock_mm.ops.plan import BlockGeometry, Draw, Plan, draw_key
 from dropblock_mm.ops.rates import solve_gamma
+from dropblock_mm.ops.torch_private import is_exporting
 
 _LIBRARY = torch.library.Library('dropblock_mm', 'DEF')
 _ARGUMENTS = (
@@ -75,7 +76,34 @@ def drop_units(
         tuple[Tensor, Tensor]: Tensor[N, C, *size] and the number of units kept, a
         0-dim LongTensor.
     """
-    return _DrawAndDrop.apply(x, gamma, key, tuple(mask_shape), tuple(block))
+    # A strict torch.export takes a function's forward alone, with gradients off: what
+    # comes before would never learn (torch 2.14.1). So there the mask is kept.
+    drop = _draw_and_drop if is_exporting() else _DrawAndDrop.apply
+    return drop(x, gamma, key, tuple(mask_shape), tuple(block))
+
+
+def _draw_and_drop(
+    x: Tensor,
+    gamma: Tensor,
+    key: Tensor,
+    mask_shape: tuple[int, ...],
+    block: tuple[int, ...],
+) -> tuple[Tensor, Tensor]:
+    mask, mask_kept = torch.ops.dropblock_mm.drop_mask(
+        gamma, key, mask_shape, block, _turns_channels(x)
+    )
+    shared_over = x.shape[1] // mask_shape[1]
+    kept = mask_kept if shared_over == 1 else mask_kept * shared_over
+    return dense.apply_mask(x, _is_dropped(mask), kept), kept
+
+
+def _turns_channels(x: Tensor) -> bool:
+    """Tell whether the channels of a mask are to lie behind each other.
+
+    On CPUs Inductor lets those of maps lie so wherever there is a convolution, and
+    turns a mask that is otherwise byte by byte.
+    """
+    return x.dim() == 4 and x.device.type == 'cpu'
 
 
 class _DrawAndDrop(torch.autograd.Function):
@@ -90,18 +118,11 @@ class _DrawAndDrop(torch.autograd.Function):
         mask_shape: tuple[int, ...],
         block: tuple[int, ...],
     ) -> tuple[Tensor, Tensor]:
-        # On CPUs Inductor lets the channels of maps lie behind each other wherever
-        # there is a convolution, and turns a mask that is otherwise byte by byte.
-        channels_last = x.dim() == 4 and x.device.type == 'cpu'
-        mask, mask_kept = torch.ops.dropblock_mm.drop_mask(
-            gamma, key, mask_shape, block, channels_last
-        )
-        shared_over = x.shape[1] // mask_shape[1]
-        kept = mask_kept if shared_over == 1 else mask_kept * shared_over
+        out, kept = _draw_and_drop(x, gamma, key, mask_shape, block)
         ctx.save_for_backward(gamma, key, kept)
-        ctx.how = mask_shape, block, channels_last
+        ctx.how = mask_shape, block, _turns_channels(x)
         ctx.mark_non_differentiable(kept)
-        return dense.apply_mask(x, _is_dropped(mask), kept), kept
+        return out, kept
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, _: Any) -> tuple[Tensor | None, ...]:

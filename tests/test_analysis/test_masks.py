@@ -26,6 +26,7 @@ def row(layer='DropBlock2d', size=(12, 9), keep_prob=0.8, target='layer4', **opt
         settings=options,
         options=options,
         frozen=False,
+        averaged=False,
         maps=[MapRow(16, *size, 0.9, {})],
     )
 

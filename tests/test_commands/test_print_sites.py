@@ -96,6 +96,13 @@ def test_all_sites_where_nothing_asks_for_some(print_sites):
     assert 'warning: the block covers the map at' in text
 
 
+def test_layers_of_a_momentum_encoder_are_not_frozen(print_sites):
+    text = print_sites('mmpretrain::mocov2/mocov2_resnet50_8xb32-coslr-200e_in1k.py')
+    lines = text.splitlines()
+    assert sum('averaged' in line for line in lines) == 64
+    assert not [line for line in lines if 'frozen' in line]
+
+
 def test_auto_says_what_it_took(print_sites):
     text = ' '.join(print_sites(RETINANET, '--dropblock', 'auto').split())
     assert '36 sites' in text

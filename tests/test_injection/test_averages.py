@@ -76,6 +76,27 @@ def test_statistics_are_those_of_the_same_norm(model):
         torch.testing.assert_close(copy[name], buffer, msg=name)
 
 
+@pytest.mark.parametrize('options', [{}, dict(update_buffers=True)])
+def test_layers_of_a_copy_are_averaged_and_not_frozen(options):
+    """As in MoCo, whose copy runs in training mode, without gradients."""
+    model = Twofold(**options).train()
+    for weight in [*model.target_net.parameters(), *model.head.parameters()]:
+        weight.requires_grad_(False)
+    sites = inject(model, r'(backbone|target_net\.module\.0|head)\.\d')
+    states = {site.module.split('.')[0]: (site.averaged, site.frozen) for site in sites}
+    assert states == {
+        'backbone': (False, False),
+        'target_net': (True, False),
+        'head': (False, True),
+    }
+    marks = {
+        line.split('.')[0].strip(): [m for m in ('averaged', 'frozen') if m in line]
+        for line in repr(sites).splitlines()
+        if '.' in line.split('keep_prob')[0]
+    }
+    assert marks == {'backbone': [], 'target_net': ['averaged'], 'head': ['frozen']}
+
+
 def test_parts_that_were_not_copied_are_free():
     model = Twofold()
     sites = inject(model, 'head')

@@ -49,6 +49,32 @@ def test_a_cast_does_not_round_the_rate(cast, dtype, build, x):
     assert_is_exact(layer, x)
 
 
+@pytest.mark.parametrize('dtype', DTYPES)
+@pytest.mark.parametrize('cast', [by_data, by_dict])
+def test_a_cast_does_not_round_the_rate_in_a_graph(cast, dtype, build, x):
+    """What is passed to drop() tells it: a rounded rate drops nearly as much."""
+    layer, given = build(0.9), []
+    drop = layer.drop
+    layer.drop = lambda x, rate: (given.append(rate.clone()), drop(x, rate))[1]
+
+    def run(x):
+        given.clear()
+        return layer(x), given[0]
+
+    torch.compiler.reset()
+    compiled = torch.compile(run, backend='eager', fullgraph=True)
+    for rate in (RATE, 0.3):
+        layer.set_keep_prob(rate)
+        exact = layer.keep_prob.clone()
+        assert torch.equal(compiled(x)[1], exact)
+        cast(layer, dtype)
+        assert torch.equal(compiled(x)[1], exact)
+    layer.keep_prob.fill_(0.5)  # by another than us, who may know better
+    assert compiled(x)[1] == 0.5
+    layer.keep_prob.fill_(1.0)
+    assert torch.equal(compiled(x)[0], x)
+
+
 def test_a_cast_rate_can_be_set_exactly(build, x):
     layer = build(0.9)
     by_data(layer, torch.bfloat16)

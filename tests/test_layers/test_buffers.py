@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import AveragedModel, update_bn
 
 from dropblock_mm import inject_drop_block
 from dropblock_mm.testing.toy import toy_resnet
@@ -316,6 +316,43 @@ def test_averages_of_models(use_buffers, build, x):
     averaged.update_parameters(model)
     assert averaged.module[1].keep_prob.item() == pytest.approx(RATE)
     assert torch.equal(averaged.eval().module[1](x), x)
+
+
+def averaged_rate(averaged, model, update):
+    for rate in (1.0, 0.8, 0.6):
+        model[1].set_keep_prob(rate)
+        update(model)
+    return round(averaged.module[1].keep_prob.item(), 5)
+
+
+@pytest.mark.parametrize(('use_buffers', 'expected'), [(False, 0.6), (True, 0.8)])
+def test_rates_of_torchs_averages(use_buffers, expected, build):
+    """As the page of plain PyTorch has it, like the next two."""
+    model = nn.Sequential(nn.Conv2d(8, 8, 1), build(1.0))
+    averaged = AveragedModel(model, use_buffers=use_buffers)
+    assert averaged_rate(averaged, model, averaged.update_parameters) == expected
+
+
+@pytest.mark.parametrize(('update_buffers', 'expected'), [(False, 0.6), (True, 0.9)])
+def test_rates_of_mmengines_averages(update_buffers, expected, build):
+    ema = pytest.importorskip('mmengine.model').ExponentialMovingAverage
+    model = nn.Sequential(nn.Conv2d(8, 8, 1), build(0.9))
+    averaged = ema(model, update_buffers=update_buffers)
+    assert averaged_rate(averaged, model, averaged.update_parameters) == expected
+
+
+@pytest.mark.parametrize('rate', [0.6, 1.0])
+def test_update_bn_drops_unless_it_is_told_not_to(rate, build, x):
+    averaged = AveragedModel(nn.Sequential(build(0.6), nn.Flatten(), norm_of(x)))
+    averaged.module[0].set_keep_prob(rate)
+    update_bn([x], averaged.eval())
+    off = averaged.module[2].running_mean - x.flatten(1).mean(0)
+    assert (off.abs().max() < 1e-5) == (rate == 1.0)
+    assert not averaged.training
+
+
+def norm_of(x):
+    return nn.BatchNorm1d(x[0].numel())
 
 
 def test_mmengines_averages(build, x):

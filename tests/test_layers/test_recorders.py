@@ -170,6 +170,27 @@ def test_export_in_training_drops_and_counts(model, x):
     assert counts['kept_units'] == (out != 0).sum().item() < x.numel()
 
 
+@pytest.mark.parametrize('strict', [True, False])
+@pytest.mark.parametrize(
+    'run',
+    [
+        lambda program: program.module(),
+        torch.export.unflatten,
+        lambda program: torch.export.unflatten(program.run_decompositions()),
+    ],
+)
+def test_what_was_exported_learns_through_the_mask(strict, run, model, x):
+    model = nn.Sequential(nn.PReLU(init=1.0), *model)  # weights are followed
+    program = run(torch.export.export(model, (x,), strict=strict))
+    leaf = x.clamp(-0.9, 0.9).requires_grad_()
+    out = program(leaf)
+    out.sum().backward()
+    assert torch.equal(leaf.grad == 0, out == 0)
+    torch.testing.assert_close(out, leaf * leaf.grad)
+    assert (out == 0).any()
+    assert all(weight.grad.abs() > 0 for weight in program.parameters())
+
+
 def test_torchvisions_feature_extractor(build, x):
     extraction = pytest.importorskip('torchvision.models.feature_extraction')
     model = nn.Sequential(nn.Hardtanh(-1.0, 1.0), build(0.5), nn.Hardtanh(-1.0, 1.0))

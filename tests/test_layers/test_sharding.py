@@ -8,6 +8,13 @@ import torch.distributed as dist
 from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
+from torch.distributed.tensor import (
+    DTensor,
+    Partial,
+    Replicate,
+    Shard,
+    distribute_tensor,
+)
 from torch.nn.parallel import DistributedDataParallel
 
 from dropblock_mm.layers import ScheduledDrop
@@ -74,6 +81,29 @@ def test_fully_shard_from_meta(group, make, x):
     model.to_empty(device='cpu')
     initialise(model)
     assert_trains_and_keeps_its_word(model, x)
+
+
+def test_a_tensor_over_processes_drops_in_parts_along_the_samples(group, build, x):
+    layer, mesh = build(RATE), init_device_mesh('cpu', (1,))
+    spread = distribute_tensor(x, mesh, [Shard(0)]).requires_grad_()
+    out = layer(spread)
+    assert type(out) is DTensor
+    assert (out.placements, out.shape) == (spread.placements, x.shape)
+    whole = out.full_tensor()
+    out.sum().backward()
+    torch.testing.assert_close(whole, x * spread.grad.full_tensor())
+    assert layer.seen_units.item() == x.numel()
+    assert layer.kept_units.item() == (whole != 0).sum().item() < x.numel()
+    assert layer.eval()(spread) is spread
+
+
+@pytest.mark.parametrize('placement', [Shard(1), Shard(2), Replicate(), Partial()])
+def test_one_mask_of_several_processes_is_refused(placement, group, build, x):
+    spread = DTensor.from_local(x, init_device_mesh('cpu', (1,)), [placement])
+    layer = build(RATE)
+    with pytest.raises(ValueError, match=r'DTensor.*redistribute.*Shard\(0\)'):
+        layer(spread)
+    assert layer.seen_units.item() == 0
 
 
 def test_fully_shard_of_a_real_model(group, make, x):

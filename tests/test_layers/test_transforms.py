@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from torch.autograd import forward_ad
+from torch.autograd import forward_ad, gradcheck, gradgradcheck
 from torch.func import functional_call, grad, jvp, stack_module_state, vjp, vmap
 from torch.fx.experimental.proxy_tensor import make_fx
 
@@ -61,6 +61,66 @@ def test_forward_mode(layer, x):
         value, tangent = forward_ad.unpack_dual(out)
     torch.testing.assert_close(value, x * tangent)
     assert counts(layer) == nonzeros(tangent)
+
+
+def seeded(layer):
+    def function(x):
+        torch.manual_seed(0)
+        return layer(x)
+
+    return function
+
+
+def by_dual_tensor(function, x):
+    with forward_ad.dual_level():
+        return forward_ad.unpack_dual(function(forward_ad.make_dual(x, x))).primal
+
+
+def beside_a_dual_tensor(function, x):
+    with forward_ad.dual_level():
+        return function(x)
+
+
+@pytest.mark.parametrize(
+    'follow',
+    [
+        by_dual_tensor,
+        beside_a_dual_tensor,
+        lambda function, x: vjp(function, x)[0],
+        lambda function, x: jvp(function, (x,), (x,))[0],
+        lambda function, x: jvp(lambda x: vjp(function, x)[0], (x,), (x,))[0],
+    ],
+)
+def test_a_seed_gives_the_same_mask_in_each_mode(follow, layer, x):
+    plain = seeded(layer)(x)
+    after = torch.rand(1)
+    assert torch.equal(follow(seeded(layer), x), plain)
+    assert torch.equal(torch.rand(1), after)
+    kept, seen = nonzeros(plain)
+    assert counts(layer) == (2 * kept, 2 * seen)
+    assert kept < seen
+
+
+@pytest.mark.parametrize('rate', [0.0, 0.6, 1.0])
+def test_derivatives_are_those_of_differences(rate, build, x):
+    leaf, drop = x[:2].double().requires_grad_(), seeded(build(rate))
+    assert gradcheck(drop, (leaf,), check_forward_ad=True, fast_mode=True)
+
+    def cube(x):
+        return drop(x) ** 3
+
+    assert gradgradcheck(cube, (leaf,), check_fwd_over_rev=True, fast_mode=True)
+
+
+def test_a_tangent_of_a_gradient_follows_the_mask(layer, x):
+    """As where weights behind the layer have tangents, those before it do not."""
+    leaf = x.clone().requires_grad_()
+    out = layer(leaf)
+    with forward_ad.dual_level():
+        (grad,) = pulled(out, leaf, forward_ad.make_dual(x, 2 * x))
+        value, tangent = forward_ad.unpack_dual(grad)
+    assert torch.equal(value == 0, out == 0)
+    assert torch.equal(tangent, 2 * value)
 
 
 @pytest.mark.parametrize('seed', [0, 1])

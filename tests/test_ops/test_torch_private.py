@@ -188,6 +188,20 @@ def test_without_the_names_torch_itself_refuses_transformed_tensors(monkeypatch)
         )
 
 
+def test_without_the_names_each_transformation_may_be_a_vmap(monkeypatch):
+    assert torch_private.is_differentiating()
+    monkeypatch.delattr(torch._C._functorch, 'get_interpreter_stack')
+    assert not torch_private.is_differentiating()
+    x = torch.ones(1, 1, 8, 8)
+    torch.func.grad(lambda x: drop_block_2d(x, keep_prob=0.5, block_size=3).sum())(x)
+
+
+def test_without_the_name_each_tensor_may_have_a_tangent(monkeypatch):
+    assert not torch_private.has_dual_tensors()
+    monkeypatch.delattr(torch_private.forward_ad, '_current_level')
+    assert torch_private.has_dual_tensors()
+
+
 def test_without_the_recorder_nothing_is_recorded(monkeypatch):
     monkeypatch.delattr(proxy_tensor, 'get_proxy_mode')
     assert not torch_private.is_recorded()

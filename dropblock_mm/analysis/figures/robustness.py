@@ -18,7 +18,7 @@ from dropblock_mm.analysis.figures.style import (
     RED,
     legend_below,
 )
-from dropblock_mm.analysis.robustness import Curve
+from dropblock_mm.analysis.robustness_points import Curve
 
 COLOURS, MARKERS = (BLUE, ORANGE, GREEN, RED), 'os^D'
 

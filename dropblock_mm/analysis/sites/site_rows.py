@@ -45,6 +45,7 @@ class SiteRow:
     settings: dict[str, Any]
     options: dict[str, Any]
     frozen: bool
+    averaged: bool
     input_size: tuple[int, int] | None = None
     maps: list[MapRow] = field(default_factory=list)
 
@@ -89,6 +90,7 @@ def site_row(site: Site, keep_prob: float) -> SiteRow:
         settings=layer.settings(),
         options={name: getattr(layer, name) for name in names} | layer.settings(),
         frozen=site.frozen,
+        averaged=site.averaged,
     )
 
 

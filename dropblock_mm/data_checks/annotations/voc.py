@@ -12,6 +12,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from dropblock_mm.data_checks.annotations.boxes import is_outside, sticks_out
+from dropblock_mm.data_checks.annotations.voc_files import (
+    box_corners,
+    image_size,
+    whole_number,
+)
 from dropblock_mm.data_checks.problems import Kind, Problem, error, warning
 
 BROKEN_XML = error(
@@ -200,49 +205,13 @@ def voc_problems(path: str, names: VocNames, kinds: BoxKinds) -> Iterator[Proble
             yield UNREADABLE_OBJECT, f'object {index} of {path}'
             continue
         place = f'{name} in {path}'
-        difficult = _whole_number(node.findtext('difficult', '0'))
+        difficult = whole_number(node.findtext('difficult', '0'))
         names.add(name, bool(difficult) or kinds.is_small(corners))
         if difficult is None:
             yield BAD_DIFFICULT, f'object {index} of {path}'
         elif difficult:
             yield DIFFICULT, place
         yield from _of_box(corners, size, kinds, place)
-
-
-def _whole_number(text: str) -> int | None:
-    try:
-        return int(text)
-    except ValueError:
-        return None
-
-
-def has_object(path: str) -> bool:
-    """Tell whether an XML file has an object; a broken one is a problem of its own."""
-    try:
-        return ElementTree.parse(path).getroot().find('object') is not None
-    except (ElementTree.ParseError, LookupError, ValueError):
-        return True
-
-
-def image_size(root: ElementTree.Element) -> tuple[int, int] | None:
-    """Return the (width, height) that an XML file states, if it does."""
-    try:
-        width, height = (int(root.findtext(f'size/{key}', '')) for key in _SIZE)
-    except ValueError:
-        return None
-    return width, height
-
-
-_SIZE = ('width', 'height')
-_CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
-
-
-def box_corners(node: ElementTree.Element) -> list[int] | None:
-    """Return the corners as ``XMLDataset`` reads them, counted from 0."""
-    try:
-        return [int(float(node.findtext(f'bndbox/{k}', ''))) - 1 for k in _CORNERS]
-    except (ValueError, OverflowError):
-        return None
 
 
 def _of_box(

@@ -6,12 +6,8 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from dropblock_mm.data_checks.annotations.voc import (
-    BoxKinds,
-    VocNames,
-    has_object,
-    voc_problems,
-)
+from dropblock_mm.data_checks.annotations.voc import BoxKinds, VocNames, voc_problems
+from dropblock_mm.data_checks.annotations.voc_files import has_object
 from dropblock_mm.data_checks.entries import DataSetEntry
 from dropblock_mm.data_checks.jobs import Job
 from dropblock_mm.data_checks.layouts.base import Layout, register

@@ -24,7 +24,7 @@ from dropblock_mm.ops.plan import (
     drawing,
     packed_recipe,
 )
-from dropblock_mm.ops.torch_private import has_memory
+from dropblock_mm.ops.torch_private import has_dual_tensors, has_memory
 
 # Whether C does it, where it can; tensor operations draw the same from the same key.
 in_c = native.IS_BUILT
@@ -124,7 +124,8 @@ class _ScaleAndDrop(torch.autograd.Function):
         draw, factor, divides = ctx.how
         if draw.seeds is not None:
             _ = ctx.saved_tensors  # refuses if they were changed
-        if not has_memory(grad):  # torch.autograd has a batch of gradients at once
+        # torch.autograd may have a batch of gradients at once, or one with a tangent.
+        if not has_memory(grad) or has_dual_tensors():
             out = _clear_by_mask(grad, draw, factor, divides)[0]
             return out, None, None, None
         if grad.requires_grad and torch.is_grad_enabled():

@@ -1,28 +1,23 @@
-"""Evaluates several views of each image, as ``test --tta`` asks."""
+"""Test-time augmentation: each image and its mirror image, or what the config says."""
 
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING
+
+from mmengine.config import Config, ConfigDict
 
 from dropblock_mm.errors import RefusedValueError
-
-if TYPE_CHECKING:
-    from mmengine.config import Config
+from dropblock_mm.runs.nested_datasets import innermost
+from dropblock_mm.runs.type_names import library_of, type_name
 
 
 def augment_test_images(cfg: Config) -> None:
     """Wrap the model and its test data for test-time augmentation.
 
     Raises:
-        RefusedValueError: The config does not say how; mmdet's default serves
-            detectors.
+        RefusedValueError: The config does not say how, and mmdet's default serves
+            detectors alone; or its segmentor has one channel.
     """
-    from mmengine.config import ConfigDict
-
-    from dropblock_mm.runs import library_of
-    from dropblock_mm.runs.nested_datasets import innermost
-
     missing = [key for key in ('tta_model', 'tta_pipeline') if key not in cfg]
     if missing and library_of(cfg) != 'mmdet':
         raise RefusedValueError(
@@ -48,8 +43,6 @@ def refuse_one_channel(cfg: Config) -> None:
     Raises:
         RefusedValueError: The segmentor has one channel.
     """
-    from dropblock_mm.runs.type_names import type_name
-
     if type_name(cfg.get('tta_model') or {}) != 'SegTTAModel':
         return
     head, key = cfg.model.get('decode_head') or {}, 'model.decode_head'
