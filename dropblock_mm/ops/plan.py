@@ -335,6 +335,8 @@ def drawing(plan: Plan, keep_prob: float) -> tuple[float, Way]:
 
 def draw_key(device: torch.device, generator: torch.Generator | None) -> Tensor:
     """Return LongTensor[], the seed of a draw that backward can repeat."""
+    if generator is None:  # Inductor then draws all keys of a graph by one call
+        return torch.randint(2**63 - 1, (), device=device)
     return torch.randint(2**63 - 1, (), device=device, generator=generator)
 
 

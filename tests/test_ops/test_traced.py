@@ -1,5 +1,7 @@
 """What compilers, fake tensors and exporters see of DropBlock."""
 
+import itertools
+import re
 import shutil
 
 import pytest
@@ -180,6 +182,22 @@ def test_compiled_loops_read_no_booleans():
     for code in codes:
         assert 'const uint8_t*' in code
         assert 'bool*' not in code
+
+
+@needs_compiler
+def test_keys_of_a_compiled_graph_are_drawn_by_one_call_and_differ():
+    """Each call of torch from a graph goes through Python, between cold caches."""
+    layer = DropBlock2d(keep_prob=0.5, block_size=1)
+    compiled = torch.compile(lambda x: [layer(x) for _ in range(3)], fullgraph=True)
+    outs, (code,) = run_and_get_code(lambda: compiled(torch.ones(2, 8, 13, 14)))
+    calls = re.findall(r'^ +(?:\w+ = )?(?:torch\.ops\.)?(aten\.rand\S*)\(', code, re.M)
+    assert calls == ['aten.randint.low_out']
+    assert code.count('drop_mask.default(') == 3
+    more = compiled(torch.ones(2, 8, 13, 14))
+    masks = [out == 0 for out in (*outs, *more)]
+    for one, other in itertools.combinations(masks, 2):
+        shared = (one & other).float().mean().item()
+        assert shared == pytest.approx(0.25, abs=0.05)  # 1456 units: 4.4 errors
 
 
 def test_one_graph_for_every_size():
