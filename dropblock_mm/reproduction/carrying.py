@@ -67,7 +67,7 @@ class Carrier:
         progress = self.inspect(self.run)
         if progress.state is State.FINISHED:
             self.say(f'{self.label}: finished before: {in_words(progress)}')
-            return ''
+            return self.worth_nothing(progress)
         while progress.state is not State.FINISHED:
             before = progress
             self.log_start = self.log.stat().st_size if self.log.exists() else 0
@@ -77,7 +77,13 @@ class Carrier:
                 self.say(tail(self.log, self.log_start))
                 return self.explain(status, progress)
         self.say(f'{self.label}: {in_words(progress)}')
-        return ''
+        return self.worth_nothing(progress)
+
+    def worth_nothing(self, progress: Progress) -> str:
+        """Say why a finished run's numbers do not count, or ''."""
+        if not progress.problem:
+            return ''
+        return f'failed: {progress.problem}; see {self.log}'
 
     def execute(self, progress: Progress) -> Generator[Running, int, int]:
         """Run the next command."""

@@ -48,11 +48,21 @@ class Result:
 
     @property
     def failure(self) -> str:
-        """How the last command failed, such as 'status 1'; '' if it did not."""
+        """How the last command failed, such as 'status 1'; '' if it did not.
+
+        A training that ended without a finite loss failed too.
+        """
+        if self.progress.problem:
+            return self.progress.problem
         if self.progress.state is State.FINISHED or not self.attempts:
             return ''
         status = self.attempts[-1].get('status')
         return f'status {status}' if status else ''
+
+    @property
+    def counts(self) -> bool:
+        """Whether its numbers do: it is finished, and not by diverging."""
+        return self.progress.state is State.FINISHED and not self.progress.problem
 
     @property
     def state(self) -> str:
@@ -60,6 +70,8 @@ class Result:
         told = self.progress.state.value
         if not self.failure:
             return told
+        if self.progress.problem:
+            return f'{told}, {self.failure}'
         failed = f'failed with {self.failure}'
         return failed if self.progress.state is State.NEW else f'{told}, {failed}'
 
@@ -140,12 +152,17 @@ class Summary:
         return self.told(1)
 
 
+def state_in_json(result: Result) -> str:
+    """Return how far a run has come, and whether it diverged."""
+    return result.state if result.progress.problem else result.progress.state.value
+
+
 def summarize(row: Row, title: str, results: Sequence[Result]) -> Summary | None:
     """Gather a metric of a row's finished runs; None without any."""
     values = [
         result.progress.metrics[title]
         for result in results
-        if result.run.row == row and result.progress.state is State.FINISHED
+        if result.run.row == row and result.counts
     ]
     return Summary(tuple(values)) if values else None
 
@@ -178,7 +195,7 @@ def _run_json(result: Result) -> dict[str, Any]:
     return {
         'row': result.run.row.name,
         'seed': result.run.seed,
-        'state': result.progress.state.value,
+        'state': state_in_json(result),
         'metrics': result.progress.metrics,
         'effective_keep_rate': result.progress.keep_rate,
         'config': str(result.run.config),
@@ -222,11 +239,7 @@ def _main_line(table: Table, row: Row, results: Sequence[Result]) -> list[str]:
             cells.append('' if paper is None else f'{paper:.{table.digits}f}')
         found = summarize(row, metric.title, results)
         cells.append(found.told(table.digits) if found else '')
-    seeds = [
-        str(r.run.seed)
-        for r in results
-        if r.run.row == row and r.progress.state is State.FINISHED
-    ]
+    seeds = [str(r.run.seed) for r in results if r.run.row == row and r.counts]
     return [*cells, ', '.join(seeds) or 'none finished']
 
 
@@ -237,17 +250,16 @@ def _explanation(table: Table, results: Sequence[Result], data: str | None) -> s
         text += f'Paper: {table.source}. '
     if data:
         text += f'Measured on: {data}. '
-    finished = Counter(
-        result.run.row.name
-        for result in results
-        if result.progress.state is State.FINISHED
-    )
+    finished = Counter(result.run.row.name for result in results if result.counts)
     if any(number > 1 for number in finished.values()):
         text += 'Measured: mean ± sample standard deviation over the seeds. '
     unfinished = [r for r in results if r.progress.state is not State.FINISHED]
     if unfinished:
         told = (f'{result.run} ({result.state})' for result in unfinished)
-        text += f'Not finished: {"; ".join(told)}.'
+        text += f'Not finished: {"; ".join(told)}. '
+    diverged = [f'{r.run} ({r.state})' for r in results if r.progress.problem]
+    if diverged:
+        text += f'Left out: {"; ".join(diverged)}.'
     return text.strip()
 
 

@@ -50,6 +50,7 @@ class Progress:
         on_training: As ``metrics``, of training images.
         seen: Checksums of the images that were trained on; see ``SameDataHook``.
         seconds: Median time of an iteration, as it was logged.
+        diverged: The logged iteration from which the loss was no number, to the end.
     """
 
     state: State
@@ -59,6 +60,13 @@ class Progress:
     on_training: dict[str, float] = field(default_factory=dict)
     seen: dict[str, Any] = field(default_factory=dict)
     seconds: float | None = None
+    diverged: int | None = None
+
+    @property
+    def problem(self) -> str:
+        """What makes a finished run's numbers worth nothing; '' if nothing does."""
+        at = self.diverged
+        return '' if at is None else f'the loss is not finite from iteration {at} on'
 
 
 @dataclass(frozen=True)
@@ -176,19 +184,20 @@ def first_evaluation(run: Run) -> dict[str, Any]:
     return {}
 
 
-def logged_rates(run: Run) -> dict[str, float | None]:
-    """Return the keep rate of the last epoch and the time of an iteration, or None."""
+def logged_rates(run: Run) -> dict[str, Any]:
+    """Return the last epoch's keep rate, an iteration's time and where it diverged."""
     try:
         log = read_training_log(run.work_dir)
     except (FileNotFoundError, ValueError):
         return {}
     _, times = log.series('time')
     seconds = statistics.median(times) if times else None
+    found = {'seconds': seconds, 'diverged': log.not_finite_from()}
     try:
         kept = log.last_epoch_mean('effective_keep_rate')
     except ValueError:
-        return {'seconds': seconds}
-    return {'keep_rate': kept, 'seconds': seconds}
+        return found
+    return {**found, 'keep_rate': kept}
 
 
 def later_evaluation(folder: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +79,16 @@ class TrainingLog:
                 'default_hooks.logger.interval=1.'
             )
         return sum(values) / len(values)
+
+    def not_finite_from(self) -> int | None:
+        """Return the iteration from which the loss was no number to the end, if any."""
+        steps, losses = self.series('loss')
+        found = None
+        for step, loss in zip(reversed(steps), reversed(losses), strict=True):
+            if math.isfinite(loss):
+                break
+            found = step
+        return found
 
     def is_evaluated(self) -> bool:
         """Tell whether an evaluation followed the last iteration."""

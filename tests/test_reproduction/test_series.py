@@ -1,6 +1,7 @@
 """One run after the other."""
 
 import json
+import math
 import re
 
 import pytest
@@ -38,6 +39,25 @@ def test_finished_rows_are_skipped(series, toy_run, capsys, finish):
     assert series(behave).run() == []
     assert commands == [('block7', 'NEW')]
     assert 'scratch, seed 0: finished before: AP 10.00' in capsys.readouterr().out
+
+
+def test_a_training_that_diverged_fails_now_and_later(series, finish, tmp_path):
+    def behave(run, state):
+        finish(run)
+        log = next(run.work_dir.glob('*/vis_data/scalars.json'))
+        (first, *rest) = log.read_text().splitlines()
+        lines = [json.dumps({**json.loads(first), 'loss': math.nan}), *rest]
+        log.write_text('\n'.join(lines) + '\n')
+        return ''
+
+    (failed,) = series(behave, rows=['scratch']).run()
+    assert 'failed: the loss is not finite from iteration 8 on; see' in failed
+    assert series(behave, rows=['scratch']).run() == [failed]
+    content = json.loads((tmp_path / 'table3.json').read_text())
+    assert content['runs'][0]['state'].startswith('finished, the loss is not finite')
+    text = (tmp_path / 'table3.md').read_text()
+    assert 'Left out: scratch, seed 0 (finished, the loss is not finite' in text
+    assert 'none finished' in text
 
 
 def test_an_evaluation_that_is_missing_is_made_up_for(series, save, log_evaluation):

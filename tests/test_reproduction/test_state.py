@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 
 import pytest
 
@@ -104,3 +105,26 @@ def test_the_time_of_an_iteration_is_the_median(part, table, toy_run, finish):
     progress = part('state').inspect_run(run, table('table3').metrics)
     assert progress.seconds == 0.25
     assert progress.keep_rate is None
+
+
+@pytest.mark.parametrize(
+    ('losses', 'diverged'),
+    [
+        ((2.0, 1.0, 0.5), None),
+        ((2.0, math.nan, 0.5), None),
+        ((2.0, math.nan, math.inf), 2),
+    ],
+)
+def test_a_loss_that_is_no_number_at_the_end_is_a_problem(
+    part, table, toy_run, finish, losses, diverged
+):
+    run = toy_run()
+    finish(run)
+    rows = [dict(iter=i, step=i, epoch=1, loss=x) for i, x in enumerate(losses, 1)]
+    write_log(run.work_dir, '20200101_000009', rows)
+    progress = part('state').inspect_run(run, table('table3').metrics)
+    assert progress.state.name == 'FINISHED'
+    assert progress.diverged == diverged
+    assert progress.problem == (
+        'the loss is not finite from iteration 2 on' if diverged else ''
+    )

@@ -121,7 +121,7 @@ def compare(results: Sequence[Result], asked: str | None = None) -> Comparison:
         asked: Name of the metric; chosen if None.
     """
     names = list(dict.fromkeys(result.run.row.name for result in results))
-    evaluated = [result for result in results if result.progress.metrics]
+    evaluated = [r for r in results if r.progress.metrics and not r.progress.problem]
     if not evaluated:
         return Comparison('', [Arm(name, {}) for name in names])
     metric = choose_metric(evaluated[0].progress.metrics, asked)
@@ -161,6 +161,11 @@ def outcome_of(result: Result, metric: str) -> Outcome:
 def unfinished(results: Sequence[Result]) -> list[Result]:
     """Return the runs of which something is left to do."""
     return [r for r in results if r.progress.state is not State.FINISHED]
+
+
+def diverged(results: Sequence[Result]) -> list[Result]:
+    """Return the finished runs whose numbers are worth nothing."""
+    return [r for r in results if r.progress.problem]
 
 
 def _arm(name: str, own: dict[int, Outcome], plain: dict[int, Outcome]) -> Arm:

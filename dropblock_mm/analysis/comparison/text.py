@@ -6,14 +6,19 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dropblock_mm.analysis.comparison.arms import Arm, Comparison, unfinished
+from dropblock_mm.analysis.comparison.arms import (
+    Arm,
+    Comparison,
+    diverged,
+    unfinished,
+)
 from dropblock_mm.analysis.comparison.differences import (
     CONFIDENCE,
     MOST_SEEDS,
     POWER,
     Interval,
 )
-from dropblock_mm.reproduction.report import Result, environment_table
+from dropblock_mm.reproduction.report import Result, environment_table, state_in_json
 from dropblock_mm.tables_md import markdown_table
 
 SCHEMA = 1
@@ -138,10 +143,10 @@ def _grouped(seeds: Mapping[int, str]) -> list[tuple[str, str]]:
 def as_text(comparison: Comparison, results: Sequence[Result]) -> str:
     """Return the table and the sentences, for a terminal."""
     parts = [main_table(comparison), '\n'.join(sentences(comparison))]
-    left = unfinished(results)
-    if left:
+    groups = {'Not finished': unfinished(results), 'Left out': diverged(results)}
+    for title, left in groups.items():
         told = '; '.join(f'{r.run} ({r.state})' for r in left)
-        parts.append(f'Not finished: {told}.')
+        parts += [f'{title}: {told}.'] if left else []
     return '\n\n'.join(part for part in parts if part)
 
 
@@ -226,7 +231,7 @@ def run_json(result: Result) -> dict[str, Any]:
     return {
         'arm': result.run.row.name,
         'seed': result.run.seed,
-        'state': result.progress.state.value,
+        'state': state_in_json(result),
         'metrics': result.progress.metrics,
         'on_training': result.progress.on_training,
         'effective_keep_rate': result.progress.keep_rate,

@@ -201,8 +201,10 @@ def test_the_class_that_is_explained_is_the_one_that_is_predicted(name, photo):
     found = explain(trained, example)
     with torch.no_grad():
         (sample,) = trained.model(**batch_of(trained, example), mode='predict')
-    assert found.target.label == int(sample.pred_label)
-    assert found.score == pytest.approx(float(sample.pred_score.max()), rel=1e-4)
+    # Random weights may leave all classes alike, and which is the surest open.
+    scores = sample.pred_score.tolist()
+    assert found.score == pytest.approx(scores[found.target.label], rel=1e-4)
+    assert found.score == pytest.approx(max(scores), rel=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,15 @@ def test_failures_are_kept_apart(sweep, result):
     assert not gather([*results, interrupted], POINTS, None).failed
 
 
+def test_a_point_that_diverged_is_a_failure(sweep, result):
+    found, results = sweep(missing={(POINTS[0], 1)})
+    bad = result(POINTS[0].name, 1, 0.0)
+    bad = replace(bad, progress=replace(bad.progress, diverged=13))
+    found = gather([*results, bad], POINTS, None)
+    assert 'seed 1 | the loss is not finite from iteration 13 on' in as_text(found)
+    assert found.arm(POINTS[0]).outcomes.keys() == {0}
+
+
 def test_the_note_counts_what_was_compared(sweep):
     assert f'{len(POINTS) - 1} points were compared' in as_text(sweep()[0])
     others = [point for point in POINTS if point != NONE]

@@ -123,3 +123,15 @@ def test_long_names_push_no_panel_over_the_edge(result):
 def test_a_figure_without_gaps_says_so(result):
     figure = draw_comparison(compare([result('none', 0, 1.0), result('x', 0, 2.0)]))
     assert [t.get_text() for t in figure.axes[2].texts] == ['not measured']
+
+
+def test_a_run_that_diverged_counts_for_nothing_and_is_told(result):
+    bad = result('x', 1, 0.0)
+    bad = replace(bad, progress=replace(bad.progress, diverged=13))
+    results = [result('none', 0, 40.0), result('none', 1, 41.0), result('x', 0, 40.5)]
+    found = compare([*results, bad])
+    assert found.others[0].outcomes.keys() == {0}
+    said = text.as_text(found, [*results, bad])
+    told = 'x, seed 1 (finished, the loss is not finite from iteration 13 on)'
+    assert f'Left out: {told}.' in said
+    assert 'Not finished' not in said
