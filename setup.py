@@ -35,7 +35,8 @@ setup(
             'dropblock_mm.ops.cpu._native',
             ['dropblock_mm/ops/cpu/native.c'],
             depends=sorted(glob('dropblock_mm/ops/cpu/*.h')),
-            extra_compile_args=['-O3', '-fopenmp-simd'] if UNIX else [],
+            # What torch throws goes through the operators that it calls.
+            extra_compile_args=['-O3', '-fopenmp-simd', '-fexceptions'] if UNIX else [],
             libraries=['m'] if UNIX else [],
             py_limited_api=True,
             # Without a compiler the same is done with tensor operations.

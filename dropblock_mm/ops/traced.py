@@ -51,7 +51,8 @@ def drop(
 
     On CUDA ``x`` may have two sides at most.
     """
-    gamma = plan.device_gamma(keep_prob, x.device)
+    # Of a rate in double precision too, as a user may have it, operators take a single.
+    gamma = plan.device_gamma(keep_prob, x.device).to(torch.float32)
     key = draw_key(x.device, generator)
     return drop_units(x, gamma, key, plan.geometry.shape, plan.geometry.block)
 

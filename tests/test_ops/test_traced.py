@@ -184,6 +184,18 @@ def test_compiled_loops_read_no_booleans():
         assert 'bool*' not in code
 
 
+def test_a_rate_of_any_precision_may_be_compiled():
+    def mean_kept(rate):
+        return drop_block_2d(x, keep_prob=rate, block_size=3).ne(0).float().mean()
+
+    x = torch.ones(8, 16, 20, 20)
+    compiled = torch.compile(mean_kept, backend='aot_eager', fullgraph=True)
+    expected = expected_keep_rate(keep_prob=0.7, block_size=3, feature_size=(20, 20))
+    for dtype in (torch.float64, torch.float32, torch.bfloat16):
+        kept = compiled(torch.tensor(0.7, dtype=dtype))
+        assert kept.item() == pytest.approx(expected, abs=0.02)
+
+
 @needs_compiler
 def test_keys_of_a_compiled_graph_are_drawn_by_one_call_and_differ():
     """Each call of torch from a graph goes through Python, between cold caches."""
