@@ -157,27 +157,39 @@ INLINE void FOR(fetch)(const Apply *apply, Int from, Int to) {
 #endif
 }
 
-/* Clear what is dropped, yet read it: the processor goes on reading ahead. Where the cache
- * has all of it, that costs more than it saves. */
-INLINE void FOR(read_and_clear)(const Apply *apply, const uint64_t *ones, Int from, Int n) {
-    Apply of_run = *apply;
-    of_run.mask = ones;
-    FOR(apply_row)(&of_run, from, from, n, 0, 1);
+/* The plane behind those that are dropped, or kept, as one is and follow it. */
+INLINE Int FOR(behind_alike)(const Apply *apply, Int plane, Int planes) {
+    const Int step = apply->bits[1];
+    const int is_dropped = bit_at(apply->mask, plane * step);
+    if (step != 1) {
+        while (plane < planes && bit_at(apply->mask, plane * step) == is_dropped) ++plane;
+        return plane;
+    }
+    for (; plane < planes; plane += 64) {
+        const uint64_t others = word_at(apply->mask, plane) ^ (0 - (uint64_t)is_dropped);
+        if (others) return plane + __builtin_ctzll(others);
+    }
+    return planes;
 }
 
 /* Nothing lies between the planes, and each has one bit: those that follow each other and
- * are kept, or dropped, are one row. */
+ * are kept, or dropped, are one row. A short row that is dropped is read and then cleared,
+ * so that the processor goes on reading ahead; where the cache has all of it, that would
+ * cost more than it saves. */
 INLINE void FOR(apply_whole_planes)(const Apply *apply, Int from, Int to) {
     const Int units = apply->units, step = apply->bits[1];
     uint64_t ones[READ / 64 + 1];
     memset(ones, 255, sizeof ones);
+    Apply reading = *apply;
+    reading.mask = ones;
+    const Int planes = (to + units - 1) / units;
     for (Int plane = from / units, unit = from, end; unit < to; unit = end) {
         const Int bit = plane * step;
         const int is_dropped = bit_at(apply->mask, bit);
-        while (++plane * units < to && bit_at(apply->mask, plane * step) == is_dropped) {}
+        plane = FOR(behind_alike)(apply, plane, planes);
         end = plane * units < to ? plane * units : to;
         if (is_dropped && apply->reads && end - unit <= READ) {
-            FOR(read_and_clear)(apply, ones, unit, end - unit);
+            FOR(apply_row)(&reading, unit, unit, end - unit, 0, 1);
             continue;
         }
         if (is_dropped) FOR(fetch)(apply, end, to);
