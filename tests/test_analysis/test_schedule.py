@@ -27,8 +27,9 @@ HOOK = {'type': 'dropblock_mm.KeepProbScheduleHook', 'keep_prob': 0.8}
 
 def kind(keep_prob=0.8, layer='DropBlock2d', target='backbone.layer4', **options):
     site = SiteRow(
-        'm', 'conv1', 'conv', target, layer, keep_prob, options, options, False
-    )
+        'm', 'conv1', 'conv', target, layer, keep_prob, options, options,
+        frozen=False, averaged=False,
+    )  # fmt: skip
     return SiteKind(target, site, MapRow(8, 10, 12, 0.9, {}), 3)
 
 
