@@ -2,9 +2,15 @@
 
 import collections
 import itertools
+import platform
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
+
+ROOT = Path(__file__).resolve().parents[4]
 
 
 def test_calls_take_turns(part):
@@ -64,18 +70,33 @@ def test_a_call_runs_forward_and_backward(part):
     assert x.grad is None
 
 
-def two_places(x):
-    """Where two results of the size of ``x`` are that are held at once."""
+# In a process of its own, as the benchmark is: in the heap of one that ran other tests
+# results find holes of all sizes, and other threads take some of them.
+TWO_PLACES = """
+import torch
+from tools.dev.benchmark.timing import retain_pages, room_for
+
+def places():
     one, two = torch.empty_like(x), torch.empty_like(x)
     return frozenset((one.data_ptr(), two.data_ptr()))
 
+retain_pages()
+for shape in ((2, 1024, 40, 40), (2, 512, 20, 20), (2, 256, 40, 40)):
+    x = torch.empty(shape)
+    with room_for(x):
+        found = [places() for _ in range(20)]
+    print(len(found[0]), len(set(found)))
+"""
 
-def test_room_is_left_for_two_results_and_given_back(part):
-    x = torch.empty(2, 8, 1000)
-    with part('timing').room_for(x):
-        found = [two_places(x) for _ in range(20)]
-    assert len(found[0]) == 2
-    assert set(found) == {found[0]}
+
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != 'glibc', reason='how glibc hands out memory'
+)
+def test_room_is_left_for_two_results_and_given_back():
+    command = [sys.executable, '-c', TWO_PLACES]
+    how = dict(check=True, capture_output=True, text=True, cwd=ROOT)
+    said = subprocess.run(command, **how).stdout
+    assert said.splitlines() == ['2 1'] * 3
 
 
 def test_blocks_in_which_results_wander_are_held(part, monkeypatch):
