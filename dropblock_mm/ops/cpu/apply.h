@@ -54,7 +54,7 @@
     }
 
 #define AS_IT_IS(value) (value)
-#if HAS_X86_VECTORS == 2
+#if HAS_X86_VECTORS >= 2
 #include "float32.h"
 #else
 KERNELS(float32, float, uint32_t, float, AS_IT_IS, bits_of_float)
@@ -233,16 +233,13 @@ static void FOR(apply_planes)(void *context, int member, int members) {
 
 #include "turn.h"
 
-/* Some units of an image, and some channels, as many as are turned at once. */
 INLINE void FOR(apply_slab)(const Apply *apply, Int image, Int unit, Int units,
                             Int channel, Int channels) {
     const Int *o = apply->out_steps, *x = apply->x_steps, *b = apply->bits;
     const Int first = image * b[0] + channel * b[1] + unit * b[2];
+    const Int stride = (channels + 63) / 64;
     const int turns = b[1] && b[2];
-    /* Nothing lies between the units, nor between the bits of whole words. */
-    const int is_one_row = turns && o[2] == channels && x[2] == channels && channels % 64 == 0;
-    const Int stride = (channels + 63) / 64 + !is_one_row;
-    uint64_t turned[64 * (SLAB / 64 + 1)];
+    uint64_t turned[SLAB + 1];
     Apply of_slab = *apply;
     if (turns) {
         FOR(turn)(apply, turned, stride, first, units, channels);
@@ -250,7 +247,8 @@ INLINE void FOR(apply_slab)(const Apply *apply, Int image, Int unit, Int units,
     }
     const Int to = image * o[0] + channel + unit * o[2];
     const Int from = image * x[0] + channel + unit * x[2];
-    if (is_one_row) {
+    /* Nothing lies between the units, nor between the bits of whole words. */
+    if (turns && o[2] == channels && x[2] == channels && channels % 64 == 0) {
         FOR(apply_row)(&of_slab, to, from, units * channels, 0, 1);
         return;
     }
@@ -262,19 +260,7 @@ INLINE void FOR(apply_slab)(const Apply *apply, Int image, Int unit, Int units,
 /* Channels lie behind each other, as in torch's channels-last formats. */
 static void FOR(apply_channels_last)(void *context, int member, int members) {
     const Apply *apply = (const Apply *)context;
-    const Int groups = (apply->units + 63) / 64, all = apply->images * groups;
-    const Int most = TILES / FOR(tiles_across)(apply->channels);
-    const Int to = part(all, member + 1, members);
-    for (Int group = part(all, member, members), more; group < to; group += more) {
-        const Int unit = group % groups * 64, left = apply->units - unit;
-        more = groups - group % groups < to - group ? groups - group % groups : to - group;
-        if (more > most) more = most;
-        for (Int channel = 0; channel < apply->channels; channel += SLAB) {
-            const Int channels = apply->channels - channel;
-            FOR(apply_slab)(apply, group / groups, unit, left < more * 64 ? left : more * 64,
-                            channel, channels < SLAB ? channels : SLAB);
-        }
-    }
+    FOR(work_by_slabs)(apply, member, members, FOR(apply_slab));
     FOR(end_rows)(apply);
 }
 

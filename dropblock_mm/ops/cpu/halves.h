@@ -5,7 +5,7 @@
  * odd numbers, which lie in the halves of 32 bits: nothing moves from lane to lane.
  */
 
-#if HAS_X86_VECTORS == 2
+#if HAS_X86_VECTORS >= 2
 enum { FOR(LANES) = 32 };
 typedef __m512 FOR(Wide);
 typedef __m512i FOR(Narrow);

@@ -77,6 +77,8 @@ INLINE void set_row(uint64_t *plane, Int bit, Int length) {
 #define FIRST_TO_LAST 0x8040201008040201ULL
 #endif
 
+INLINE Int least(Int one, Int other) { return one < other ? one : other; }
+
 INLINE Int part(Int whole, Int member, Int members) { return whole * member / members; }
 
 INLINE int bit_at(const uint64_t *mask, Int bit) {

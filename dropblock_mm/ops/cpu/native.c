@@ -41,6 +41,13 @@
 #include "apply.h"
 #include "draw.h"
 #undef FOR
+#pragma GCC target("gfni")
+#undef HAS_X86_VECTORS
+#define HAS_X86_VECTORS 3
+#define FOR(name) name##_gfni
+#include "apply.h"
+#include "draw.h"
+#undef FOR
 #pragma GCC pop_options
 #endif
 
@@ -54,6 +61,7 @@ static const struct Variant {
 #ifdef HAS_VARIANTS
     VARIANT(avx2),
     VARIANT(avx512),
+    VARIANT(gfni),
 #endif
 };
 static const struct Variant *variant = variants;
@@ -66,7 +74,7 @@ static int best_variant(void) {
     /* Whatever has AVX2 has the instructions for half precision, F16C. */
     if (has_avx2 && HAS("avx512f") && HAS("avx512bw") && HAS("avx512dq") &&
         HAS("avx512vl"))
-        return 2;
+        return HAS("gfni") ? 3 : 2;
     if (has_avx2) return 1;
 #undef HAS
 #endif

@@ -1,31 +1,9 @@
 /* Turns the bits of a mask, whose planes lie behind each other, for inputs whose channels
- * do. Eight squares of 64 x 64 bits are turned at a time, side by side in vectors. */
+ * do. */
 
-#define TILES 8 /* of 64 x 64 bits, side by side: as many as a vector has words */
+#include "transpose.h"
 
-/* Exchange the bits of rows that are `apart`, as far apart in the rows. */
-INLINE void FOR(swap)(uint64_t (*rows)[TILES], int apart, uint64_t low) {
-    for (int from = 0; from < 64; from += 2 * apart)
-        for (int k = from; k < from + apart; ++k)
-            SIMD for (int tile = 0; tile < TILES; ++tile) {
-                const uint64_t upper = rows[k][tile] >> apart;
-                const uint64_t swapped = (upper ^ rows[k + apart][tile]) & low;
-                rows[k][tile] ^= swapped << apart;
-                rows[k + apart][tile] ^= swapped;
-            }
-}
-
-/* Bit k of row i becomes bit i of row k, in each tile. */
-INLINE void FOR(transpose)(uint64_t (*rows)[TILES]) {
-    FOR(swap)(rows, 32, 0x00000000FFFFFFFFULL);
-    FOR(swap)(rows, 16, 0x0000FFFF0000FFFFULL);
-    FOR(swap)(rows, 8, 0x00FF00FF00FF00FFULL);
-    FOR(swap)(rows, 4, 0x0F0F0F0F0F0F0F0FULL);
-    FOR(swap)(rows, 2, 0x3333333333333333ULL);
-    FOR(swap)(rows, 1, 0x5555555555555555ULL);
-}
-
-#define SLAB 4096 /* channels whose bits are turned at once */
+#define SLAB 4096 /* channels whose bits are turned at once, and words of them */
 
 /* How many of the tiles are of other channels, a power of two; the rest are of other
  * units. So all channels of few units are turned, and memory is read in its order. */
@@ -35,6 +13,13 @@ INLINE Int FOR(tiles_across)(Int channels) {
     return across;
 }
 
+/* Of how many groups of 64 units the bits are turned at once: those of a line of the mask
+ * are read together, and what they become stays in the cache. */
+INLINE Int FOR(groups_at_once)(Int channels) {
+    const Int along = TILES / FOR(tiles_across)(channels), words = (channels + 63) / 64;
+    return words < SLAB / 64 ? SLAB / 64 / words / along * along : 1;
+}
+
 /* Bits of 64 units, and of 64 channels or fewer, into a tile. */
 INLINE void FOR(read_tile)(uint64_t (*rows)[TILES], Int tile, const Apply *apply, Int bit,
                            Int channels) {
@@ -42,58 +27,89 @@ INLINE void FOR(read_tile)(uint64_t (*rows)[TILES], Int tile, const Apply *apply
         rows[k][tile] = word_at(apply->mask, bit + k * apply->bits[1]);
 }
 
-/* The same into some tiles, where each channel's bits are so many whole words. */
-INLINE void FOR(read_words)(uint64_t (*rows)[TILES], Int tile, const Apply *apply, Int bit,
-                            Int channels, int words) {
-    const uint64_t *from = apply->mask + (bit >> 6);
+/* Into all tiles, `across` of them of other channels, where each channel has whole words:
+ * by rows, for a row is a vector. */
+INLINE void FOR(read_rows)(uint64_t (*restrict rows)[TILES], const Apply *apply, Int bit,
+                           int across) {
     const Int step = apply->bits[1] >> 6;
-    for (Int k = 0; k < channels; ++k)
-        memcpy(rows[k] + tile, from + k * step, (size_t)words * sizeof *from);
+    const uint64_t *restrict from = apply->mask + (bit >> 6);
+    for (Int k = 0; k < 64; ++k, from += step)
+        for (int tile = 0; tile < TILES; ++tile)
+            rows[k][tile] = from[tile % across * 64 * step + tile / across];
 }
 
-/* Bits of some units, and of 64 channels or fewer, into the tiles from one on. */
-INLINE void FOR(read_tiles)(uint64_t (*rows)[TILES], Int tile, const Apply *apply, Int bit,
-                            Int units, Int channels, Int along) {
-    if (channels > 64) channels = 64;
-    if ((bit | apply->bits[1]) & 63 || units <= (along - 1) * 64)
-        for (Int k = 0; k * 64 < units; ++k)
-            FOR(read_tile)(rows, tile + k, apply, bit + k * 64, channels);
-    else if (along == 8)
-        FOR(read_words)(rows, tile, apply, bit, channels, 8);
-    else if (along == 4)
-        FOR(read_words)(rows, tile, apply, bit, channels, 4);
-    else if (along == 2)
-        FOR(read_words)(rows, tile, apply, bit, channels, 2);
-    else
-        FOR(read_words)(rows, tile, apply, bit, channels, 1);
+/* Bits of some units and channels, at most 64 for each tile that lies along them. */
+INLINE void FOR(read_tiles)(uint64_t (*rows)[TILES], const Apply *apply, Int bit, Int units,
+                            Int channels, Int across) {
+    const Int step = apply->bits[1];
+    const int is_full = channels >= across * 64 && units > (TILES / across - 1) * 64;
+    if (!is_full || (bit | step) & 63) {
+        if (!is_full) memset(rows, 0, 64 * sizeof *rows);
+        for (Int n = 0; n * 64 < channels; ++n, bit += 64 * step)
+            for (Int k = 0; k * 64 < units; ++k)
+                FOR(read_tile)(rows, n + k * across, apply, bit + k * 64,
+                               least(channels - n * 64, 64));
+    } else if (across == 8) {
+        FOR(read_rows)(rows, apply, bit, 8);
+    } else if (across == 4) {
+        FOR(read_rows)(rows, apply, bit, 4);
+    } else if (across == 2) {
+        FOR(read_rows)(rows, apply, bit, 2);
+    } else {
+        FOR(read_rows)(rows, apply, bit, 1);
+    }
 }
 
-/* A word of each of some tiles, `along` apart, for each of 64 units or fewer. */
+/* The tiles from one on, of the same units and so many words of channels. */
 INLINE void FOR(write_tiles)(uint64_t *to, Int stride, uint64_t (*rows)[TILES], Int tile,
-                             Int along, Int number, Int units) {
-    if (number == TILES)
-        for (Int k = 0; k < units; ++k) memcpy(to + k * stride, rows[k], sizeof rows[k]);
-    else
-        for (Int n = 0; n < number; ++n)
-            for (Int k = 0; k < units; ++k) to[k * stride + n] = rows[k][tile + n * along];
+                             Int words, Int units) {
+#define WRITE(number)                                                                  \
+    for (Int k = 0; k < units; ++k)                                                    \
+    memcpy(to + k * stride, rows[k] + tile, (size_t)(number) * sizeof *to)
+    switch (words) {
+        case 8: WRITE(8); break;
+        case 4: WRITE(4); break;
+        case 2: WRITE(2); break;
+        case 1: WRITE(1); break;
+        default: WRITE(words);
+    }
+#undef WRITE
 }
 
-/* Turn the bits of some units, at most 64 for each tile that is not of other channels, and
- * of some channels, at most a slab: `stride` words for each unit. */
+/* Turn the bits of some units and some channels: `stride` words for each unit. */
 INLINE void FOR(turn)(const Apply *apply, uint64_t *turned, Int stride, Int bit, Int units,
                       Int channels) {
     const Int across = FOR(tiles_across)(channels), along = TILES / across;
     uint64_t rows[64][TILES];
-    for (Int channel = 0; channel < channels; channel += across * 64) {
-        const Int left = channels - channel, words = (left + 63) / 64;
-        const Int number = words < across ? words : across;
-        if (left < across * 64 || units <= (along - 1) * 64) memset(rows, 0, sizeof rows);
-        for (Int n = 0; n < number; ++n)
-            FOR(read_tiles)(rows, n * along, apply, bit + (channel + n * 64) * apply->bits[1],
-                            units, left - n * 64, along);
-        FOR(transpose)(rows);
-        for (Int k = 0; k * 64 < units; ++k)
-            FOR(write_tiles)(turned + k * 64 * stride + channel / 64, stride, rows, k, along,
-                             number, units - k * 64 < 64 ? units - k * 64 : 64);
+    for (Int channel = 0; channel < channels; channel += across * 64)
+        for (Int unit = 0; unit < units; unit += along * 64) {
+            const Int first = bit + channel * apply->bits[1] + unit;
+            const Int some = least(channels - channel, across * 64);
+            const Int left = least(units - unit, along * 64);
+            uint64_t *to = turned + unit * stride + channel / 64;
+            FOR(read_tiles)(rows, apply, first, left, some, across);
+            FOR(transpose)(rows);
+            for (Int k = 0; k * 64 < left; ++k, to += 64 * stride)
+                FOR(write_tiles)(to, stride, rows, k * across, (some + 63) / 64,
+                                 least(left - k * 64, 64));
+        }
+}
+
+/* Some units of an image, and some channels. */
+typedef void (*FOR(OfSlab))(const Apply *, Int image, Int unit, Int units, Int channel,
+                            Int channels);
+
+/* All of a member's slabs: as many units and channels as are turned at once. */
+INLINE void FOR(work_by_slabs)(const Apply *apply, int member, int members,
+                               FOR(OfSlab) work) {
+    const Int groups = (apply->units + 63) / 64, all = apply->images * groups;
+    const Int most = FOR(groups_at_once)(apply->channels);
+    const Int to = part(all, member + 1, members);
+    for (Int group = part(all, member, members), more; group < to; group += more) {
+        const Int unit = group % groups * 64;
+        more = least(most, least(groups - group % groups, to - group));
+        for (Int channel = 0; channel < apply->channels; channel += SLAB)
+            work(apply, group / groups, unit, least(apply->units - unit, more * 64), channel,
+                 least(apply->channels - channel, SLAB));
     }
 }

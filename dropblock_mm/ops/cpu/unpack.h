@@ -1,6 +1,6 @@
 /* Makes a byte of each bit of a mask, as compilers take it. */
 
-#if HAS_X86_VECTORS == 2
+#if HAS_X86_VECTORS >= 2
 /* The bits of a word become bytes of 0 and 1, of which the first `number` are stored. */
 INLINE void FOR(unpack_word)(char *to, uint64_t word, Int number) {
     const __m512i bytes = _mm512_maskz_set1_epi8(word, 1);
@@ -49,12 +49,11 @@ INLINE void FOR(gather)(const Apply *apply, uint64_t *words, Int bit, Int channe
     }
 }
 
-/* Some units of an image, and some channels, as many as are turned at once. */
 INLINE void FOR(unpack_slab)(const Apply *apply, Int image, Int unit, Int units, Int channel,
                              Int channels) {
     const Int *b = apply->bits, words = (channels + 63) / 64, stride = b[2] ? words : 0;
     const Int first = image * b[0] + channel * b[1] + unit * b[2];
-    uint64_t turned[64 * (SLAB / 64 + 1)];
+    uint64_t turned[SLAB];
     if (stride)
         FOR(turn)(apply, turned, stride, first, units, channels);
     else
@@ -71,16 +70,5 @@ INLINE void FOR(unpack_slab)(const Apply *apply, Int image, Int unit, Int units,
 
 /* The same with channels behind each other. */
 static void FOR(unpack_channels_last)(void *context, int member, int members) {
-    const Apply *apply = (const Apply *)context;
-    const Int most = TILES / FOR(tiles_across)(apply->channels) * 64;
-    const Int groups = (apply->units + most - 1) / most, all = apply->images * groups;
-    const Int to = part(all, member + 1, members);
-    for (Int group = part(all, member, members); group < to; ++group) {
-        const Int unit = group % groups * most, left = apply->units - unit;
-        for (Int channel = 0; channel < apply->channels; channel += SLAB) {
-            const Int channels = apply->channels - channel;
-            FOR(unpack_slab)(apply, group / groups, unit, left < most ? left : most, channel,
-                             channels < SLAB ? channels : SLAB);
-        }
-    }
+    FOR(work_by_slabs)((const Apply *)context, member, members, FOR(unpack_slab));
 }

@@ -3,6 +3,7 @@
 import math
 import multiprocessing
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -23,6 +24,13 @@ pytestmark = pytest.mark.skipif(
     not native.IS_BUILT, reason='dropblock_mm was installed without a C compiler'
 )
 DTYPES = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
+# By number: what /proc/cpuinfo calls the instructions that each adds to those before.
+INSTRUCTIONS = [
+    set(),
+    {'avx2', 'bmi1', 'bmi2', 'popcnt'},
+    {'avx512f', 'avx512bw', 'avx512dq', 'avx512vl'},
+    {'gfni'},
+]
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -254,6 +262,37 @@ def test_tiles_lie_along_channels_or_units(
         assert count == number == dropped
         assert torch.equal(out, expected)
         assert torch.equal(in_bytes, mask)
+
+
+@pytest.mark.parametrize('variant', range(len(INSTRUCTIONS)))
+@pytest.mark.parametrize('channels', [40, 64, 128, 200, 256, 512, 600, 1024, 4160])
+@pytest.mark.parametrize('units', [64, 100, 1000, 4200])
+def test_every_bit_is_turned_by_every_instruction_set(variant, channels, units):
+    """In squares of 64 x 64 bits, all of them random, of many or of few channels."""
+    if native.use_instructions(variant) != variant:
+        pytest.skip(f'this machine or its compiler has not {INSTRUCTIONS[variant]}')
+    for block in (1, 2):  # planes that begin within a word, and with one
+        geometry = BlockGeometry((1, channels, 1, units), (1, block))
+        draw = Draw(geometry, 0.5 / block, 7, Way.BITS)
+        expected, _ = torch_loops.draw_mask(draw)
+        found, _ = sparse.draw_mask(draw, channels_last=True)
+        assert torch.equal(found, expected)
+        x = order_of(torch.ones(geometry.shape), [0, 2, 3, 1])
+        assert torch.equal(sparse.scale_and_clear(x, draw, 1.0)[0] == 0, expected)
+
+
+@pytest.mark.skipif(
+    sys.platform != 'linux' or platform.machine() != 'x86_64',
+    reason='asks /proc/cpuinfo of an x86 processor',
+)
+def test_the_best_instructions_of_the_machine_are_in_use():
+    best = native.use_instructions(-1)
+    if best == 0:
+        pytest.skip('its compiler made the loops for one instruction set')
+    lines = Path('/proc/cpuinfo').read_text().splitlines()
+    found = set(next(line for line in lines if line.startswith('flags')).split())
+    missing = [number for number, flags in enumerate(INSTRUCTIONS) if flags - found]
+    assert best == min(missing, default=len(INSTRUCTIONS)) - 1
 
 
 def test_a_large_output_goes_past_the_caches_alike(two_threads):
