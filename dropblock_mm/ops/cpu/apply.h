@@ -233,28 +233,26 @@ static void FOR(apply_planes)(void *context, int member, int members) {
 
 #include "turn.h"
 
-INLINE void FOR(apply_slab)(const Apply *apply, Int image, Int unit, Int units,
-                            Int channel, Int channels) {
+INLINE void FOR(apply_slab)(const Apply *apply, const Slab *slab) {
     const Int *o = apply->out_steps, *x = apply->x_steps, *b = apply->bits;
-    const Int first = image * b[0] + channel * b[1] + unit * b[2];
-    const Int stride = (channels + 63) / 64;
-    const int turns = b[1] && b[2];
-    uint64_t turned[SLAB + 1];
+    const Int channels = slab->channels, units = slab->units;
+    const Int to = slab->image * o[0] + slab->channel + slab->unit * o[2];
+    const Int from = slab->image * x[0] + slab->channel + slab->unit * x[2];
+    Int bit = slab->image * b[0] + slab->channel * b[1] + slab->unit * b[2], step = b[2];
+    uint64_t here[SLAB + 1];
     Apply of_slab = *apply;
-    if (turns) {
-        FOR(turn)(apply, turned, stride, first, units, channels);
-        of_slab.mask = turned;
-    }
-    const Int to = image * o[0] + channel + unit * o[2];
-    const Int from = image * x[0] + channel + unit * x[2];
-    /* Nothing lies between the units, nor between the bits of whole words. */
-    if (turns && o[2] == channels && x[2] == channels && channels % 64 == 0) {
-        FOR(apply_row)(&of_slab, to, from, units * channels, 0, 1);
-        return;
+    if (b[1] && b[2]) {
+        of_slab.mask = FOR(turned_slab)(apply, slab, here, &step);
+        bit = 0, step *= 64;
+        /* Nothing lies between the units, nor between the bits of whole words. */
+        if (o[2] == channels && x[2] == channels && step == channels) {
+            FOR(apply_row)(&of_slab, to, from, units * channels, 0, 1);
+            return;
+        }
     }
     for (Int k = 0; k < units; ++k)
-        FOR(apply_row)(&of_slab, to + k * o[2], from + k * x[2], channels,
-                       turns ? k * stride * 64 : first + k * b[2], b[1] != 0);
+        FOR(apply_row)(&of_slab, to + k * o[2], from + k * x[2], channels, bit + k * step,
+                       b[1] != 0);
 }
 
 /* Channels lie behind each other, as in torch's channels-last formats. */

@@ -37,6 +37,8 @@ typedef struct {
     Int stamp_words;         /* 0 where rows are fewer */
     Int streams, planes_per_stream;
     Int dropped;
+    Int order[3];        /* images, channels, units; zeros unless they are to be turned */
+    uint64_t *turned;    /* the bits so, where they are kept, or NULL */
 } Draw;
 
 /* out = x * factor, or x / factor, and 0 where the mask says so.
@@ -50,13 +52,19 @@ typedef struct {
     int dtype;
     Int images, channels, units;
     Int out_steps[3], x_steps[3], bits[3];
-    const uint64_t *mask;
+    const uint64_t *mask; /* or NULL, if all bits are turned */
+    uint64_t *turned;     /* where they are to be, or are: words for each unit; or NULL */
     double factor;
     int divides;
     int is_flat; /* one image, and nothing lies between its planes */
     int streams; /* past the caches */
     int reads;   /* short runs of what is dropped too */
 } Apply;
+
+/* Some units of an image, and some channels. */
+typedef struct {
+    Int image, unit, units, channel, channels;
+} Slab;
 
 #define LINE 64    /* bytes of a cache line */
 #define SLICE 4096 /* bytes that are made at once, of what goes past the caches */

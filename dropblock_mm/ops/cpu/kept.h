@@ -22,7 +22,7 @@ enum Use { ONCE, KEEP, AGAIN };
 
 typedef struct {
     Draw draw; /* with its mask and its count; without one the place is free */
-    Int from, to; /* words */
+    Int from, to; /* words, of the mask or of the turned bits */
 } Kept;
 
 static struct {
@@ -52,21 +52,21 @@ static uint64_t *take_memory(Int words) {
     return kept.memory + from;
 }
 
-static int is_kept(const uint64_t *mask) {
-    return kept.memory && mask >= kept.memory && mask < kept.memory + KEPT_WORDS;
+static int is_kept(const uint64_t *memory) {
+    return kept.memory && memory >= kept.memory && memory < kept.memory + KEPT_WORDS;
 }
 
 /* Whoever took the memory calls it, whatever there was done with it. */
-static void give_memory(uint64_t *mask) {
-    if (is_kept(mask))
+static void give_memory(uint64_t *memory) {
+    if (is_kept(memory))
         __atomic_clear(&kept.is_taken, __ATOMIC_RELEASE);
     else
-        free(mask);
+        free(memory);
 }
 
-/* Keep a mask, of so many words, that was drawn where the next one would be. */
-static void remember(const Draw *draw, Int words) {
-    if (!is_kept(draw->mask) || draw->way == GIVEN) return;
+/* Keep a mask that begins with the memory that was taken for it: so many words. */
+static void remember(const Draw *draw, const uint64_t *memory, Int words) {
+    if (!is_kept(memory) || draw->way == GIVEN) return;
     kept.youngest = (kept.youngest + 1) % KEPT_MASKS;
     const Kept mask = {*draw, kept.next, kept.next + words};
     kept.masks[kept.youngest] = mask;
@@ -81,7 +81,14 @@ static int is_same(const Draw *one, const Draw *other) {
            !memcmp(&one->map, &other->map, sizeof one->map);
 }
 
-/* The mask of a draw if it is kept, with its count; give_memory() is due for it.
+/* Whether what is kept of one serves the other: a mask is turned for it, but not back. */
+static int serves(const Draw *one, const Draw *other) {
+    return one->mask && is_same(one, other) &&
+           (!one->turned || !memcmp(one->order, other->order, sizeof one->order));
+}
+
+/* The mask of a draw if it is kept, turned or not, with its count; give_memory() is due for
+ * what is returned.
  *
  * Backward comes the other way round: the next mask may be written where the youngest
  * was, which is then in the cache. */
@@ -90,14 +97,15 @@ static uint64_t *recall(Draw *draw) {
         return NULL;
     for (int k = 0; k < KEPT_MASKS; ++k) {
         Kept *found = kept.masks + (kept.youngest + KEPT_MASKS - k) % KEPT_MASKS;
-        if (!found->draw.mask || !is_same(&found->draw, draw)) continue;
-        draw->mask = found->draw.mask;
+        if (!serves(&found->draw, draw)) continue;
+        draw->turned = found->draw.turned;
+        draw->mask = draw->turned ? NULL : found->draw.mask;
         draw->dropped = found->draw.dropped;
         if (k == 0) {
             kept.next = found->from;
             kept.youngest = (kept.youngest + KEPT_MASKS - 1) % KEPT_MASKS;
         }
-        return draw->mask;
+        return kept.memory + found->from;
     }
     __atomic_clear(&kept.is_taken, __ATOMIC_RELEASE);
     return NULL;

@@ -135,28 +135,48 @@ static Int choose_stamp(const Draw *draw) {
 
 #include "kept.h"
 
-/* Memory for the mask, and behind it a word and what is the same for all planes. */
+/* Words of turned bits and one behind, or 0 where they are not kept: nobody asks for them,
+ * the memory is not as large, or too much of it would go to channels that are few. */
+static Int choose_turned(const Draw *draw, Int words, Int more) {
+    const Int *n = draw->order, turned = n[0] * n[2] * ((n[1] + 63) / 64) + 1;
+    const int fits = turned <= 2 * words && turned + words + more <= KEPT_WORDS;
+    return n[1] && fits && draw->way != GIVEN ? turned : 0;
+}
+
+/* Memory for the mask, and behind it a word and what is the same for all planes. Turned
+ * bits come before it, and are kept in its place. */
 static uint64_t *draw_mask(Draw *draw, int use, int threads) {
     const Int planes = draw->planes ? draw->planes : 1, words = planes * draw->words + 1;
     Int more = draw->planes && draw->way == BY_BITS ? draw->words : 0;
     draw->stamp_words = choose_stamp(draw);
     if (draw->stamp_words) more = 64 * draw->stamp_words;
-    draw->mask = take_memory(words + more);
-    if (!draw->mask) return NULL;
+    Int turned = use == KEEP ? choose_turned(draw, words, more) : 0;
+    uint64_t *memory = take_memory(turned + words + more);
+    if (!memory) return NULL;
+    if (turned && is_kept(memory)) draw->turned = memory;
+    draw->mask = memory + turned;
     uint64_t *behind = draw->mask + words;
     memset(behind - 1, 0, (size_t)(more + 1) * sizeof(uint64_t));
     if (draw->stamp_words) make_stamps(behind, draw->stamp_words, &draw->map);
     else if (more) set_corners(behind, &draw->map);
     draw->corners = draw->stamps = behind;
     in_parallel(variant->draw, draw, worth(threads, draw->units * planes));
-    if (use == KEEP) remember(draw, words);
-    return draw->mask;
+    if (use == KEEP) remember(draw, memory, draw->turned ? turned : words);
+    return memory;
 }
 
-/* The same where it is kept; else it is drawn. */
-static uint64_t *find_mask(Draw *draw, int use, int threads) {
-    uint64_t *mask = use == AGAIN ? recall(draw) : NULL;
-    return mask ? mask : draw_mask(draw, use, threads);
+/* Let an input have a mask, for whose memory give_memory() is due; NULL if there is none.
+ * It is kept or drawn, and may be turned where channels lie behind each other. */
+static uint64_t *find_mask(Draw *draw, Apply *apply, int channels_last, int use,
+                           int threads) {
+    const int turns = channels_last && apply->bits[1] && apply->bits[2];
+    const Int order[3] = {apply->images, apply->channels, apply->units};
+    if (turns) memcpy(draw->order, order, sizeof order);
+    uint64_t *memory = use == AGAIN ? recall(draw) : NULL;
+    if (!memory) memory = draw_mask(draw, use, threads);
+    apply->mask = draw->mask;
+    apply->turned = draw->turned;
+    return memory;
 }
 
 /* Dimensions that lie behind each other, in memory and in the mask, become one. */
@@ -191,10 +211,8 @@ static int is_streamed(const Apply *apply, Int units, int planes) {
     return units * size >= streamed && (row * size >= 8 * LINE || streamed == 0);
 }
 
-static void apply_mask(Apply *apply, int threads) {
+static void apply_mask(Apply *apply, int planes, int threads) {
     const Int units = apply->images * apply->channels * apply->units;
-    const int planes = apply->x_steps[2] == 1 && apply->out_steps[2] == 1;
-    if (apply->divides) apply->bits[2] = 0; /* whole planes: no kernel has both */
     if (planes) join(apply);
     apply->streams = is_streamed(apply, units, planes);
     apply->reads = units * sizes[apply->dtype] >= streamed / 2;
@@ -273,36 +291,36 @@ static PyObject *drop(PyObject *module, PyObject *args) {
     memcpy(apply.x_steps, recipe.x_steps, sizeof recipe.x_steps);
     apply.factor = recipe.factor;
     apply.divides = (int)recipe.divides;
+    if (apply.divides) apply.bits[2] = 0; /* whole planes: no kernel has both */
     apply.out = AT(char, out);
     apply.x = AT(const char, x);
-    uint64_t *mask;
+    const int planes = apply.x_steps[2] == 1 && apply.out_steps[2] == 1;
+    uint64_t *memory;
     Py_BEGIN_ALLOW_THREADS
-    mask = find_mask(&draw, use, threads);
-    if (mask) {
+    memory = find_mask(&draw, &apply, !planes, use, threads);
+    if (memory) {
         const Int units = apply.images * apply.channels * apply.units;
         const Int bits = draw.planes ? draw.planes * draw.units : draw.units;
         draw.dropped *= units / bits; /* which share a bit */
         if (apply.factor == 0.0)
             apply.factor = (double)units /
                            (double)(draw.dropped < units ? units - draw.dropped : 1);
-        apply.mask = mask;
-        apply_mask(&apply, threads);
-        give_memory(mask);
+        apply_mask(&apply, planes, threads);
+        give_memory(memory);
     }
     Py_END_ALLOW_THREADS
-    return mask ? PyLong_FromLongLong(draw.dropped) : PyErr_NoMemory();
+    return memory ? PyLong_FromLongLong(draw.dropped) : PyErr_NoMemory();
 }
 
 /* Write a mask in bytes, and count what it drops; 0 where there is no memory. */
 static int write_mask(Draw *draw, Apply *apply, int channels_last, int use, int threads) {
     const Int units = apply->images * apply->channels * apply->units;
-    uint64_t *mask = find_mask(draw, use, threads);
-    if (!mask) return 0;
-    apply->mask = mask;
+    uint64_t *memory = find_mask(draw, apply, channels_last, use, threads);
+    if (!memory) return 0;
     in_parallel(channels_last ? variant->unpack_channels_last : variant->unpack, apply,
                 worth(threads, units));
     draw->dropped *= units / (draw->planes ? draw->planes * draw->units : draw->units);
-    give_memory(mask);
+    give_memory(memory);
     return 1;
 }
 
@@ -388,12 +406,20 @@ static PyObject *stream_from(PyObject *module, PyObject *args) {
     return PyLong_FromLongLong(before);
 }
 
+/* kept_memory() -> (int, int); the address and the bytes of what masks are kept in */
+static PyObject *kept_memory(PyObject *module, PyObject *nothing) {
+    (void)module, (void)nothing;
+    const Int bytes = kept.memory ? KEPT_WORDS * (Int)sizeof *kept.memory : 0;
+    return Py_BuildValue("(KL)", (Address)(uintptr_t)kept.memory, bytes);
+}
+
 static PyMethodDef methods[] = {
     {"drop", drop, METH_VARARGS, NULL},
     {"draw", draw, METH_VARARGS, NULL},
     {"float_at", float_at, METH_O, NULL},
     {"add_at", add_at, METH_VARARGS, NULL},
     {"stream_from", stream_from, METH_VARARGS, NULL},
+    {"kept_memory", kept_memory, METH_NOARGS, NULL},
     {"use_torch", use_torch, METH_VARARGS, NULL},
     {"use_threads", use_threads, METH_VARARGS, NULL},
     {"use_variant", use_variant, METH_VARARGS, NULL},

@@ -17,9 +17,9 @@ ZIP(32)
 ZIP(64)
 #undef ZIP
 
-/* Byte k of every word comes from vector k. Its place before is told by its place now: which
- * word of the lane by bit 0 of the vector's number; which byte of the word, from the upper
- * bit on, by bits 1 and 2 of the vector's number and by the word of the lane. */
+/* Byte k of every word comes from vector k. Its place before is told by its place now:
+ * which word of the lane by bit 0 of the vector's number; which byte of the word, from the
+ * upper bit on, by bits 1 and 2 of the vector's number and by the word of the lane. */
 INLINE void FOR(zip_bytes)(__m512i *rows) {
     for (int k = 0; k < 8; k += 2) FOR(zip_8)(rows + k, rows + k + 1);
     for (int k = 0; k < 8; ++k)

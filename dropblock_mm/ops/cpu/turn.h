@@ -95,21 +95,38 @@ INLINE void FOR(turn)(const Apply *apply, uint64_t *turned, Int stride, Int bit,
         }
 }
 
-/* Some units of an image, and some channels. */
-typedef void (*FOR(OfSlab))(const Apply *, Int image, Int unit, Int units, Int channel,
-                            Int channels);
+/* The turned bits of a slab, `stride` words for each unit: there where they are kept, or
+ * `here`. Of its last word a reader may have the one behind too, and not use it. */
+INLINE const uint64_t *FOR(turned_slab)(const Apply *apply, const Slab *slab,
+                                        uint64_t *here, Int *stride) {
+    const Int *b = apply->bits, words = (apply->channels + 63) / 64;
+    uint64_t *turned = here;
+    *stride = (slab->channels + 63) / 64;
+    if (apply->turned) {
+        turned = apply->turned + (slab->image * apply->units + slab->unit) * words;
+        turned += slab->channel / 64;
+        *stride = words;
+    }
+    if (apply->mask)
+        FOR(turn)(apply, turned, *stride,
+                  slab->image * b[0] + slab->channel * b[1] + slab->unit, slab->units,
+                  slab->channels);
+    return turned;
+}
 
 /* All of a member's slabs: as many units and channels as are turned at once. */
 INLINE void FOR(work_by_slabs)(const Apply *apply, int member, int members,
-                               FOR(OfSlab) work) {
+                               void (*work)(const Apply *, const Slab *)) {
     const Int groups = (apply->units + 63) / 64, all = apply->images * groups;
     const Int most = FOR(groups_at_once)(apply->channels);
     const Int to = part(all, member + 1, members);
     for (Int group = part(all, member, members), more; group < to; group += more) {
         const Int unit = group % groups * 64;
         more = least(most, least(groups - group % groups, to - group));
-        for (Int channel = 0; channel < apply->channels; channel += SLAB)
-            work(apply, group / groups, unit, least(apply->units - unit, more * 64), channel,
-                 least(apply->channels - channel, SLAB));
+        Slab slab = {group / groups, unit, least(apply->units - unit, more * 64), 0, 0};
+        for (; slab.channel < apply->channels; slab.channel += SLAB) {
+            slab.channels = least(apply->channels - slab.channel, SLAB);
+            work(apply, &slab);
+        }
     }
 }

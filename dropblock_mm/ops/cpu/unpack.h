@@ -49,23 +49,25 @@ INLINE void FOR(gather)(const Apply *apply, uint64_t *words, Int bit, Int channe
     }
 }
 
-INLINE void FOR(unpack_slab)(const Apply *apply, Int image, Int unit, Int units, Int channel,
-                             Int channels) {
-    const Int *b = apply->bits, words = (channels + 63) / 64, stride = b[2] ? words : 0;
-    const Int first = image * b[0] + channel * b[1] + unit * b[2];
-    uint64_t turned[SLAB];
-    if (stride)
-        FOR(turn)(apply, turned, stride, first, units, channels);
+INLINE void FOR(unpack_slab)(const Apply *apply, const Slab *slab) {
+    const Int *b = apply->bits, channels = slab->channels;
+    uint64_t here[SLAB];
+    const uint64_t *turned = here;
+    Int stride = 0;
+    if (b[2])
+        turned = FOR(turned_slab)(apply, slab, here, &stride);
     else
-        FOR(gather)(apply, turned, first, channels);
-    char *out = apply->out + (image * apply->units + unit) * apply->channels + channel;
-    if (stride && channels == apply->channels && channels % 64 == 0) {
-        for (Int k = 0; k < units * words; ++k) FOR(unpack_word)(out + k * 64, turned[k], 64);
+        FOR(gather)(apply, here, slab->image * b[0] + slab->channel * b[1], channels);
+    char *out = apply->out + slab->channel;
+    out += (slab->image * apply->units + slab->unit) * apply->channels;
+    if (channels == apply->channels && channels == stride * 64) {
+        for (Int k = 0; k < slab->units * stride; ++k)
+            FOR(unpack_word)(out + k * 64, turned[k], 64);
         return;
     }
-    for (Int k = 0; k < units; ++k, out += apply->channels)
-        for (Int word = 0; word < words; ++word)
-            FOR(unpack_word)(out + word * 64, turned[k * stride + word], channels - word * 64);
+    for (Int k = 0; k < slab->units; ++k, out += apply->channels, turned += stride)
+        for (Int word = 0; word * 64 < channels; ++word)
+            FOR(unpack_word)(out + word * 64, turned[word], channels - word * 64);
 }
 
 /* The same with channels behind each other. */
