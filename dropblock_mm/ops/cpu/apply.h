@@ -257,9 +257,9 @@ INLINE void FOR(apply_slab)(const Apply *apply, const Slab *slab) {
 
 /* Channels lie behind each other, as in torch's channels-last formats. */
 static void FOR(apply_channels_last)(void *context, int member, int members) {
-    const Apply *apply = (const Apply *)context;
-    FOR(work_by_slabs)(apply, member, members, FOR(apply_slab));
-    FOR(end_rows)(apply);
+    const Apply apply = FOR(turned_first)((const Apply *)context, member, members);
+    FOR(work_by_slabs)(&apply, member, members, FOR(apply_slab));
+    FOR(end_rows)(&apply);
 }
 
 #include "unpack.h"

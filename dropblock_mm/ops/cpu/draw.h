@@ -181,28 +181,37 @@ INLINE void FOR(place_given_blocks)(const Draw *draw, Int first, Int planes) {
     }
 }
 
+/* What is drawn is turned next, into memory that no cache may have: it comes meanwhile. */
+INLINE void FOR(fetch_turned)(const Draw *draw, Int word, Int words) {
+#if defined(__GNUC__)
+    if (draw->turned)
+        for (Int k = 0; k < words; k += LINE / 8)
+            __builtin_prefetch(draw->turned + word + k, 1);
+#else
+    (void)draw, (void)word, (void)words;
+#endif
+}
+
 static void FOR(draw)(void *context, int member, int members) {
     Draw *draw = (Draw *)context;
     const Int to = part(draw->streams, member + 1, members);
     Int dropped = 0;
     for (Int stream = part(draw->streams, member, members); stream < to; ++stream) {
         const Int first = stream * draw->planes_per_stream;
-        const Int left = draw->planes - first;
-        const Int planes = left < draw->planes_per_stream ? left : draw->planes_per_stream;
-        if (!draw->planes) {
+        const Int planes = least(draw->planes - first, draw->planes_per_stream);
+        const Int word = draw->planes ? first * draw->words : stream * (STREAM / 64);
+        const Int words = draw->planes ? planes * draw->words
+                                       : least(draw->words - word, STREAM / 64);
+        FOR(fetch_turned)(draw, word, words);
+        if (!draw->planes)
             FOR(draw_units)(draw, stream);
-            const Int word = stream * (STREAM / 64), behind = draw->words - word;
-            dropped += FOR(count)(draw->mask + word,
-                                  behind < STREAM / 64 ? behind : STREAM / 64);
-            continue;
-        }
-        if (draw->way == GIVEN)
+        else if (draw->way == GIVEN)
             FOR(place_given_blocks)(draw, first, planes);
         else if (draw->way == BY_BITS)
             FOR(draw_many_blocks)(draw, first, planes);
         else
             FOR(draw_sparse_blocks)(draw, stream, first, planes);
-        dropped += FOR(count)(draw->mask + first * draw->words, planes * draw->words);
+        dropped += FOR(count)(draw->mask + word, words);
     }
     ADD_TOGETHER(draw->dropped, dropped);
 }

@@ -130,3 +130,19 @@ INLINE void FOR(work_by_slabs)(const Apply *apply, int member, int members,
         }
     }
 }
+
+INLINE void FOR(turn_slab)(const Apply *apply, const Slab *slab) {
+    Int stride;
+    FOR(turned_slab)(apply, slab, NULL, &stride);
+}
+
+/* All of a member's bits are turned, where they are kept, before the first are used: what
+ * they are used for goes through the caches, and the mask would be there no more. */
+INLINE Apply FOR(turned_first)(const Apply *apply, int member, int members) {
+    Apply turned = *apply;
+    if (apply->turned && apply->mask) {
+        FOR(work_by_slabs)(apply, member, members, FOR(turn_slab));
+        turned.mask = NULL;
+    }
+    return turned;
+}
