@@ -6,7 +6,7 @@ import ctypes
 import math
 import struct
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
@@ -203,32 +203,6 @@ class Way(IntEnum):
     GIVEN = 2
 
 
-@lru_cache(maxsize=1024)
-def packed_recipe(
-    geometry: BlockGeometry,
-    way: Way,
-    share: float,
-    dtype: int,
-    steps: Strides | None,
-    factor: float,
-    divides: bool,
-) -> bytes:
-    """Return all that a call of the loops in C has in common with others.
-
-    Args:
-        geometry: Of the mask.
-        way: How seeds are drawn.
-        share: Their probability.
-        dtype: Of the input, by the number it has there.
-        steps: Of an output and of an input; None where both are contiguous.
-        factor: What is kept is multiplied by it; 0 for ``all / kept`` units.
-        divides: Divide by it instead.
-    """
-    steps = geometry.steps_of_input * 2 if steps is None else steps
-    numbers = (*geometry.layout, way, dtype, *steps, divides)
-    return packed(numbers) + struct.pack('2d', share, factor)
-
-
 def cheaper_way(geometry: BlockGeometry, share: float) -> Way:
     """Return how seeds of a probability are drawn in less time."""
     rarest, dearest = shares_by_gaps(geometry)
@@ -240,32 +214,88 @@ def shares_by_gaps(geometry: BlockGeometry) -> tuple[float, float]:
     return _RAREST, min(geometry.dearest_share, 0.5)
 
 
-class Draw(NamedTuple):
-    """A draw of a mask on the CPU, which backward repeats instead of keeping it.
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """All that calls have in common which drop with one probability on equal maps.
 
     Args:
         geometry: The map and the blocks.
         share: Probability of a seed, in [0, 1].
-        key: Of the random numbers, in [0, 2^63).
-        way: How they become seeds.
-        seeds: BoolTensor of the geometry's ``grid_shape``, contiguous, if given.
+        way: How they are drawn.
+        factor: What is kept is multiplied by it; 0 for ``all / kept`` units.
+        divides: Divide by it instead; for whole planes alone.
     """
 
     geometry: BlockGeometry
     share: float
-    key: int
     way: Way
+    factor: float = 0.0
+    divides: bool = False
+    _packed: dict[tuple[int, Strides | None], bytes] = field(
+        default_factory=dict, init=False, repr=False
+    )
+
+    def packed(self, dtype: int, steps: Strides | None) -> bytes:
+        """Return it as the loops in C read it.
+
+        Args:
+            dtype: Of the input, by the number it has there.
+            steps: Of an output and of an input; None where both are contiguous.
+        """
+        found = self._packed.get((dtype, steps))
+        if found is None:
+            both = self.geometry.steps_of_input * 2 if steps is None else steps
+            numbers = (*self.geometry.layout, self.way, dtype, *both, self.divides)
+            found = packed(numbers) + struct.pack('2d', self.share, self.factor)
+            self._packed[dtype, steps] = found
+        return found
+
+
+class Draw(NamedTuple):
+    """A draw of a mask on the CPU, which backward repeats instead of keeping it.
+
+    Args:
+        recipe: What is done, apart from chance.
+        key: Of the random numbers, in [0, 2^63).
+        seeds: BoolTensor of the geometry's ``grid_shape``, contiguous, if given.
+    """
+
+    recipe: Recipe
+    key: int
     seeds: Tensor | None = None
 
     @classmethod
-    def of(cls, geometry: BlockGeometry, share: float, key: int) -> Draw:
+    def of(
+        cls,
+        geometry: BlockGeometry,
+        share: float,
+        key: int,
+        factor: float = 0.0,
+        divides: bool = False,
+    ) -> Draw:
         """Return a draw in the cheaper way; masks do not depend on anything else."""
-        return cls(geometry, share, key, cheaper_way(geometry, share))
+        way = cheaper_way(geometry, share)
+        return cls(Recipe(geometry, share, way, factor, divides), key)
 
     @classmethod
-    def given(cls, geometry: BlockGeometry, seeds: Tensor) -> Draw:
+    def given(cls, geometry: BlockGeometry, seeds: Tensor, factor: float = 0.0) -> Draw:
         """Return what draws nothing."""
-        return cls(geometry, 0.0, 0, Way.GIVEN, seeds.contiguous())
+        return cls(Recipe(geometry, 0.0, Way.GIVEN, factor), 0, seeds.contiguous())
+
+    @property
+    def geometry(self) -> BlockGeometry:
+        """The map and the blocks."""
+        return self.recipe.geometry
+
+    @property
+    def share(self) -> float:
+        """Probability of a seed, in [0, 1]."""
+        return self.recipe.share
+
+    @property
+    def way(self) -> Way:
+        """How seeds are drawn."""
+        return self.recipe.way
 
 
 @dataclass(frozen=True, eq=False)  # :data:`cached_plan` has one for equal ones
@@ -327,10 +357,24 @@ cached_plan = lru_cache(maxsize=1024)(make_plan)
 
 
 @lru_cache(maxsize=1024)
-def drawing(plan: Plan, keep_prob: float) -> tuple[float, Way]:
-    """Return gamma at a rate, and how its seeds are drawn."""
+def recipe_of(plan: Plan, keep_prob: float) -> Recipe:
+    """Return how blocks are dropped at a rate."""
     gamma = plan.gamma(keep_prob)
-    return gamma, cheaper_way(plan.geometry, gamma)
+    return Recipe(plan.geometry, gamma, cheaper_way(plan.geometry, gamma))
+
+
+@lru_cache(maxsize=1024)  # one question where there would be two
+def cached_recipe(
+    shape: tuple[int, ...],
+    block_size: BlockSize,
+    gamma_scale: float,
+    calibrated: bool,
+    shared_mask: bool,
+    keep_prob: float,
+) -> Recipe:
+    """Return :func:`recipe_of` the plan for an input of ``shape``, (N, C, *size)."""
+    plan = cached_plan(shape, block_size, gamma_scale, calibrated, shared_mask)
+    return recipe_of(plan, keep_prob)
 
 
 def draw_key(device: torch.device, generator: torch.Generator | None) -> Tensor:
@@ -345,9 +389,10 @@ class _Keys(threading.local):
 
     def __init__(self) -> None:
         with torch.inference_mode(False):
-            self.memory = torch.empty((), dtype=torch.int64, device='cpu')
+            memory = torch.empty((), dtype=torch.int64, device='cpu')
         # To read it by torch takes as long as to draw it.
-        self.number = ctypes.c_int64.from_address(self.memory.data_ptr())
+        view = (ctypes.c_char * 8).from_address(memory.data_ptr())
+        self.memory = memory, memoryview(view).cast('B').cast('q')
 
 
 _keys = _Keys()
@@ -355,9 +400,9 @@ _keys = _Keys()
 
 def draw_host_key(generator: torch.Generator | None) -> int:
     """Return what :func:`draw_key` does on the CPU, as a number."""
-    keys = _keys
+    memory, number = _keys.memory
     if generator is None:  # to name it takes a tenth longer
-        keys.memory.random_(2**63 - 1)
+        memory.random_(2**63 - 1)
     else:
-        keys.memory.random_(2**63 - 1, generator=generator)
-    return keys.number.value
+        memory.random_(2**63 - 1, generator=generator)
+    return number[0]
