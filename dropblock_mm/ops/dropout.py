@@ -14,10 +14,8 @@ from dropblock_mm.ops.dense import draw_uniform, zeroed
 from dropblock_mm.ops.paths import is_plain_on_host
 from dropblock_mm.ops.plan import (
     BlockGeometry,
-    Draw,
     Recipe,
     cheaper_way,
-    draw_host_key,
 )
 
 _DRAWN = (None, 1, 2)
@@ -93,7 +91,7 @@ def _drop_on_host(
 ) -> tuple[Tensor, int]:
     """Drop in one pass: units are blocks of 1, channels and samples cover the map."""
     recipe = _recipe(x.shape, axes, probability)
-    return sparse.drop_drawn(x, Draw(recipe, draw_host_key(generator)))
+    return sparse.drop_drawn(x, recipe.draw(generator))
 
 
 @lru_cache(maxsize=1024)

@@ -22,6 +22,7 @@ from dropblock_mm.ops.torch_private import (
     constant_for_compilers,
     is_compiling,
     is_ordinary,
+    is_quiet,
     is_recorded,
     is_transformed,
     is_transforming,
@@ -92,7 +93,7 @@ def drop_checked(
 
 def is_plain_on_host(x: Tensor) -> bool:
     """Tell a CPU's tensor whose memory may be read and written: the common case."""
-    return type(x) in _KINDS and x.is_cpu and is_ordinary()
+    return type(x) in _KINDS and x.is_cpu and (is_quiet() or is_ordinary())
 
 
 def _holds_numbers(x: Tensor) -> bool:

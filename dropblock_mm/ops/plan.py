@@ -25,7 +25,6 @@ from dropblock_mm.ops.rates import (
 from dropblock_mm.ops.torch_private import is_transformed
 
 Strides = tuple[int, ...]
-Steps = tuple[int, tuple[tuple[int, int], ...]]
 
 _MOST_DIMS = 3  # of a plane: lines, maps and volumes
 _WORD = 64  # bits
@@ -131,16 +130,6 @@ class BlockGeometry:
         return packed(self.layout)
 
     @cached_property
-    def mask_strides(self) -> Strides:
-        """Strides of the mask, which is contiguous."""
-        return tuple(math.prod(self.shape[k + 1 :]) for k in range(len(self.shape)))
-
-    @cached_property
-    def corner_steps(self) -> Steps:
-        """How an index into the grid becomes one into the mask."""
-        return steps_between(self.grid_shape, self.mask_strides)
-
-    @cached_property
     def of_mask(self) -> BlockGeometry:
         """The geometry of the mask by itself, which nothing shares."""
         return replace(self, shared_over=1)
@@ -161,38 +150,6 @@ class BlockGeometry:
 def packed(numbers: tuple[int, ...]) -> bytes:
     """Return whole numbers as C has them in memory."""
     return struct.pack(f'{len(numbers)}q', *numbers)
-
-
-def steps_between(sizes: Strides, strides: Strides) -> Steps:
-    """Return how an index into a flattened array of ``sizes`` becomes a place.
-
-    The index is a number in mixed radix, and the place its digits times the
-    strides. A digit is a quotient by the lower sizes less size times the next
-    quotient, so each digit but the lowest needs one division and no remainder;
-    none where neighbouring dimensions are contiguous in memory.
-
-    Returns:
-        tuple: The lowest digit's stride, and a divisor and a factor for each
-        quotient.
-    """
-    steps = [
-        (sizes[k], strides[k - 1] - sizes[k] * strides[k])
-        for k in range(len(sizes) - 1, 0, -1)
-    ]
-    while steps and steps[-1][1] == 0:
-        steps.pop()
-    return strides[-1], tuple(steps)
-
-
-def apply_steps(index: Tensor, steps: Steps) -> Tensor:
-    """Turn indices, LongTensor[S], into places as :func:`steps_between` says."""
-    stride, factors = steps
-    place = index if stride == 1 else index * stride
-    quotient = index
-    for size, factor in factors:
-        quotient = quotient.div(size, rounding_mode='floor')
-        place = place.add(quotient, alpha=factor)
-    return place
 
 
 class Way(IntEnum):
@@ -224,6 +181,8 @@ class Recipe:
         way: How they are drawn.
         factor: What is kept is multiplied by it; 0 for ``all / kept`` units.
         divides: Divide by it instead; for whole planes alone.
+
+    ``packs`` holds what :meth:`pack` returned, by its arguments.
     """
 
     geometry: BlockGeometry
@@ -231,23 +190,30 @@ class Recipe:
     way: Way
     factor: float = 0.0
     divides: bool = False
-    _packed: dict[tuple[int, Strides | None], bytes] = field(
+    packs: dict[tuple[int, Strides | None], bytes] = field(
         default_factory=dict, init=False, repr=False
     )
 
-    def packed(self, dtype: int, steps: Strides | None) -> bytes:
-        """Return it as the loops in C read it.
+    def draw(self, generator: torch.Generator | None) -> Draw:
+        """Draw a key, as :func:`draw_key` does, from the CPU's generator."""
+        memory, number = _keys.memory
+        if generator is None:  # to name it takes a tenth longer
+            memory.random_(2**63 - 1)
+        else:
+            memory.random_(2**63 - 1, generator=generator)
+        return tuple.__new__(Draw, (self, number[0], None))  # in C, as not by its name
+
+    def pack(self, dtype: int, steps: Strides | None) -> bytes:
+        """Return it as the loops in C read it, and put it into ``packs``.
 
         Args:
             dtype: Of the input, by the number it has there.
             steps: Of an output and of an input; None where both are contiguous.
         """
-        found = self._packed.get((dtype, steps))
-        if found is None:
-            both = self.geometry.steps_of_input * 2 if steps is None else steps
-            numbers = (*self.geometry.layout, self.way, dtype, *both, self.divides)
-            found = packed(numbers) + struct.pack('2d', self.share, self.factor)
-            self._packed[dtype, steps] = found
+        both = self.geometry.steps_of_input * 2 if steps is None else steps
+        numbers = (*self.geometry.layout, self.way, dtype, *both, self.divides)
+        found = packed(numbers) + struct.pack('2d', self.share, self.factor)
+        self.packs[dtype, steps] = found
         return found
 
 
@@ -396,13 +362,3 @@ class _Keys(threading.local):
 
 
 _keys = _Keys()
-
-
-def draw_host_key(generator: torch.Generator | None) -> int:
-    """Return what :func:`draw_key` does on the CPU, as a number."""
-    memory, number = _keys.memory
-    if generator is None:  # to name it takes a tenth longer
-        memory.random_(2**63 - 1)
-    else:
-        memory.random_(2**63 - 1, generator=generator)
-    return number[0]

@@ -21,7 +21,6 @@ from dropblock_mm.ops.plan import (
     Draw,
     Plan,
     Recipe,
-    draw_host_key,
     recipe_of,
 )
 from dropblock_mm.ops.torch_private import has_dual_tensors, has_memory
@@ -67,7 +66,10 @@ def drop_by(
     """Do :func:`drop` as a recipe for such an input says."""
     if recipe.share == 0.0:
         return x, x.numel()
-    return drop_drawn(x, Draw(recipe, draw_host_key(generator)))
+    draw = recipe.draw(generator)
+    if x.requires_grad and _is_grad_enabled():  # as in drop_drawn, a call less
+        return _scale_and_drop(x, draw)
+    return drop_drawn(x, draw)
 
 
 def drop_drawn(x: Tensor, draw: Draw) -> tuple[Tensor, int]:
@@ -188,7 +190,7 @@ def scale_and_clear(x: Tensor, draw: Draw, use: int = ONCE) -> tuple[Tensor, int
             return _clear_by_mask(x, draw)
         x, out, steps = found
     dropped = _loops.drop(
-        recipe.packed(dtype, steps),
+        recipe.packs.get((dtype, steps)) or recipe.pack(dtype, steps),
         key,
         0 if seeds is None else seeds.data_ptr(),
         out.data_ptr(),
