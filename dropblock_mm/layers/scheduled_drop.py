@@ -29,6 +29,7 @@ from dropblock_mm.ops.torch_private import (
     is_ordinary,
     is_recomputing,
     is_transformed,
+    is_within_backward,
 )
 
 # Half precision would round the rate.
@@ -163,10 +164,33 @@ class ScheduledDrop(ToldOfConversion):
             return self._forward(x)
 
     def _forward(self, x: Tensor) -> Tensor:
-        if self.training and is_plain_on_host(x):
-            held = buffers_of(self)
-            if self._is_usable_on_host(held.get('keep_prob')):
-                return self._drop_on_host(x, held)
+        """Drop in training on the CPU, where every microsecond of each site counts.
+
+        Between the layers of a model this code has left the caches, and a call of
+        Python's takes 2 to 3 of them: so there are few, and none of them twice.
+        """
+        if not (self.training and is_plain_on_host(x)):
+            return self._forward_otherwise(x)
+        held = buffers_of(self)
+        rate = held.get('keep_prob')
+        if (
+            type(rate) is not Tensor
+            or self._awaits_values
+            or not rate.is_cpu
+            or rate.dtype is not _SINGLE
+            or rate.is_inference()
+        ):
+            return self._forward_otherwise(x)
+        out, kept = self.drop(x, rate)
+        if is_within_backward():
+            return out
+        if type(kept) is int:
+            add_to_both(held['kept_units'], kept, held['seen_units'], x.numel())
+        else:
+            count_units(held['kept_units'], held['seen_units'], x, kept)
+        return out
+
+    def _forward_otherwise(self, x: Tensor) -> Tensor:
         if isinstance(x, fx.Proxy):
             return self._one_node(x)
         if not self.training:
@@ -188,17 +212,6 @@ class ScheduledDrop(ToldOfConversion):
         out, kept = self.drop(x, rate)
         if not is_recomputing():
             count_units(self.kept_units, self.seen_units, x, kept)
-        return out
-
-    def _drop_on_host(self, x: Tensor, held: Mapping[str, Tensor]) -> Tensor:
-        """Drop in training on the CPU, where every microsecond of each site counts."""
-        out, kept = self.drop(x, held['keep_prob'])
-        if is_recomputing():
-            return out
-        if type(kept) is int:
-            add_to_both(held['kept_units'], kept, held['seen_units'], x.numel())
-        else:
-            count_units(held['kept_units'], held['seen_units'], x, kept)
         return out
 
     def _one_node(self, x: Any) -> Any:
@@ -268,12 +281,6 @@ class ScheduledDrop(ToldOfConversion):
         for name in _BUFFERS:
             setattr(self, name, self._new_buffer(name, self.keep_prob.device))
         self._awaits_values = _has_no_values(self.keep_prob)
-
-    def _is_usable_on_host(self, rate: Tensor | None) -> bool:
-        """Tell whether the rate is an ordinary tensor on the CPU, as almost always."""
-        if type(rate) is not Tensor or self._awaits_values:
-            return False
-        return rate.is_cpu and rate.dtype is _SINGLE and not rate.is_inference()
 
     def _is_left_fake(self, x: Tensor) -> bool:
         """Tell whether nobody gave values to buffers made under ``FakeTensorMode``."""

@@ -12,7 +12,11 @@ from dropblock_mm.errors import RefusedTypeError
 from dropblock_mm.ops.cpu import followed, sparse
 from dropblock_mm.ops.dense import draw_uniform, zeroed
 from dropblock_mm.ops.paths import is_plain_on_host
-from dropblock_mm.ops.plan import BlockGeometry, Draw, Way, cheaper_way, draw_host_key
+from dropblock_mm.ops.plan import (
+    BlockGeometry,
+    Recipe,
+    cheaper_way,
+)
 
 _DRAWN = (None, 1, 2)
 _DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
@@ -60,8 +64,8 @@ def drop_units(
     probability = _probability(keep_prob, drop_scale, x.device, wide)
     if kept is None and _is_known(x, axes) and followed.is_drawn_here(x, keep_prob):
         chance = _probability_on_host(keep_prob, drop_scale, x.dtype)
-        geometry, share, _ = _drawing(x.shape, axes, chance)
-        dropped = followed.draw_mask(geometry, share, generator)
+        recipe = _recipe(x.shape, axes, chance)
+        dropped = followed.draw_mask(recipe.geometry, recipe.share, generator)
         kept = ~dropped.view(*dropped.shape[:2], *x.shape[2:])
     if kept is None:
         axes = x.dim() if axes is None else axes
@@ -86,20 +90,17 @@ def _drop_on_host(
     generator: torch.Generator | None,
 ) -> tuple[Tensor, int]:
     """Drop in one pass: units are blocks of 1, channels and samples cover the map."""
-    geometry, share, way = _drawing(x.shape, axes, probability)
-    draw = Draw(geometry, share, draw_host_key(generator), way)
-    safe = probability or 1.0
-    if axes == 1:
-        return sparse.drop_drawn(x, draw, safe, divides=True)
-    return sparse.drop_drawn(x, draw, 1.0 / safe)
+    recipe = _recipe(x.shape, axes, probability)
+    return sparse.drop_drawn(x, recipe.draw(generator))
 
 
 @lru_cache(maxsize=1024)
-def _drawing(
-    shape: tuple[int, ...], axes: int | None, probability: float
-) -> tuple[BlockGeometry, float, Way]:
+def _recipe(shape: tuple[int, ...], axes: int | None, probability: float) -> Recipe:
     geometry, share = _geometry(shape, axes), 1.0 - probability
-    return geometry, share, cheaper_way(geometry, share)
+    way, safe = cheaper_way(geometry, share), probability or 1.0
+    if axes == 1:
+        return Recipe(geometry, share, way, safe, divides=True)
+    return Recipe(geometry, share, way, 1.0 / safe)
 
 
 @lru_cache(maxsize=1024)

@@ -17,11 +17,12 @@ from dropblock_mm.ops import dense, traced
 from dropblock_mm.ops.arguments import BlockSize
 from dropblock_mm.ops.cpu import followed, sparse
 from dropblock_mm.ops.gpu import fused
-from dropblock_mm.ops.plan import Plan, cached_plan, make_plan
+from dropblock_mm.ops.plan import Plan, cached_plan, cached_recipe, make_plan
 from dropblock_mm.ops.torch_private import (
     constant_for_compilers,
     is_compiling,
     is_ordinary,
+    is_quiet,
     is_recorded,
     is_transformed,
     is_transforming,
@@ -61,8 +62,11 @@ def drop_checked(
         # Training on the CPU, where each question takes a part of what a map does.
         if x.numel() == 0:
             return x, 0
-        plan = cached_plan(x.shape, block_size, gamma_scale, calibrated, shared_mask)
-        return sparse.drop(x, plan, keep_prob, None, generator)
+        if isinstance(keep_prob, Tensor):
+            keep_prob = sparse.number_in(keep_prob)
+        options = (block_size, gamma_scale, calibrated, shared_mask, keep_prob)
+        recipe = cached_recipe(x.shape, *options)
+        return sparse.drop_by(recipe, x, generator)
     _check_input(x, dims)
     if plain:
         transformed = False
@@ -89,7 +93,7 @@ def drop_checked(
 
 def is_plain_on_host(x: Tensor) -> bool:
     """Tell a CPU's tensor whose memory may be read and written: the common case."""
-    return type(x) in _KINDS and x.is_cpu and is_ordinary()
+    return type(x) in _KINDS and x.is_cpu and (is_quiet() or is_ordinary())
 
 
 def _holds_numbers(x: Tensor) -> bool:

@@ -6,7 +6,7 @@ import ctypes
 import math
 import struct
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
@@ -25,7 +25,6 @@ from dropblock_mm.ops.rates import (
 from dropblock_mm.ops.torch_private import is_transformed
 
 Strides = tuple[int, ...]
-Steps = tuple[int, tuple[tuple[int, int], ...]]
 
 _MOST_DIMS = 3  # of a plane: lines, maps and volumes
 _WORD = 64  # bits
@@ -131,16 +130,6 @@ class BlockGeometry:
         return packed(self.layout)
 
     @cached_property
-    def mask_strides(self) -> Strides:
-        """Strides of the mask, which is contiguous."""
-        return tuple(math.prod(self.shape[k + 1 :]) for k in range(len(self.shape)))
-
-    @cached_property
-    def corner_steps(self) -> Steps:
-        """How an index into the grid becomes one into the mask."""
-        return steps_between(self.grid_shape, self.mask_strides)
-
-    @cached_property
     def of_mask(self) -> BlockGeometry:
         """The geometry of the mask by itself, which nothing shares."""
         return replace(self, shared_over=1)
@@ -163,70 +152,12 @@ def packed(numbers: tuple[int, ...]) -> bytes:
     return struct.pack(f'{len(numbers)}q', *numbers)
 
 
-def steps_between(sizes: Strides, strides: Strides) -> Steps:
-    """Return how an index into a flattened array of ``sizes`` becomes a place.
-
-    The index is a number in mixed radix, and the place its digits times the
-    strides. A digit is a quotient by the lower sizes less size times the next
-    quotient, so each digit but the lowest needs one division and no remainder;
-    none where neighbouring dimensions are contiguous in memory.
-
-    Returns:
-        tuple: The lowest digit's stride, and a divisor and a factor for each
-        quotient.
-    """
-    steps = [
-        (sizes[k], strides[k - 1] - sizes[k] * strides[k])
-        for k in range(len(sizes) - 1, 0, -1)
-    ]
-    while steps and steps[-1][1] == 0:
-        steps.pop()
-    return strides[-1], tuple(steps)
-
-
-def apply_steps(index: Tensor, steps: Steps) -> Tensor:
-    """Turn indices, LongTensor[S], into places as :func:`steps_between` says."""
-    stride, factors = steps
-    place = index if stride == 1 else index * stride
-    quotient = index
-    for size, factor in factors:
-        quotient = quotient.div(size, rounding_mode='floor')
-        place = place.add(quotient, alpha=factor)
-    return place
-
-
 class Way(IntEnum):
     """How seeds are drawn: the numbers are those of ``jobs.h``."""
 
     GAPS = 0  # a random number for each seed
     BITS = 1  # a fifth of one for each place
     GIVEN = 2
-
-
-@lru_cache(maxsize=1024)
-def packed_recipe(
-    geometry: BlockGeometry,
-    way: Way,
-    share: float,
-    dtype: int,
-    steps: Strides | None,
-    factor: float,
-    divides: bool,
-) -> bytes:
-    """Return all that a call of the loops in C has in common with others.
-
-    Args:
-        geometry: Of the mask.
-        way: How seeds are drawn.
-        share: Their probability.
-        dtype: Of the input, by the number it has there.
-        steps: Of an output and of an input; None where both are contiguous.
-        factor: What is kept is multiplied by it; 0 for ``all / kept`` units.
-        divides: Divide by it instead.
-    """
-    steps = geometry.steps_of_input * 2 if steps is None else steps
-    numbers = (*geometry.layout, way, dtype, *steps, divides)
-    return packed(numbers) + struct.pack('2d', share, factor)
 
 
 def cheaper_way(geometry: BlockGeometry, share: float) -> Way:
@@ -240,32 +171,97 @@ def shares_by_gaps(geometry: BlockGeometry) -> tuple[float, float]:
     return _RAREST, min(geometry.dearest_share, 0.5)
 
 
-class Draw(NamedTuple):
-    """A draw of a mask on the CPU, which backward repeats instead of keeping it.
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """All that calls have in common which drop with one probability on equal maps.
 
     Args:
         geometry: The map and the blocks.
         share: Probability of a seed, in [0, 1].
-        key: Of the random numbers, in [0, 2^63).
-        way: How they become seeds.
-        seeds: BoolTensor of the geometry's ``grid_shape``, contiguous, if given.
+        way: How they are drawn.
+        factor: What is kept is multiplied by it; 0 for ``all / kept`` units.
+        divides: Divide by it instead; for whole planes alone.
+
+    ``packs`` holds what :meth:`pack` returned, by its arguments.
     """
 
     geometry: BlockGeometry
     share: float
-    key: int
     way: Way
+    factor: float = 0.0
+    divides: bool = False
+    packs: dict[tuple[int, Strides | None], bytes] = field(
+        default_factory=dict, init=False, repr=False
+    )
+
+    def draw(self, generator: torch.Generator | None) -> Draw:
+        """Draw a key, as :func:`draw_key` does, from the CPU's generator."""
+        memory, number = _keys.memory
+        if generator is None:  # to name it takes a tenth longer
+            memory.random_(2**63 - 1)
+        else:
+            memory.random_(2**63 - 1, generator=generator)
+        return tuple.__new__(Draw, (self, number[0], None))  # in C, as not by its name
+
+    def pack(self, dtype: int, steps: Strides | None) -> bytes:
+        """Return it as the loops in C read it, and put it into ``packs``.
+
+        Args:
+            dtype: Of the input, by the number it has there.
+            steps: Of an output and of an input; None where both are contiguous.
+        """
+        both = self.geometry.steps_of_input * 2 if steps is None else steps
+        numbers = (*self.geometry.layout, self.way, dtype, *both, self.divides)
+        found = packed(numbers) + struct.pack('2d', self.share, self.factor)
+        self.packs[dtype, steps] = found
+        return found
+
+
+class Draw(NamedTuple):
+    """A draw of a mask on the CPU, which backward repeats instead of keeping it.
+
+    Args:
+        recipe: What is done, apart from chance.
+        key: Of the random numbers, in [0, 2^63).
+        seeds: BoolTensor of the geometry's ``grid_shape``, contiguous, if given.
+    """
+
+    recipe: Recipe
+    key: int
     seeds: Tensor | None = None
 
     @classmethod
-    def of(cls, geometry: BlockGeometry, share: float, key: int) -> Draw:
+    def of(
+        cls,
+        geometry: BlockGeometry,
+        share: float,
+        key: int,
+        factor: float = 0.0,
+        divides: bool = False,
+    ) -> Draw:
         """Return a draw in the cheaper way; masks do not depend on anything else."""
-        return cls(geometry, share, key, cheaper_way(geometry, share))
+        way = cheaper_way(geometry, share)
+        return cls(Recipe(geometry, share, way, factor, divides), key)
 
     @classmethod
-    def given(cls, geometry: BlockGeometry, seeds: Tensor) -> Draw:
+    def given(cls, geometry: BlockGeometry, seeds: Tensor, factor: float = 0.0) -> Draw:
         """Return what draws nothing."""
-        return cls(geometry, 0.0, 0, Way.GIVEN, seeds.contiguous())
+        return cls(Recipe(geometry, 0.0, Way.GIVEN, factor), 0, seeds.contiguous())
+
+    @property
+    def geometry(self) -> BlockGeometry:
+        """The map and the blocks."""
+        return self.recipe.geometry
+
+    @property
+    def share(self) -> float:
+        """Probability of a seed, in [0, 1]."""
+        return self.recipe.share
+
+    @property
+    def way(self) -> Way:
+        """How seeds are drawn."""
+        return self.recipe.way
 
 
 @dataclass(frozen=True, eq=False)  # :data:`cached_plan` has one for equal ones
@@ -327,10 +323,24 @@ cached_plan = lru_cache(maxsize=1024)(make_plan)
 
 
 @lru_cache(maxsize=1024)
-def drawing(plan: Plan, keep_prob: float) -> tuple[float, Way]:
-    """Return gamma at a rate, and how its seeds are drawn."""
+def recipe_of(plan: Plan, keep_prob: float) -> Recipe:
+    """Return how blocks are dropped at a rate."""
     gamma = plan.gamma(keep_prob)
-    return gamma, cheaper_way(plan.geometry, gamma)
+    return Recipe(plan.geometry, gamma, cheaper_way(plan.geometry, gamma))
+
+
+@lru_cache(maxsize=1024)  # one question where there would be two
+def cached_recipe(
+    shape: tuple[int, ...],
+    block_size: BlockSize,
+    gamma_scale: float,
+    calibrated: bool,
+    shared_mask: bool,
+    keep_prob: float,
+) -> Recipe:
+    """Return :func:`recipe_of` the plan for an input of ``shape``, (N, C, *size)."""
+    plan = cached_plan(shape, block_size, gamma_scale, calibrated, shared_mask)
+    return recipe_of(plan, keep_prob)
 
 
 def draw_key(device: torch.device, generator: torch.Generator | None) -> Tensor:
@@ -345,19 +355,10 @@ class _Keys(threading.local):
 
     def __init__(self) -> None:
         with torch.inference_mode(False):
-            self.memory = torch.empty((), dtype=torch.int64, device='cpu')
+            memory = torch.empty((), dtype=torch.int64, device='cpu')
         # To read it by torch takes as long as to draw it.
-        self.number = ctypes.c_int64.from_address(self.memory.data_ptr())
+        view = (ctypes.c_char * 8).from_address(memory.data_ptr())
+        self.memory = memory, memoryview(view).cast('B').cast('q')
 
 
 _keys = _Keys()
-
-
-def draw_host_key(generator: torch.Generator | None) -> int:
-    """Return what :func:`draw_key` does on the CPU, as a number."""
-    keys = _keys
-    if generator is None:  # to name it takes a tenth longer
-        keys.memory.random_(2**63 - 1)
-    else:
-        keys.memory.random_(2**63 - 1, generator=generator)
-    return keys.number.value

@@ -6,6 +6,7 @@ Each has its reason and a fallback for the day on which the name goes.
 from __future__ import annotations
 
 import contextlib
+import operator
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -51,7 +52,7 @@ def is_ordinary() -> bool:
     forward-mode differentiation has no public name; without the private one nothing is
     ordinary, and the tensors are asked.
     """
-    return _is_quiet() or not (
+    return is_quiet() or not (
         is_compiling()
         or torch.jit.is_tracing()
         or has_dual_tensors()
@@ -89,7 +90,8 @@ def _make_quiet_question() -> Callable[[], bool]:
     return is_quiet
 
 
-_is_quiet = _make_quiet_question()
+# A part of what :func:`is_ordinary` asks.
+is_quiet = _make_quiet_question()
 
 
 def has_dual_tensors() -> bool:
@@ -104,15 +106,18 @@ def has_dual_tensors() -> bool:
 _running: Any = getattr(torch._C, '_current_graph_task_id', None)
 
 
-def is_recomputing() -> bool:
+def is_within_backward() -> bool:
     """Tell a forward pass within backward: activation checkpointing repeats it.
 
     No public name tells it. Without this one, units that are computed twice are
     counted twice, which changes no rate but where a layer is half recomputed.
     """
-    if is_compiling():
-        return False
     return _running is not None and _running() != -1
+
+
+def is_recomputing() -> bool:
+    """Tell :func:`is_within_backward`, also while compiling, which is before it."""
+    return not is_compiling() and is_within_backward()
 
 
 def is_transformed(*values: Any) -> bool:
@@ -240,14 +245,18 @@ def beneath_transforms() -> contextlib.AbstractContextManager[Any]:
     return temporarily_clear_interpreter_stack()
 
 
-def buffers_of(module: nn.Module) -> Mapping[str, Tensor]:
-    """Return a module's own buffers by name.
+def _collect_buffers(module: nn.Module) -> Mapping[str, Tensor]:
+    return dict(module.named_buffers(recurse=False))
 
-    A module looks for attributes there after everything else, which takes longer than
-    counting what a layer drops. Without the private name they are collected.
-    """
-    held: Any = vars(module).get('_buffers')
-    return dict(module.named_buffers(recurse=False)) if held is None else held
+
+# Returns a module's own buffers by name. A module looks for attributes there after
+# everything else, which takes longer than counting what a layer drops. Without the
+# private name they are collected.
+buffers_of: Callable[[nn.Module], Mapping[str, Tensor]] = (
+    operator.attrgetter('_buffers')
+    if hasattr(nn.Module(), '_buffers')
+    else _collect_buffers
+)
 
 
 class ToldOfConversion(nn.Module):

@@ -1,82 +1,40 @@
-import pytest
+import dataclasses
+from concurrent.futures import ThreadPoolExecutor
+
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from dropblock_mm.ops.plan import BlockGeometry, Draw, Way, apply_steps, steps_between
-
-sizes = st.integers(1, 9)
-shapes = st.tuples(sizes, sizes, sizes, sizes)
-
-
-def geometry_of(shape, block_size):
-    return BlockGeometry(shape, (min(block_size, shape[2]), min(block_size, shape[3])))
-
-
-def corner_by_division(position, geometry):
-    """The oracle: digits one by one, in Python's integers."""
-    grid_height, grid_width = geometry.grid_shape[2:]
-    position, column = divmod(position, grid_width)
-    plane, row = divmod(position, grid_height)
-    height, width = geometry.shape[2:]
-    return (plane * height + row) * width + column
-
-
-@given(shapes, st.integers(1, 10))
-def test_corners_are_the_units_that_the_positions_name(shape, block_size):
-    geometry = geometry_of(shape, block_size)
-    positions = torch.arange(geometry.num_positions)
-    corners = apply_steps(positions, geometry.corner_steps).tolist()
-    assert corners == [corner_by_division(p, geometry) for p in positions.tolist()]
-    # One for each place where a whole block fits.
-    units = torch.arange(geometry.num_units).view(shape)
-    height, width = geometry.grid_shape[2:]
-    assert corners == units[:, :, :height, :width].flatten().tolist()
-
-
-@pytest.mark.parametrize(
-    ('shape', 'block_size'),
-    [
-        ((64, 2048, 200, 336), 7),
-        ((1, 1, 70_000, 70_000), 33),
-        ((1 << 20, 1 << 12, 1, 1), 1),
-    ],
-)
-def test_index_arithmetic_beyond_32_bits(shape, block_size):
-    """Tensors this large are not made; only their indices are computed."""
-    geometry = geometry_of(shape, block_size)
-    assert geometry.num_units > 2**31
-    last = geometry.num_positions - 1
-    positions = torch.tensor([0, 2**31 - 1, 2**31, 2**32 + 1, last - 1, last])
-    positions = positions[positions <= last]
-    expected = [corner_by_division(p, geometry) for p in positions.tolist()]
-    assert apply_steps(positions, geometry.corner_steps).tolist() == expected
-    # The last block ends at the last unit of all.
-    height, width = geometry.block
-    reach = (height - 1) * shape[3] + width - 1
-    assert expected[-1] + reach == geometry.num_units - 1
-
-
-def test_places_in_memory_beyond_32_bits():
-    """Every layout of a tensor too large to make, at its last block."""
-    shape = (32, 2048, 200, 336)
-    geometry = geometry_of(shape, 7)
-    corner = apply_steps(
-        torch.tensor([geometry.num_positions - 1]), geometry.corner_steps
-    )
-    digits = [31, 2047, 193, 329]
-    images, channels, height, width = shape
-    for strides in (
-        (channels * height * width, height * width, width, 1),
-        (channels * height * width, 1, width * channels, channels),
-        (1, images, images * channels, images * channels * height),
-    ):
-        place = apply_steps(corner, steps_between(shape, strides)).item()
-        assert place == sum(d * s for d, s in zip(digits, strides, strict=True))
-        assert place > 2**31
+from dropblock_mm.ops.plan import BlockGeometry, Draw, Recipe, Way
 
 
 def test_seeds_too_rare_for_whole_numbers_of_places_are_drawn_by_bits():
     geometry = BlockGeometry((1, 1, 40, 40), (7, 7))
     assert Draw.of(geometry, 1e-18, 1).way is Way.BITS
     assert Draw.of(geometry, 1e-9, 1).way is Way.GAPS
+
+
+def test_a_recipe_that_was_changed_is_packed_anew():
+    recipe = Recipe(BlockGeometry((1, 2, 9, 9), (3, 3)), 0.1, Way.GAPS)
+    first = recipe.pack(0, None)
+    assert recipe.packs == {(0, None): first}
+    other = dataclasses.replace(recipe, share=0.2)
+    assert other.packs == {}
+    assert other.pack(0, None) != first
+    assert recipe.pack(2, None) != first
+
+
+def test_keys_come_from_the_generator_and_each_thread_has_its_own():
+    recipe = Recipe(BlockGeometry((1, 2, 9, 9), (3, 3)), 0.1, Way.GAPS)
+    expected = torch.randint(
+        2**63 - 1, (3,), generator=torch.Generator().manual_seed(5)
+    )
+    generator = torch.Generator().manual_seed(5)
+    drawn = [recipe.draw(generator) for _ in range(3)]
+    assert [draw.key for draw in drawn] == expected.tolist()
+    assert all(type(draw) is Draw and draw.recipe is recipe for draw in drawn)
+    torch.manual_seed(5)
+    assert recipe.draw(None) == drawn[0]
+    torch.manual_seed(5)
+    with ThreadPoolExecutor(4) as pool:
+        keys = [*pool.map(lambda _: recipe.draw(None).key, range(200))]
+    torch.manual_seed(5)
+    assert sorted(keys) == sorted(recipe.draw(None).key for _ in range(200))

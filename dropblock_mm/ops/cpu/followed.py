@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dropblock_mm.ops import dense
 from dropblock_mm.ops.cpu import sparse
-from dropblock_mm.ops.plan import BlockGeometry, Draw, Plan, draw_host_key, drawing
+from dropblock_mm.ops.plan import BlockGeometry, Plan, Recipe, cheaper_way, recipe_of
 from dropblock_mm.ops.torch_private import (
     beneath_transforms,
     is_compiling,
@@ -46,7 +46,7 @@ def drop(
     """Drop blocks, as :func:`dropblock_mm.ops.dense.drop` has it, without seeds."""
     if isinstance(keep_prob, Tensor):
         keep_prob = sparse.number_in(keep_prob)
-    gamma, _ = drawing(plan, keep_prob)
+    gamma = recipe_of(plan, keep_prob).share
     if gamma == 0.0:
         return x, torch.full((), x.numel(), dtype=torch.int64, device='cpu')
     return dense.drop_units(x, draw_mask(plan.geometry, gamma, generator))
@@ -63,5 +63,5 @@ def draw_mask(
         generator: Source of randomness; the CPU's default one if None.
     """
     with beneath_transforms():  # within, the mask would be followed too
-        draw = Draw.of(geometry, share, draw_host_key(generator))
-        return sparse.drop_mask(draw)[0]
+        recipe = Recipe(geometry, share, cheaper_way(geometry, share))
+        return sparse.drop_mask(recipe.draw(generator))[0]

@@ -20,9 +20,8 @@ from dropblock_mm.ops.plan import (
     BlockGeometry,
     Draw,
     Plan,
-    draw_host_key,
-    drawing,
-    packed_recipe,
+    Recipe,
+    recipe_of,
 )
 from dropblock_mm.ops.torch_private import has_dual_tensors, has_memory
 
@@ -34,6 +33,9 @@ _loops: Any = native.loops
 DTYPES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2, torch.float16: 3}
 _CONTIGUOUS, _CHANNELS_LAST = torch.contiguous_format, torch.channels_last
 _SINGLE, _WHOLE = torch.float32, torch.int64
+# Looked up once: torch's modules are large, and left the caches since the last call.
+_empty_like, _num_threads = torch.empty_like, torch.get_num_threads
+_is_grad_enabled = torch.is_grad_enabled
 Steps = tuple[int, int, int]
 ONCE, KEEP, AGAIN = range(3)  # the uses of a mask, as in kept.h
 
@@ -55,29 +57,34 @@ def drop(
         return drop_drawn(x, Draw.given(plan.geometry, seeds))
     if isinstance(keep_prob, Tensor):
         keep_prob = number_in(keep_prob)
-    gamma, way = drawing(plan, keep_prob)
-    if gamma == 0.0:
-        return x, x.numel()
-    return drop_drawn(x, Draw(plan.geometry, gamma, draw_host_key(generator), way))
+    return drop_by(recipe_of(plan, keep_prob), x, generator)
 
 
-def drop_drawn(
-    x: Tensor, draw: Draw, factor: float = 0.0, divides: bool = False
+def drop_by(
+    recipe: Recipe, x: Tensor, generator: torch.Generator | None = None
 ) -> tuple[Tensor, int]:
+    """Do :func:`drop` as a recipe for such an input says."""
+    if recipe.share == 0.0:
+        return x, x.numel()
+    draw = recipe.draw(generator)
+    if x.requires_grad and _is_grad_enabled():  # as in drop_drawn, a call less
+        return _scale_and_drop(x, draw)
+    return drop_drawn(x, draw)
+
+
+def drop_drawn(x: Tensor, draw: Draw) -> tuple[Tensor, int]:
     """Drop what a draw drops, and scale the rest.
 
     Args:
         x: Tensor[N, C, *size].
         draw: What is dropped.
-        factor: What the rest is multiplied by; 0 for ``all / kept`` units.
-        divides: Divide by ``factor`` instead; for whole planes alone.
 
     Returns:
         tuple[Tensor, int]: A fresh Tensor[N, C, *size], and the number of units kept.
     """
-    if x.requires_grad and torch.is_grad_enabled():
-        return _scale_and_drop(x, draw, factor, divides)
-    out, dropped = scale_and_clear(x, draw, factor, divides)
+    if x.requires_grad and _is_grad_enabled():
+        return _scale_and_drop(x, draw)
+    out, dropped = scale_and_clear(x, draw)
     return out, x.numel() - dropped
 
 
@@ -110,28 +117,24 @@ class _ScaleAndDrop(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, draw: Draw, factor: float, divides: bool
-    ) -> tuple[Tensor, int]:
-        ctx.how = draw, factor, divides
+    def forward(ctx: Any, x: Tensor, draw: Draw) -> tuple[Tensor, int]:
+        ctx.draw = draw
         if draw.seeds is not None:
             ctx.save_for_backward(draw.seeds)
-        out, dropped = scale_and_clear(x, draw, factor, divides, KEEP)
+        out, dropped = scale_and_clear(x, draw, KEEP)
         return out, x.numel() - dropped
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor, _: None) -> tuple[Tensor | None, ...]:
-        draw, factor, divides = ctx.how
+    def backward(ctx: Any, grad: Tensor, _: None) -> tuple[Tensor, None]:
+        draw = ctx.draw
         if draw.seeds is not None:
             _ = ctx.saved_tensors  # refuses if they were changed
         # torch.autograd may have a batch of gradients at once, or one with a tangent.
         if not has_memory(grad) or has_dual_tensors():
-            out = _clear_by_mask(grad, draw, factor, divides)[0]
-            return out, None, None, None
-        if grad.requires_grad and torch.is_grad_enabled():
-            return drop_drawn(grad, draw, factor, divides)[0], None, None, None
-        out = scale_and_clear(grad, draw, factor, divides, AGAIN)[0]
-        return out, None, None, None
+            return _clear_by_mask(grad, draw)[0], None
+        if grad.requires_grad and _is_grad_enabled():
+            return drop_drawn(grad, draw)[0], None
+        return scale_and_clear(grad, draw, AGAIN)[0], None
 
 
 # What Function.apply itself calls where torch.func transforms nothing, as here.
@@ -158,20 +161,12 @@ def add_to_both(one: Tensor, number: int, other: Tensor, more: int) -> None:
         other.add_(more)
 
 
-def scale_and_clear(
-    x: Tensor,
-    draw: Draw,
-    factor: float = 0.0,
-    divides: bool = False,
-    use: int = ONCE,
-) -> tuple[Tensor, int]:
+def scale_and_clear(x: Tensor, draw: Draw, use: int = ONCE) -> tuple[Tensor, int]:
     """Do :func:`drop_drawn`, which differentiates it, and count what is dropped.
 
     Args:
-        x: See there, as for the next three.
+        x: Tensor[N, C, *size].
         draw: What is dropped.
-        factor: What the rest is multiplied by.
-        divides: Divide by it.
         use: Of the mask: once, or it is kept as long as there is room, or it may be
             one that was kept.
 
@@ -182,26 +177,26 @@ def scale_and_clear(
     dtype = DTYPES.get(x.dtype)
     # One of torch's views is the negative of what its memory holds.
     if not in_c or dtype is None or x.is_neg():
-        return _clear_by_mask(x, draw, factor, divides)
-    geometry, share, key, way, seeds = draw
+        return _clear_by_mask(x, draw)
+    recipe, key, seeds = draw
     if x.is_contiguous():  # as of a product, also where sides of 1 have any stride
-        out, steps = torch.empty_like(x, memory_format=_CONTIGUOUS), None
+        out, steps = _empty_like(x, memory_format=_CONTIGUOUS), None
     elif x.dim() == 4 and x.is_contiguous(memory_format=_CHANNELS_LAST):
-        out = torch.empty_like(x, memory_format=_CHANNELS_LAST)
-        steps = geometry.steps_channels_last
+        out = _empty_like(x, memory_format=_CHANNELS_LAST)
+        steps = recipe.geometry.steps_channels_last
     else:
-        found = _layout_for(x, geometry)
+        found = _layout_for(x, recipe.geometry)
         if found is None:
-            return _clear_by_mask(x, draw, factor, divides)
+            return _clear_by_mask(x, draw)
         x, out, steps = found
     dropped = _loops.drop(
-        packed_recipe(geometry, way, share, dtype, steps, factor, divides),
+        recipe.packs.get((dtype, steps)) or recipe.pack(dtype, steps),
         key,
         0 if seeds is None else seeds.data_ptr(),
         out.data_ptr(),
         x.data_ptr(),
         use,
-        torch.get_num_threads(),
+        _num_threads(),
     )
     return out, dropped
 
@@ -228,16 +223,14 @@ def draw_mask(
         mask.data_ptr(),
         channels_last,
         use,
-        torch.get_num_threads(),
+        _num_threads(),
     )
     return mask, dropped * draw.geometry.shared_over
 
 
-def _clear_by_mask(
-    x: Tensor, draw: Draw, factor: float, divides: bool
-) -> tuple[Tensor, int]:
-    mask, dropped = draw_mask(draw)
-    return torch_loops.apply(x, mask, dropped, factor, divides), dropped
+def _clear_by_mask(x: Tensor, draw: Draw) -> tuple[Tensor, int]:
+    (mask, dropped), recipe = draw_mask(draw), draw.recipe
+    return torch_loops.apply(x, mask, dropped, recipe.factor, recipe.divides), dropped
 
 
 def _layout_for(

@@ -12,11 +12,13 @@ import torch
 from torch import Tensor
 
 from dropblock_mm.ops import dense
-from dropblock_mm.ops.plan import BlockGeometry, Draw, Way, apply_steps
+from dropblock_mm.ops.plan import BlockGeometry, Draw, Strides, Way
 
 _STREAM = 8192  # places that a stream of gaps runs along, as in jobs.h
 _WORD, _LEVELS = 64, 64
 _TWO_64 = 2.0**64
+
+Steps = tuple[int, tuple[tuple[int, int], ...]]
 
 
 def apply(
@@ -52,7 +54,7 @@ def draw_mask(draw: Draw) -> tuple[Tensor, int]:
     elif draw.way is Way.GAPS:
         mask = torch.zeros(geometry.shape, dtype=torch.bool, device='cpu')
         places = seeds.flatten().nonzero().flatten()
-        _fill(mask, apply_steps(places, geometry.corner_steps), geometry)
+        _fill(mask, apply_steps(places, corner_steps(geometry)), geometry)
     else:
         mask = dense.drop_mask(seeds, geometry.block)
     return mask, int(mask.sum()) * geometry.shared_over
@@ -83,13 +85,52 @@ def draw_seeds(draw: Draw) -> Tensor:
     return maps[(slice(None), slice(None), *(slice(side) for side in grid[2:]))]
 
 
+def corner_steps(geometry: BlockGeometry) -> Steps:
+    """Return how an index into the grid becomes one into the mask, contiguous."""
+    shape = geometry.shape
+    strides = tuple(math.prod(shape[k + 1 :]) for k in range(len(shape)))
+    return steps_between(geometry.grid_shape, strides)
+
+
+def steps_between(sizes: Strides, strides: Strides) -> Steps:
+    """Return how an index into a flattened array of ``sizes`` becomes a place.
+
+    The index is a number in mixed radix, and the place its digits times the
+    strides. A digit is a quotient by the lower sizes less size times the next
+    quotient, so each digit but the lowest needs one division and no remainder;
+    none where neighbouring dimensions are contiguous in memory.
+
+    Returns:
+        tuple: The lowest digit's stride, and a divisor and a factor for each
+        quotient.
+    """
+    steps = [
+        (sizes[k], strides[k - 1] - sizes[k] * strides[k])
+        for k in range(len(sizes) - 1, 0, -1)
+    ]
+    while steps and steps[-1][1] == 0:
+        steps.pop()
+    return strides[-1], tuple(steps)
+
+
+def apply_steps(index: Tensor, steps: Steps) -> Tensor:
+    """Turn indices, LongTensor[S], into places as :func:`steps_between` says."""
+    stride, factors = steps
+    place = index if stride == 1 else index * stride
+    quotient = index
+    for size, factor in factors:
+        quotient = quotient.div(size, rounding_mode='floor')
+        place = place.add(quotient, alpha=factor)
+    return place
+
+
 def _fill(mask: Tensor, corners: Tensor, geometry: BlockGeometry) -> None:
     """Set the blocks of LongTensor[S], their first units in the flattened mask.
 
     All windows of a block's size are one strided view of the mask, so no index is
     computed per unit. The view overlaps itself; all writes are equal.
     """
-    window, strides = geometry.block, geometry.mask_strides[2:]
+    window, strides = geometry.block, mask.stride()[2:]
     reach = sum((n - 1) * step for n, step in zip(window, strides, strict=True))
     windows = mask.as_strided((mask.numel() - reach, *window), (1, *strides))
     windows.index_fill_(0, corners, True)

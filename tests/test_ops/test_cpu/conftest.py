@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import strategies as st
 
-from dropblock_mm.ops.plan import BlockGeometry, Draw, Way
+from dropblock_mm.ops.plan import BlockGeometry, Draw, Recipe, Way
 
 sizes = st.integers(1, 9)
 keys = st.integers(0, 2**63 - 1)
@@ -37,7 +37,7 @@ def draws(draw):
         return Draw.given(geometry, uniform < share * 0.2)
     if way is None or share in (0.0, 1.0):
         return Draw.of(geometry, share, key)
-    return Draw(geometry, share, key, way)
+    return Draw(Recipe(geometry, share, way), key)
 
 
 @pytest.fixture(scope='session')

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dropblock_mm import DropBlock2d
 from dropblock_mm.ops.cpu import native, sparse, torch_loops
 from dropblock_mm.ops.cpu.sparse import AGAIN, KEEP, ONCE
-from dropblock_mm.ops.plan import BlockGeometry, Draw, Way
+from dropblock_mm.ops.plan import BlockGeometry, Draw, Recipe, Way
 
 pytestmark = pytest.mark.skipif(
     not native.IS_BUILT, reason='dropblock_mm was installed without a C compiler'
@@ -48,7 +48,7 @@ def dropped(draw, channels_last, use):
     """Return where a draw drops; a kernel's output says so."""
     images, channels, *size = draw.geometry.shape
     shape = (images, channels * draw.geometry.shared_over, *size)
-    out, count = sparse.scale_and_clear(ones(shape, channels_last), draw, 1.0, use=use)
+    out, count = sparse.scale_and_clear(ones(shape, channels_last), draw, use)
     assert count == int((out == 0).sum())
     return out == 0
 
@@ -78,7 +78,7 @@ def test_what_is_kept_is_taken_unless_it_was_turned_for_another(first, then, blo
     assert torch.equal(dropped(draw, first, KEEP), expected)
     assert torch.equal(dropped(draw, then, AGAIN), expected)
     spoil()
-    found, _ = sparse.scale_and_clear(ones((2, 64, 9, 9), then), draw, 1.0, use=AGAIN)
+    found, _ = sparse.scale_and_clear(ones((2, 64, 9, 9), then), draw, AGAIN)
     is_turned = first and block != (9, 9)  # whole planes have one bit
     if is_turned and not then:
         assert torch.equal(found == 0, expected)
@@ -106,7 +106,7 @@ def test_turned_bits_of_few_channels_are_not_kept():
     draw = small((2, 3, 9, 9))
     expected = dropped(draw, True, KEEP)
     spoil()
-    found, _ = sparse.scale_and_clear(ones((2, 3, 9, 9), False), draw, 1.0, use=AGAIN)
+    found, _ = sparse.scale_and_clear(ones((2, 3, 9, 9), False), draw, AGAIN)
     assert not found.any()  # so they were as a contiguous input has them
     assert torch.equal(dropped(draw, False, ONCE), expected)
 
@@ -217,7 +217,8 @@ def test_python_threads_may_keep_at_once():
 
 def test_ways_to_draw_are_told_apart_where_bits_are_turned():
     for way in (Way.GAPS, Way.BITS):
-        draw = small()._replace(way=way)
+        recipe = Recipe(BlockGeometry((2, 64, 9, 9), (2, 3)), 0.05, way)
+        draw = Draw(recipe, next(keys))
         expected, _ = torch_loops.draw_mask(draw)
         for use in (AGAIN, KEEP, AGAIN):
             assert torch.equal(dropped(draw, True, use), expected)

@@ -1,5 +1,6 @@
 """The loops in C against those of tensor operations, and against plain Python."""
 
+import dataclasses
 import math
 import multiprocessing
 import os
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from dropblock_mm import DropBlock2d, drop_block_2d
 from dropblock_mm.ops.cpu import native, sparse, torch_loops
-from dropblock_mm.ops.plan import BlockGeometry, Draw, Way
+from dropblock_mm.ops.plan import BlockGeometry, Draw, Recipe, Way
 from dropblock_mm.ops.reference import reference_mask
 
 pytestmark = pytest.mark.skipif(
@@ -128,8 +129,8 @@ def test_every_number_of_16_bits_is_rounded_as_by_torch(variants, dtype, factor)
             native.use_instructions(variant)
             part = x[..., odd:]
             geometry = BlockGeometry(tuple(part.shape), (1,))
-            given = Draw.given(geometry, torch.zeros(part.shape) > 0)
-            out, _ = sparse.scale_and_clear(part, given, factor)
+            given = Draw.given(geometry, torch.zeros(part.shape) > 0, factor)
+            out, _ = sparse.scale_and_clear(part, given)
             torch.testing.assert_close(
                 out, part * factor, rtol=0, atol=0, equal_nan=True
             )
@@ -141,29 +142,27 @@ def test_samples_are_divided(variants, streamed, dtype, shape):
     images, channels, units = shape
     values = torch.randn(shape).to(dtype)
     geometry = BlockGeometry((images, 1, units), (units,), channels)
-    draw = Draw.of(geometry, 0.4, 3)
+    draw = Draw.of(geometry, 0.4, 3, factor=0.7, divides=True)
     mask, _ = torch_loops.draw_mask(draw)
     wide = torch.promote_types(dtype, torch.float32)
     expected = (values.to(wide) / 0.7).to(dtype).masked_fill(mask, 0)
     for x in (values, order_of(values, [0, 2, 1])):
         for variant in variants:
             native.use_instructions(variant)
-            assert torch.equal(
-                sparse.scale_and_clear(x, draw, 0.7, divides=True)[0], expected
-            )
+            assert torch.equal(sparse.scale_and_clear(x, draw)[0], expected)
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(sparse, 'in_c', False)
-                out, _ = sparse.scale_and_clear(x, draw, 0.7, divides=True)
+                out, _ = sparse.scale_and_clear(x, draw)
             assert torch.equal(out, expected)
 
 
 def test_a_negative_view_is_read_with_its_sign():
-    draw = Draw.of(BlockGeometry((2, 3, 5, 7), (2, 2)), 0.1, 2)
+    draw = Draw.of(BlockGeometry((2, 3, 5, 7), (2, 2)), 0.1, 2, factor=1.5)
     mask, _ = torch_loops.draw_mask(draw)
     x = torch.randn(2, 3, 5, 7)
     negative = torch._neg_view(x)
     assert negative.is_neg()
-    out, _ = sparse.scale_and_clear(negative, draw, 1.5)
+    out, _ = sparse.scale_and_clear(negative, draw)
     assert torch.equal(out, (x * -1.5).masked_fill(mask, 0))
 
 
@@ -177,7 +176,9 @@ def test_nothing_beside_the_output_is_written(streamed):
                 x = x.contiguous(memory_format=torch.channels_last)
             with pytest.MonkeyPatch.context() as patch:
                 inner = memory[8:-8].as_strided(x.shape, x.stride(), 8)
-                patch.setattr(torch, 'empty_like', lambda *_, inner=inner, **__: inner)
+                patch.setattr(
+                    sparse, '_empty_like', lambda *_, inner=inner, **__: inner
+                )
                 draw = Draw.of(BlockGeometry((3, 5, 7, 9), (2, 3)), 0.2, 1)
                 out, _ = sparse.scale_and_clear(x, draw)
             assert out is inner
@@ -189,7 +190,7 @@ def test_nothing_beside_the_output_is_written(streamed):
 @pytest.mark.parametrize('first', [0, 1, 5])
 def test_rows_of_many_lines_that_begin_anywhere(variants, dtype, first):
     """Slices of a row end with a line of the cache, and a mask's bits go on."""
-    draw = Draw.of(BlockGeometry((2, 2, 65, 97), (2, 3)), 0.05, 7)
+    draw = Draw.of(BlockGeometry((2, 2, 65, 97), (2, 3)), 0.05, 7, factor=1.5)
     mask, _ = torch_loops.draw_mask(draw)
     memory = torch.randn(first + mask.numel()).to(dtype)
     x = memory[first:].view(mask.shape)
@@ -198,11 +199,11 @@ def test_rows_of_many_lines_that_begin_anywhere(variants, dtype, first):
     try:
         with pytest.MonkeyPatch.context() as patch:
             inner = torch.zeros_like(memory)[first:].view(mask.shape)
-            patch.setattr(torch, 'empty_like', lambda *_, **__: inner)
+            patch.setattr(sparse, '_empty_like', lambda *_, **__: inner)
             for variant in variants:
                 native.use_instructions(variant)
                 inner.fill_(-1)
-                out, _ = sparse.scale_and_clear(x, draw, 1.5)
+                out, _ = sparse.scale_and_clear(x, draw)
                 assert torch.equal(out, expected)
     finally:
         native.stream_from(before)
@@ -215,13 +216,13 @@ def test_whole_planes_are_read_or_skipped_alike(
     variants, streamed, two_threads, dtype, divides, size
 ):
     """Of those that are dropped short runs may be read, whatever numbers they hold."""
-    draw = Draw.of(BlockGeometry((2, 9, *size), size), 0.3, 7)
+    draw = Draw.of(BlockGeometry((2, 9, *size), size), 0.3, 7, 0.7, divides)
     mask, dropped = torch_loops.draw_mask(draw)
     x = torch.randn(mask.shape).to(dtype).masked_fill(mask, math.nan)
     expected = torch_loops.apply(x, mask, dropped, 0.7, divides)
     for variant in variants:
         native.use_instructions(variant)
-        out, count = sparse.scale_and_clear(x, draw, 0.7, divides)
+        out, count = sparse.scale_and_clear(x, draw)
         assert count == dropped
         assert torch.equal(out, expected)
         assert not out[mask].signbit().any()
@@ -232,14 +233,14 @@ def test_whole_planes_are_read_or_skipped_alike(
 @pytest.mark.parametrize('block', [(2, 3), (9, 9)])
 def test_many_channels_behind_each_other(variants, streamed, channels, dtype, block):
     """In slabs of channels, and as one row where nothing lies between units."""
-    draw = Draw.of(BlockGeometry((2, channels, 9, 9), block), 0.1, 7)
+    draw = Draw.of(BlockGeometry((2, channels, 9, 9), block), 0.1, 7, factor=1.5)
     mask, dropped = torch_loops.draw_mask(draw)
     x = torch.randn(mask.shape).to(dtype)
     x = x.contiguous(memory_format=torch.channels_last)
     expected = (x * 1.5).masked_fill(mask, 0)
     for variant in variants:
         native.use_instructions(variant)
-        out, count = sparse.scale_and_clear(x, draw, 1.5)
+        out, count = sparse.scale_and_clear(x, draw)
         assert count == dropped
         assert torch.equal(out, expected)
 
@@ -251,13 +252,13 @@ def test_tiles_lie_along_channels_or_units(
     variants, two_threads, channels, size, block
 ):
     """All arrangements of eight tiles, full and in part, at a word's start or not."""
-    draw = Draw.of(BlockGeometry((1, channels, *size), block), 0.1, 7)
+    draw = Draw.of(BlockGeometry((1, channels, *size), block), 0.1, 7, factor=1.5)
     mask, dropped = torch_loops.draw_mask(draw)
     x = torch.randn(mask.shape).contiguous(memory_format=torch.channels_last)
     expected = (x * 1.5).masked_fill(mask, 0)
     for variant in variants:
         native.use_instructions(variant)
-        out, count = sparse.scale_and_clear(x, draw, 1.5)
+        out, count = sparse.scale_and_clear(x, draw)
         in_bytes, number = sparse.draw_mask(draw, channels_last=True)
         assert count == number == dropped
         assert torch.equal(out, expected)
@@ -273,12 +274,12 @@ def test_every_bit_is_turned_by_every_instruction_set(variant, channels, units):
         pytest.skip(f'this machine or its compiler has not {INSTRUCTIONS[variant]}')
     for block in (1, 2):  # planes that begin within a word, and with one
         geometry = BlockGeometry((1, channels, 1, units), (1, block))
-        draw = Draw(geometry, 0.5 / block, 7, Way.BITS)
+        draw = Draw(Recipe(geometry, 0.5 / block, Way.BITS), 7)
         expected, _ = torch_loops.draw_mask(draw)
         found, _ = sparse.draw_mask(draw, channels_last=True)
         assert torch.equal(found, expected)
         x = order_of(torch.ones(geometry.shape), [0, 2, 3, 1])
-        assert torch.equal(sparse.scale_and_clear(x, draw, 1.0)[0] == 0, expected)
+        assert torch.equal(sparse.scale_and_clear(x, draw)[0] == 0, expected)
 
 
 @pytest.mark.skipif(
@@ -312,7 +313,7 @@ def test_numbers_beyond_32_bits(way):
     """Keys of 63 bits, and streams and words by the thousand."""
     geometry = BlockGeometry((1, 1, 3_000_000), (1,))
     masks = [
-        loops.draw_mask(Draw(geometry, 0.01, 2**63 - 1, way))[0]
+        loops.draw_mask(Draw(Recipe(geometry, 0.01, way), 2**63 - 1))[0]
         for loops in (sparse, torch_loops)
     ]
     assert torch.equal(*masks)
@@ -449,9 +450,14 @@ def test_a_mask_is_found_under_all_that_it_depends_on_alone():
     draw = Draw.of(BlockGeometry((2, 3, 20, 20), (3, 3)), 0.05, 7)
     others = [
         draw._replace(key=8),
-        draw._replace(share=0.06),
-        draw._replace(way=Way.BITS if draw.way is Way.GAPS else Way.GAPS),
-        draw._replace(geometry=BlockGeometry((2, 3, 20, 20), (3, 4))),
+        *(
+            draw._replace(recipe=dataclasses.replace(draw.recipe, **change))
+            for change in (
+                dict(share=0.06),
+                dict(way=Way.BITS if draw.way is Way.GAPS else Way.GAPS),
+                dict(geometry=BlockGeometry((2, 3, 20, 20), (3, 4))),
+            )
+        ),
     ]
     sparse.scale_and_clear(x, draw, use=1)
     for other in others:
@@ -484,4 +490,4 @@ def test_a_mask_in_bytes_is_one_that_was_kept():
         assert torch.equal(found, mask)
         assert again == count == int((~mask).sum())
         x = torch.ones(2, 3, 20, 20)  # the other way to ask
-        assert torch.equal(sparse.scale_and_clear(x, draw, 1.0, use=2)[0] == 0, mask)
+        assert torch.equal(sparse.scale_and_clear(x, draw, use=2)[0] == 0, mask)

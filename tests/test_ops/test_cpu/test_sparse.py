@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from dropblock_mm.ops import dense
 from dropblock_mm.ops.cpu import native, sparse, torch_loops
-from dropblock_mm.ops.plan import BlockGeometry, Draw, Way
+from dropblock_mm.ops.plan import BlockGeometry, Draw, Recipe, Way
 
 sizes = st.integers(1, 9)
 shapes = st.tuples(sizes, sizes, sizes, sizes)
@@ -33,7 +33,9 @@ def sample_positions(number, gamma, way=None):
     geometry = BlockGeometry((1, 1, 1, number), (1, 1))
     key = int(torch.randint(2**63 - 1, ()))
     draw = Draw.of(geometry, gamma, key)
-    mask, _ = sparse.drop_mask(draw if way is None else draw._replace(way=way))
+    if way is not None:
+        draw = Draw(Recipe(geometry, gamma, way), key)
+    mask, _ = sparse.drop_mask(draw)
     return mask.flatten().nonzero().flatten()
 
 
@@ -58,7 +60,7 @@ def test_corners_fall_evenly_where_a_block_fits(way):
     torch.manual_seed(0)
     size, planes, gamma = (9, 13), 4000, 0.02
     geometry = BlockGeometry((1, planes, *size), (3, 4))
-    draw = Draw(geometry, gamma, int(torch.randint(2**63 - 1, ())), way)
+    draw = Draw(Recipe(geometry, gamma, way), int(torch.randint(2**63 - 1, ())))
     counts = torch_loops.draw_seeds(draw).sum((0, 1)).double().flatten()
     positions = counts.numel()
     assert positions == 7 * 10

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 
 from tools.dev.benchmark import peers
+from tools.dev.benchmark.peers import Implementation
 from tools.dev.benchmark.report import Column, Gate, Section, Table
 from tools.dev.benchmark.settings import BLOCK_SIZE, KEEP_PROB, Case, Settings
 from tools.dev.benchmark.timing import (
     Call,
+    Sample,
     forward_backward,
     interleave,
     ratios,
@@ -29,29 +32,44 @@ def add_to(section: Section, settings: Settings) -> None:
     """
     table = Table(
         f'Ours in other formats, forward and backward, block {BLOCK_SIZE}, keep_prob '
-        f'{KEEP_PROB}: over ours in fp32 and contiguous, within each round',
+        f'{KEEP_PROB}, and in rounds of their own `x * c`, which draws nothing: over '
+        'fp32 and contiguous, within each round',
         [
             Column('case', 'input'),
-            Column('ms', 'ms', '.3f'),
-            Column('ratio', 'over fp32, contiguous', '.3f'),
+            Column('ms', 'ours, ms', '.3f'),
+            Column('ratio', 'ours over fp32, contiguous', '.3f'),
+            Column('product_ms', 'x * c, ms', '.3f'),
+            Column('product_ratio', 'x * c over fp32, contiguous', '.3f'),
         ],
     )
     for number, case in enumerate(settings.cases):
-        formats = formats_of(case)
-        calls = {str(found): call_of(found, settings) for found in formats}
-        x = case.tensor(settings.device)
-        with room_for(x), room_for(x.half()):  # results come in both sizes
-            samples = interleave(calls, settings.repeats, settings.device, rotate=True)
-        first = samples[str(case)]
-        for found in formats:
-            row = {'case': str(found), 'ms': times(samples[str(found)])}
+        ours = take_turns(case, peers.OURS, settings)
+        product = take_turns(case, peers.TIMES_CONSTANT, settings)
+        for found in formats_of(case):
+            row: dict[str, Any] = {
+                'case': str(found),
+                'ms': times(ours[found]),
+                'product_ms': times(product[found]),
+            }
             if found != case:
-                ratio = ratios(samples[str(found)], first)
-                row['ratio'] = ratio
+                row['ratio'] = ratios(ours[found], ours[case])
+                row['product_ratio'] = ratios(product[found], product[case])
                 if number == 0:
-                    section.gates.append(gate(found, ratio.median))
+                    section.gates.append(gate(found, row['ratio'].median))
             table.rows.append(row)
     section.tables.append(table)
+
+
+def take_turns(
+    case: Case, implementation: Implementation, settings: Settings
+) -> dict[Case, list[Sample]]:
+    """Time all formats of a case in turn."""
+    formats = formats_of(case)
+    calls = {str(found): call_of(found, implementation, settings) for found in formats}
+    x = case.tensor(settings.device)
+    with room_for(x), room_for(x.half()):  # results come in both sizes
+        samples = interleave(calls, settings.repeats, settings.device, rotate=True)
+    return {found: samples[str(found)] for found in formats}
 
 
 def formats_of(case: Case) -> list[Case]:
@@ -60,9 +78,9 @@ def formats_of(case: Case) -> list[Case]:
     return [case, *halves, replace(case, channels_last=True)]
 
 
-def call_of(case: Case, settings: Settings) -> Call:
-    """Return a call of ours, forward and backward."""
-    layer = peers.OURS.build(KEEP_PROB, BLOCK_SIZE).train().to(settings.device)
+def call_of(case: Case, implementation: Implementation, settings: Settings) -> Call:
+    """Return a call of a layer, forward and backward."""
+    layer = implementation.build(KEEP_PROB, BLOCK_SIZE).train().to(settings.device)
     x = case.tensor(settings.device).requires_grad_()
     return forward_backward(layer, x, case.tensor(settings.device))
 
