@@ -258,7 +258,8 @@ INLINE void FOR(apply_slab)(const Apply *apply, const Slab *slab) {
 /* Channels lie behind each other, as in torch's channels-last formats. */
 static void FOR(apply_channels_last)(void *context, int member, int members) {
     const Apply apply = FOR(turned_first)((const Apply *)context, member, members);
-    FOR(work_by_slabs)(&apply, member, members, FOR(apply_slab));
+    const Int most = FOR(groups_at_once)(apply.channels);
+    FOR(work_by_slabs)(&apply, most, member, members, FOR(apply_slab));
     FOR(end_rows)(&apply);
 }
 
@@ -268,3 +269,4 @@ static void FOR(apply_channels_last)(void *context, int member, int members) {
 #undef PIECE
 #undef SLAB
 #undef TILES
+#undef SQUARE

@@ -2,7 +2,7 @@
 
 #define TILES 8 /* squares: as many as a vector has words */
 
-#if HAS_X86_VECTORS == 3
+#if HAS_X86_VECTORS >= 2
 /* In each lane of 128 bits the numbers of the lower halves take turns, and those of the
  * upper halves. */
 #define ZIP(bits)                                                                      \
@@ -17,6 +17,23 @@ ZIP(32)
 ZIP(64)
 #undef ZIP
 
+/* Lanes 0 and 2 of both vectors become one, and lanes 1 and 3. */
+INLINE void FOR(zip_lanes)(__m512i *one, __m512i *other) {
+    const __m512i even = _mm512_shuffle_i64x2(*one, *other, 0x88);
+    *other = _mm512_shuffle_i64x2(*one, *other, 0xDD);
+    *one = even;
+}
+
+/* Word k of vector i becomes word i of vector k. */
+INLINE void FOR(transpose_words)(__m512i *rows) {
+    for (int k = 0; k < 8; k += 2) FOR(zip_64)(rows + k, rows + k + 1);
+    for (int k = 0; k < 8; ++k)
+        if (!(k & 2)) FOR(zip_lanes)(rows + k, rows + k + 2);
+    for (int k = 0; k < 4; ++k) FOR(zip_lanes)(rows + k, rows + k + 4);
+}
+#endif
+
+#if HAS_X86_VECTORS == 3
 /* Byte k of every word comes from vector k. Its place before is told by its place now:
  * which word of the lane by bit 0 of the vector's number; which byte of the word, from the
  * upper bit on, by bits 1 and 2 of the vector's number and by the word of the lane. */

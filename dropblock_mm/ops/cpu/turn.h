@@ -76,6 +76,31 @@ INLINE void FOR(write_tiles)(uint64_t *to, Int stride, uint64_t (*rows)[TILES], 
 #undef WRITE
 }
 
+#if HAS_X86_VECTORS >= 2
+#define SQUARE 512 /* channels, and units at most: eight tiles each way */
+
+/* Turn a square in which each channel has whole words. A vector has those of one channel:
+ * to read them one by one takes as long as all else. */
+static void FOR(turn_square)(const uint64_t *from, Int step, uint64_t *to, Int stride,
+                             Int units) {
+    const Int groups = (units + 63) / 64;
+    const __mmask8 some = (__mmask8)(0xFF >> (8 - groups));
+    uint64_t rows[8][64][TILES];
+    for (Int k = 0; k < 64; ++k, from += step) {
+        __m512i words[TILES];
+        for (int tile = 0; tile < TILES; ++tile)
+            words[tile] = _mm512_maskz_loadu_epi64(some, from + tile * 64 * step);
+        FOR(transpose_words)(words);
+        for (Int group = 0; group < groups; ++group)
+            _mm512_storeu_si512(rows[group][k], words[group]);
+    }
+    for (Int group = 0; group < groups; ++group, to += 64 * stride) {
+        FOR(transpose)(rows[group]);
+        FOR(write_tiles)(to, stride, rows[group], 0, TILES, least(units - group * 64, 64));
+    }
+}
+#endif
+
 /* Turn the bits of some units and some channels: `stride` words for each unit. */
 INLINE void FOR(turn)(const Apply *apply, uint64_t *turned, Int stride, Int bit, Int units,
                       Int channels) {
@@ -87,6 +112,15 @@ INLINE void FOR(turn)(const Apply *apply, uint64_t *turned, Int stride, Int bit,
             const Int some = least(channels - channel, across * 64);
             const Int left = least(units - unit, along * 64);
             uint64_t *to = turned + unit * stride + channel / 64;
+#if HAS_X86_VECTORS >= 2
+            if (some == SQUARE && units - unit > SQUARE / 2 &&
+                !((first | apply->bits[1]) & 63)) {
+                FOR(turn_square)(apply->mask + (first >> 6), apply->bits[1] >> 6, to,
+                                 stride, least(units - unit, SQUARE));
+                unit += SQUARE - along * 64;
+                continue;
+            }
+#endif
             FOR(read_tiles)(rows, apply, first, left, some, across);
             FOR(transpose)(rows);
             for (Int k = 0; k * 64 < left; ++k, to += 64 * stride)
@@ -114,11 +148,10 @@ INLINE const uint64_t *FOR(turned_slab)(const Apply *apply, const Slab *slab,
     return turned;
 }
 
-/* All of a member's slabs: as many units and channels as are turned at once. */
-INLINE void FOR(work_by_slabs)(const Apply *apply, int member, int members,
+/* All of a member's slabs, each of so many groups of 64 units at most. */
+INLINE void FOR(work_by_slabs)(const Apply *apply, Int most, int member, int members,
                                void (*work)(const Apply *, const Slab *)) {
     const Int groups = (apply->units + 63) / 64, all = apply->images * groups;
-    const Int most = FOR(groups_at_once)(apply->channels);
     const Int to = part(all, member + 1, members);
     for (Int group = part(all, member, members), more; group < to; group += more) {
         const Int unit = group % groups * 64;
@@ -141,7 +174,7 @@ INLINE void FOR(turn_slab)(const Apply *apply, const Slab *slab) {
 INLINE Apply FOR(turned_first)(const Apply *apply, int member, int members) {
     Apply turned = *apply;
     if (apply->turned && apply->mask) {
-        FOR(work_by_slabs)(apply, member, members, FOR(turn_slab));
+        FOR(work_by_slabs)(apply, apply->units, member, members, FOR(turn_slab));
         turned.mask = NULL;
     }
     return turned;

@@ -72,5 +72,7 @@ INLINE void FOR(unpack_slab)(const Apply *apply, const Slab *slab) {
 
 /* The same with channels behind each other. */
 static void FOR(unpack_channels_last)(void *context, int member, int members) {
-    FOR(work_by_slabs)((const Apply *)context, member, members, FOR(unpack_slab));
+    const Apply *apply = (const Apply *)context;
+    const Int most = FOR(groups_at_once)(apply->channels);
+    FOR(work_by_slabs)(apply, most, member, members, FOR(unpack_slab));
 }

@@ -166,11 +166,15 @@ def test_every_mask_is_the_same_whatever_was_kept(all_draws, variants, data):
 @pytest.mark.parametrize('channels', [64, 70, 130, 520, 4160])
 @pytest.mark.parametrize('numbers', [(1, 2), (2, 1), (3, 5)])
 def test_backward_may_have_other_threads_than_forward(channels, numbers):
-    torch.manual_seed(0)
     layer = DropBlock2d(keep_prob=0.7, block_size=3)
-    x = ones((2, channels, 20, 21), channels_last=True).requires_grad_()
+    shape = 2, channels, 30, 41
+    torch.manual_seed(0)
+    expected = layer(ones(shape, channels_last=False))
+    x = ones(shape, channels_last=True).requires_grad_()
     torch.set_num_threads(numbers[0])
+    torch.manual_seed(0)
     out = layer(x)
+    assert torch.equal(out, expected)
     torch.set_num_threads(numbers[1])
     (grad,) = torch.autograd.grad(out, x, torch.ones_like(out))
     assert grad.stride() == out.stride()
