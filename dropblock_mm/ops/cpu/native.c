@@ -41,7 +41,8 @@
 #include "apply.h"
 #include "draw.h"
 #undef FOR
-#pragma GCC target("gfni")
+/* All processors with these two have both. */
+#pragma GCC target("gfni,avx512vpopcntdq")
 #undef HAS_X86_VECTORS
 #define HAS_X86_VECTORS 3
 #define FOR(name) name##_gfni
@@ -74,7 +75,7 @@ static int best_variant(void) {
     /* Whatever has AVX2 has the instructions for half precision, F16C. */
     if (has_avx2 && HAS("avx512f") && HAS("avx512bw") && HAS("avx512dq") &&
         HAS("avx512vl"))
-        return HAS("gfni") ? 3 : 2;
+        return HAS("gfni") && HAS("avx512vpopcntdq") ? 3 : 2;
     if (has_avx2) return 1;
 #undef HAS
 #endif

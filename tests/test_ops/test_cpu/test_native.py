@@ -30,7 +30,7 @@ INSTRUCTIONS = [
     set(),
     {'avx2', 'bmi1', 'bmi2', 'popcnt'},
     {'avx512f', 'avx512bw', 'avx512dq', 'avx512vl'},
-    {'gfni'},
+    {'gfni', 'avx512_vpopcntdq'},
 ]
 
 
