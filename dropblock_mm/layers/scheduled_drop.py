@@ -166,8 +166,8 @@ class ScheduledDrop(ToldOfConversion):
     def _forward(self, x: Tensor) -> Tensor:
         """Drop in training on the CPU, where every microsecond of each site counts.
 
-        Between the layers of a model this code has left the caches, and a call of
-        Python's takes 2 to 3 of them: so there are few, and none of them twice.
+        Between the layers of a model this code has left the caches, where each call of
+        Python's takes many times what it takes in a loop: so there are few.
         """
         if not (self.training and is_plain_on_host(x)):
             return self._forward_otherwise(x)

@@ -12,11 +12,7 @@ from dropblock_mm.errors import RefusedTypeError
 from dropblock_mm.ops.cpu import followed, sparse
 from dropblock_mm.ops.dense import draw_uniform, zeroed
 from dropblock_mm.ops.paths import is_plain_on_host
-from dropblock_mm.ops.plan import (
-    BlockGeometry,
-    Recipe,
-    cheaper_way,
-)
+from dropblock_mm.ops.plan import BlockGeometry, Recipe, cheaper_way
 
 _DRAWN = (None, 1, 2)
 _DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
