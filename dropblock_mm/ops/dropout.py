@@ -60,8 +60,7 @@ def drop_units(
     probability = _probability(keep_prob, drop_scale, x.device, wide)
     if kept is None and _is_known(x, axes) and followed.is_drawn_here(x, keep_prob):
         chance = _probability_on_host(keep_prob, drop_scale, x.dtype)
-        recipe = _recipe(x.shape, axes, chance)
-        dropped = followed.draw_mask(recipe.geometry, recipe.share, generator)
+        dropped = followed.draw_mask(_recipe(x.shape, axes, chance), generator)
         kept = ~dropped.view(*dropped.shape[:2], *x.shape[2:])
     if kept is None:
         axes = x.dim() if axes is None else axes

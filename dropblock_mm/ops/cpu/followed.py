@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dropblock_mm.ops import dense
 from dropblock_mm.ops.cpu import sparse
-from dropblock_mm.ops.plan import BlockGeometry, Plan, Recipe, cheaper_way, recipe_of
+from dropblock_mm.ops.plan import Plan, Recipe, recipe_of
 from dropblock_mm.ops.torch_private import (
     beneath_transforms,
     is_compiling,
@@ -46,22 +46,18 @@ def drop(
     """Drop blocks, as :func:`dropblock_mm.ops.dense.drop` has it, without seeds."""
     if isinstance(keep_prob, Tensor):
         keep_prob = sparse.number_in(keep_prob)
-    gamma = recipe_of(plan, keep_prob).share
-    if gamma == 0.0:
+    recipe = recipe_of(plan, keep_prob)
+    if recipe.share == 0.0:
         return x, torch.full((), x.numel(), dtype=torch.int64, device='cpu')
-    return dense.drop_units(x, draw_mask(plan.geometry, gamma, generator))
+    return dense.drop_units(x, draw_mask(recipe, generator))
 
 
-def draw_mask(
-    geometry: BlockGeometry, share: float, generator: torch.Generator | None
-) -> Tensor:
+def draw_mask(recipe: Recipe, generator: torch.Generator | None) -> Tensor:
     """Draw BoolTensor of the geometry's mask, True where a unit is dropped.
 
     Args:
-        geometry: The map and the blocks.
-        share: Probability of a seed, in [0, 1].
+        recipe: The map, the blocks and the probability of a seed.
         generator: Source of randomness; the CPU's default one if None.
     """
     with beneath_transforms():  # within, the mask would be followed too
-        recipe = Recipe(geometry, share, cheaper_way(geometry, share))
         return sparse.drop_mask(recipe.draw(generator))[0]

@@ -66,10 +66,7 @@ def drop_by(
     """Do :func:`drop` as a recipe for such an input says."""
     if recipe.share == 0.0:
         return x, x.numel()
-    draw = recipe.draw(generator)
-    if x.requires_grad and _is_grad_enabled():  # as in drop_drawn, a call less
-        return _scale_and_drop(x, draw)
-    return drop_drawn(x, draw)
+    return drop_drawn(x, recipe.draw(generator))
 
 
 def drop_drawn(x: Tensor, draw: Draw) -> tuple[Tensor, int]:

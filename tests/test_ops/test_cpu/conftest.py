@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import strategies as st
 
+from dropblock_mm.ops.cpu import native
 from dropblock_mm.ops.plan import BlockGeometry, Draw, Recipe, Way
 
 sizes = st.integers(1, 9)
@@ -44,3 +45,11 @@ def draws(draw):
 def all_draws():
     """Return the strategy."""
     return draws()
+
+
+@pytest.fixture(scope='module')
+def variants():
+    """Return the instruction sets that this machine has; the best one is in use."""
+    best = native.use_instructions(-1)
+    yield range(best + 1)
+    native.use_instructions(best)

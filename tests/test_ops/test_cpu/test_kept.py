@@ -14,18 +14,13 @@ from dropblock_mm.ops.cpu import native, sparse, torch_loops
 from dropblock_mm.ops.cpu.sparse import AGAIN, KEEP, ONCE
 from dropblock_mm.ops.plan import BlockGeometry, Draw, Recipe, Way
 
-pytestmark = pytest.mark.skipif(
-    not native.IS_BUILT, reason='dropblock_mm was installed without a C compiler'
-)
+pytestmark = [
+    pytest.mark.skipif(
+        not native.IS_BUILT, reason='dropblock_mm was installed without a C compiler'
+    ),
+    pytest.mark.usefixtures('variants'),
+]
 LAYOUTS = [False, True]  # whether channels lie behind each other
-
-
-@pytest.fixture(scope='module', autouse=True)
-def variants():
-    """Return the instruction sets that this machine has; the best one is in use."""
-    best = native.use_instructions(-1)
-    yield range(best + 1)
-    native.use_instructions(best)
 
 
 @pytest.fixture(autouse=True)

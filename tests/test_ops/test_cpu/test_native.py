@@ -21,9 +21,12 @@ from dropblock_mm.ops.cpu import native, sparse, torch_loops
 from dropblock_mm.ops.plan import BlockGeometry, Draw, Recipe, Way
 from dropblock_mm.ops.reference import reference_mask
 
-pytestmark = pytest.mark.skipif(
-    not native.IS_BUILT, reason='dropblock_mm was installed without a C compiler'
-)
+pytestmark = [
+    pytest.mark.skipif(
+        not native.IS_BUILT, reason='dropblock_mm was installed without a C compiler'
+    ),
+    pytest.mark.usefixtures('variants'),
+]
 DTYPES = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
 # By number: what /proc/cpuinfo calls the instructions that each adds to those before.
 INSTRUCTIONS = [
@@ -32,14 +35,6 @@ INSTRUCTIONS = [
     {'avx512f', 'avx512bw', 'avx512dq', 'avx512vl'},
     {'gfni', 'avx512_vpopcntdq'},
 ]
-
-
-@pytest.fixture(scope='module', autouse=True)
-def variants():
-    """Return the instruction sets that this machine has; the best one is in use."""
-    best = native.use_instructions(-1)
-    yield range(best + 1)
-    native.use_instructions(best)
 
 
 @pytest.fixture(params=['through the caches', 'past the caches'])
